@@ -1,0 +1,3 @@
+//! fastgw: a VPN gateway for Linux on AF_XDP.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The worker: what happens to a packet between its receive ring and its transmit ring.

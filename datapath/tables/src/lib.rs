@@ -1,0 +1,1 @@
+//! The border: control writes these tables, workers read them without a lock.

@@ -1,0 +1,1 @@
+//! Packet headers as types over bytes: parse once, then infallible.

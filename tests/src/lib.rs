@@ -1,0 +1,1 @@
+//! The proofs: fastgw against kernels, tools and captures that others wrote.
