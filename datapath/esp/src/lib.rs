@@ -1,0 +1,1 @@
+//! ESP security associations: suites, keys, sequence numbers, the anti-replay window.
