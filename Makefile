@@ -1,0 +1,53 @@
+# The commands of this repository. `make` alone explains them.
+
+CARGO ?= cargo
+# Seconds that each fuzz target runs for in `make test`.
+FUZZ_SECONDS ?= 20
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench check-format lint unit proofs fuzz
+# The parts of `make test` are in an order, and each uses all processors.
+.NOTPARALLEL:
+
+help:
+	@echo 'fastgw: a VPN gateway for Linux on AF_XDP'
+	@echo
+	@echo '  make demo    two sites, two gateways and the tunnel between them, on this machine:'
+	@echo '               ping, iperf3, live counters, packets before and after (root, 1 minute)'
+	@echo '  make test    everything that must hold before a change goes in (root, some minutes);'
+	@echo '               FUZZ_SECONDS=$(FUZZ_SECONDS) for each fuzz target'
+	@echo '  make bench   cycles per packet of each pipeline, in memory'
+	@echo
+	@echo 'demo and test install the Debian packages they miss. Parts of test, each on its own:'
+	@echo
+	@echo '  make check-format | lint | unit | proofs | fuzz'
+	@echo '  cargo test -p tests --test tidy       the rules of the house, needs no root'
+	@echo '  cargo test -p tests --test interop    against a Linux 6.1 kernel, needs root'
+
+demo:
+	tests/setup.sh demo
+	$(CARGO) build --release -p fastgw
+	tests/demo/demo.sh
+
+test:
+	tests/setup.sh test
+	$(MAKE) check-format lint unit proofs fuzz
+
+bench:
+	$(CARGO) bench -p bench
+
+check-format:
+	$(CARGO) fmt --all --check
+
+lint:
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+unit:
+	$(CARGO) test --workspace --exclude tests
+
+# One at a time: they share the processors with the gateways and guests they start.
+proofs:
+	$(CARGO) test -p tests -- --test-threads=1 --nocapture
+
+fuzz:
+	tests/fuzz.sh $(FUZZ_SECONDS)

@@ -1,0 +1,44 @@
+#!/bin/bash
+# tests/setup.sh demo|test: install what `make demo` or `make test` needs on Debian 12 beyond
+# Rust. Asks the network for nothing that is here already.
+set -euo pipefail
+
+build=(gcc g++ make)
+network=(ethtool iperf3 iproute2 iputils-ping tshark)
+peers=(e2fsprogs git python3 python3-cryptography python3-scapy qemu-system-x86 strace tcpdump)
+
+main() {
+	case ${1:-} in
+	demo) install_packages "${build[@]}" "${network[@]}" ;;
+	test)
+		install_packages "${build[@]}" "${network[@]}" "${peers[@]}"
+		command -v cargo-fuzz > /dev/null || cargo install cargo-fuzz --locked
+		"$(dirname "$0")/peer-lab/peer-lab" build
+		;;
+	*)
+		echo "usage: $0 demo|test" >&2
+		exit 2
+		;;
+	esac
+}
+
+install_packages() {
+	local package missing=()
+	for package; do
+		# "installed" as a word of its own: "not-installed" and "deinstall" are not it.
+		dpkg-query -W -f '${Status}\n' "$package" 2> /dev/null | grep -q ' installed$' ||
+			missing+=("$package")
+	done
+	[ ${#missing[@]} -eq 0 ] && return
+	if [ "$(id -u)" -ne 0 ]; then
+		echo "$0: as root: apt-get install ${missing[*]}" >&2
+		exit 1
+	fi
+	echo "installing ${missing[*]}"
+	# tshark and iperf3 would ask questions; their defaults are fine.
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get -q update
+	apt-get -q -y install --no-install-recommends "${missing[@]}"
+}
+
+main "$@"
