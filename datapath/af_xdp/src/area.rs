@@ -21,8 +21,9 @@ impl Area {
     /// Maps at least `len` bytes of zeroed memory, every page present.
     ///
     /// Reserved huge pages are tried first (`MAP_HUGETLB`); without them, ordinary pages are
-    /// aligned so that the kernel may merge them (`MADV_HUGEPAGE`). `len` is rounded up to
-    /// whole 4096-byte pages, so it is always a whole number of chunks. Fails when `len` is zero or the memory is not to be had.
+    /// aligned so that the kernel may merge them (`MADV_HUGEPAGE`). `len` is rounded up to whole
+    /// 4096-byte pages, so it is always a whole number of chunks. Fails when `len` is zero or the
+    /// memory is not to be had.
     pub fn mapped(len: usize) -> io::Result<Self> {
         let len = len
             .checked_next_multiple_of(PAGE)

@@ -27,9 +27,9 @@ impl SocketMap {
         bpf::update_map(&self.0, &queue, &socket.as_raw_fd())
     }
 
-    /// Lets the queue's frames pass to the kernel again; `false` when they already did.
-    pub fn clear(&self, queue: u32) -> io::Result<bool> {
-        bpf::remove_from_map(&self.0, &queue)
+    /// Lets the queue's frames pass to the kernel again, if they did not already.
+    pub fn clear(&self, queue: u32) -> io::Result<()> {
+        bpf::remove_from_map(&self.0, &queue).map(|_| ())
     }
 }
 

@@ -68,13 +68,9 @@ impl Classifier {
             take_owned_prefixes(&mut program, maps.prefixes);
         }
         program.place(Label::Pass).apply_value(Op::Move, R0, Verdict::Pass as i32).exit();
-        program
-            .place(Label::Take)
-            .load(Width::Word, R2, CONTEXT, CONTEXT_RX_QUEUE)
-            .load_map(R1, maps.sockets.as_fd())
-            .apply_value(Op::Move, R3, miss as i32)
-            .call(HELPER_REDIRECT_MAP)
-            .exit();
+        if self.tunnels || self.prefixes {
+            redirect_to_socket(&mut program, maps.sockets, miss);
+        }
         program.finish()
     }
 }
@@ -276,4 +272,15 @@ fn take_owned_prefixes(program: &mut Assembler<Label>, prefixes: &OwnedPrefixes)
         .jump_if_value(R0, When::Equal, 0, Label::Pass)
         .load(Width::Word, R2, R0, 0)
         .jump_if_value(R2, When::NotEqual, 0, Label::Take);
+}
+
+/// Gives the frame to the socket of the queue it came in on.
+fn redirect_to_socket(program: &mut Assembler<Label>, sockets: &SocketMap, miss: Verdict) {
+    program
+        .place(Label::Take)
+        .load(Width::Word, R2, CONTEXT, CONTEXT_RX_QUEUE)
+        .load_map(R1, sockets.as_fd())
+        .apply_value(Op::Move, R3, miss as i32)
+        .call(HELPER_REDIRECT_MAP)
+        .exit();
 }
