@@ -119,7 +119,7 @@ def command_line(name, fds):
                "-display", "none", "-append", KERNEL_COMMAND_LINE,
                "-kernel", str(CACHE / "vmlinux"), "-initrd", str(CACHE / "initrd.gz"),
                "-serial", f"file:{folder}/console.log",
-               "-drive", f"if=none,format=raw,file={CACHE}/root.ext4,id=disk,readonly=on",
+               "-drive", f"if=none,format=raw,file={CACHE}/disk.ext4,id=disk,readonly=on",
                "-device", "virtio-blk-pci,drive=disk",
                "-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]
     for i in range(CHANNELS):

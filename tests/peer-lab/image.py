@@ -28,7 +28,7 @@ SKIP_DIR = ["usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/inf
 
 
 def build(force=False):
-    """Make vmlinux, initrd.gz and root.ext4 in the cache, unless they are up to date."""
+    """Make vmlinux, initrd.gz and disk.ext4 in the cache, unless they are up to date."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -138,7 +138,7 @@ def install_guest(root):
         (root / name).mkdir(parents=True, exist_ok=True)
     shutil.rmtree(root / "var/run", ignore_errors=True)
     (root / "var/run").symlink_to("/run")
-    users = [("root", 0, "/root", "/bin/bash"), ("tcpdump", 103, "/nonexistent", "/bin/false"),
+    users = [("root", 0, "/", "/bin/bash"), ("tcpdump", 103, "/nonexistent", "/bin/false"),
              ("nobody", 65534, "/nonexistent", "/bin/false")]
     (root / "etc/passwd").write_text(
         "".join(f"{name}:x:{i}:{i}::{home}:{shell}\n" for name, i, home, shell in users))
@@ -175,7 +175,7 @@ def make_initrd(root, kernel, deps):
 def make_disk(root):
     """The guest's root as an ext4 image; returns its content's size in MiB."""
     size = int(output("du", "-sm", root).split()[0])
-    image = CACHE / "root.ext4"
+    image = CACHE / "disk.ext4"
     image.unlink(missing_ok=True)
     run("mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-m", "0",
         "-d", root, image, f"{size + size // 8 + 16}M", stdout=subprocess.DEVNULL)

@@ -1,0 +1,114 @@
+//! The program under test: `fastgw` as a process in a namespace.
+
+use std::{
+    env, fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+    sync::OnceLock,
+    time::Duration,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    netns::Netns,
+    process::{Background, output, run, wait_for},
+};
+
+/// How long fastgw may take to its first answer, on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// A running gateway; dropped, it gets SIGTERM.
+#[derive(Debug)]
+pub struct Gateway {
+    process: Background,
+    folder: TempDir,
+}
+
+impl Gateway {
+    /// Starts fastgw in a namespace and returns when it answers `fastgw show`. `config` gives the
+    /// text of its configuration and is told the path for `control_socket`. Panics with the
+    /// gateway's log when it does not come up.
+    pub fn start(netns: &Netns, config: impl FnOnce(&Path) -> String) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("fastgw.toml");
+        let text = config(&folder.path().join("control.sock"));
+        fs::write(&file, text).expect("a writable temporary folder");
+        // It holds keys: fastgw refuses a file that others may read.
+        let owner_only = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(&file, owner_only).expect("a file of ours");
+        let mut command = netns.command(&binary().to_string_lossy());
+        let process = Background::spawn(command.arg("--config").arg(&file));
+        let mut gateway = Self { process, folder };
+        gateway.wait_until_ready();
+        gateway
+    }
+
+    /// What `fastgw show --json` says now.
+    pub fn show(&self) -> Value {
+        let text = run(&mut self.show_command());
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("show --json: {error}\n{text}"))
+    }
+
+    /// The path of its control socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("control.sock")
+    }
+
+    /// The process number.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What it has written to standard error so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Stops it with SIGTERM; gives how it ended and its whole log.
+    pub fn stop(mut self) -> (ExitStatus, String) {
+        let status = self.process.stop().expect("a child of ours");
+        (status, self.log())
+    }
+
+    /// Panics with its log if it is no longer running.
+    pub fn assert_runs(&mut self) {
+        self.process.assert_runs();
+    }
+
+    fn wait_until_ready(&mut self) {
+        let mut show = self.show_command();
+        let process = &mut self.process;
+        wait_for("ready fastgw", START_LIMIT, || {
+            process.assert_runs();
+            output(&mut show).status.success().then_some(())
+        });
+    }
+
+    fn show_command(&self) -> Command {
+        let mut command = Command::new(binary());
+        command.args(["show", "--json", "--socket"]).arg(self.socket());
+        command
+    }
+}
+
+/// The `fastgw` of this build: compiled once, in the profile and folder of the running test.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        // <target>/<profile>/deps/<test>-<hash>
+        let test = env::current_exe().expect("the running test");
+        let profile = test.parent().and_then(Path::parent).expect("cargo's folders");
+        let target = profile.parent().expect("cargo's folders");
+        let name = profile.file_name().and_then(|name| name.to_str()).expect("cargo's folders");
+        let name = if name == "debug" { "dev" } else { name };
+        let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let mut build = Command::new(cargo);
+        build.current_dir(env!("CARGO_MANIFEST_DIR"));
+        build.args(["build", "--quiet", "-p", "fastgw", "--profile", name, "--target-dir"]);
+        run(build.arg(target));
+        profile.join("fastgw")
+    })
+}

@@ -1,0 +1,136 @@
+//! Wireshark's dissectors as a judge that knows nothing of our code.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::process::run;
+
+/// One row of tshark's table of ESP SAs: enough to authenticate and decrypt a direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EspSa {
+    /// Outer source address, or `*`.
+    pub source: String,
+    /// Outer destination address, or `*`.
+    pub destination: String,
+    /// Security parameters index.
+    pub spi: u32,
+    /// tshark's name of the cipher, such as `AES-CBC [RFC3602]`.
+    pub cipher: &'static str,
+    /// Cipher key, with its salt where it has one: `0x` and hex, or nothing.
+    pub cipher_key: String,
+    /// tshark's name of the authentication, such as `HMAC-SHA-1-96 [RFC2404]`.
+    pub authentication: &'static str,
+    /// Authentication key: `0x` and hex, or nothing.
+    pub authentication_key: String,
+}
+
+impl EspSa {
+    fn row(&self) -> String {
+        format!(
+            r#"uat:esp_sa:"IPv4","{}","{}","0x{:08x}","{}","{}","{}","{}""#,
+            self.source,
+            self.destination,
+            self.spi,
+            self.cipher,
+            self.cipher_key,
+            self.authentication,
+            self.authentication_key,
+        )
+    }
+}
+
+/// A capture file and the keys to read it with.
+#[derive(Clone, Debug)]
+pub struct Tshark {
+    file: PathBuf,
+    sas: Vec<EspSa>,
+}
+
+impl Tshark {
+    /// A capture that needs no keys.
+    pub fn new(file: &Path) -> Self {
+        Self { file: file.to_owned(), sas: Vec::new() }
+    }
+
+    /// The same capture, with its ESP checked and decrypted.
+    pub fn with_sas(mut self, sas: &[EspSa]) -> Self {
+        self.sas.extend_from_slice(sas);
+        self
+    }
+
+    /// The values of `fields` in every frame that matches `filter`; a field that a frame has more
+    /// than once (outer and inner address) is given as `first,second`.
+    pub fn fields(&self, filter: &str, fields: &[&str]) -> Vec<Vec<String>> {
+        let mut command = self.command(filter);
+        command.args(["-T", "fields", "-E", "separator=/t"]);
+        for field in fields {
+            command.args(["-e", field]);
+        }
+        let rows = run(&mut command);
+        rows.lines().map(|row| row.split('\t').map(str::to_owned).collect()).collect()
+    }
+
+    /// How many frames match `filter`.
+    pub fn count(&self, filter: &str) -> usize {
+        self.fields(filter, &["frame.number"]).len()
+    }
+
+    /// The frames that match `filter`, as tshark prints them in full.
+    pub fn text(&self, filter: &str) -> String {
+        run(self.command(filter).arg("-V"))
+    }
+
+    /// The frames that match `filter`, one line each.
+    pub fn summary(&self, filter: &str) -> String {
+        run(&mut self.command(filter))
+    }
+
+    /// Panics, showing the frames, if a frame is malformed or carries a wrong checksum or ICV.
+    pub fn assert_well_formed(&self) {
+        if let Err(complaint) = self.well_formed() {
+            panic!("{complaint}");
+        }
+    }
+
+    /// What is wrong with the capture: malformed frames, wrong checksums, wrong ICVs.
+    pub fn well_formed(&self) -> Result<(), String> {
+        for filter in [
+            "_ws.malformed",
+            "ip.checksum.status == \"Bad\"",
+            "icmp.checksum.status == \"Bad\"",
+            "tcp.checksum.status == \"Bad\"",
+            "udp.checksum.status == \"Bad\"",
+            "esp.icv_bad == 1",
+        ] {
+            let frames = self.summary(filter);
+            if !frames.is_empty() {
+                return Err(format!("{filter} in {}:\n{frames}", self.file.display()));
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&self, filter: &str) -> Command {
+        let mut command = Command::new("tshark");
+        command.args(["-n", "-r"]).arg(&self.file).args(["-Y", filter]);
+        for preference in [
+            "ip.check_checksum:TRUE",
+            "tcp.check_checksum:TRUE",
+            "udp.check_checksum:TRUE",
+            // A fragment is judged by itself; reassembly would show it in a later frame.
+            "ip.defragment:FALSE",
+        ] {
+            command.args(["-o", preference]);
+        }
+        if !self.sas.is_empty() {
+            command.args(["-o", "esp.enable_encryption_decode:TRUE"]);
+            command.args(["-o", "esp.enable_authentication_check:TRUE"]);
+        }
+        for sa in &self.sas {
+            command.args(["-o", &sa.row()]);
+        }
+        command
+    }
+}
