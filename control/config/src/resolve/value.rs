@@ -1,0 +1,149 @@
+//! Values that need no other value to be judged: names, words of a choice, numbers in a range.
+
+use std::{collections::BTreeMap, ops::Range, ops::RangeInclusive};
+
+use toml::Spanned;
+
+use crate::{
+    findings::Findings,
+    spelling::{list, nearest, shown},
+};
+
+/// Longest name of a gateway, port or tunnel.
+const NAME_LEN_MAX: usize = 32;
+
+/// A name that can stand in a counter, a file name and on a command line.
+pub(super) fn name(
+    value: Option<Spanned<String>>,
+    found: &mut Findings,
+) -> Option<Spanned<String>> {
+    let value = value?;
+    let text = value.get_ref();
+    let label = if text.is_empty() {
+        "it is empty"
+    } else if text.len() > NAME_LEN_MAX {
+        "it is longer than 32 characters"
+    } else if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        "it does not begin with a letter or digit"
+    } else if !text.chars().all(is_name_char) {
+        "it has characters other than letters, digits, `-`, `_` and `.`"
+    } else {
+        return Some(value);
+    };
+    let example = proper_name(text).unwrap_or_else(|| "site-a".to_owned());
+    let error = found.error(value.span(), format!("{} is not usable as a name", shown(text)));
+    found.push(error.label(label).help(format!("write `name = \"{example}\"`")));
+    None
+}
+
+/// The nearest usable name, if anything is left of it.
+pub(super) fn proper_name(text: &str) -> Option<String> {
+    let replaced = text.chars().map(|c| if is_name_char(c) { c } else { '-' });
+    let name: String =
+        replaced.skip_while(|c| !c.is_ascii_alphanumeric()).take(NAME_LEN_MAX).collect();
+    let name = name.trim_end_matches('-');
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// A word out of a fixed choice.
+pub(super) fn choice<T: Copy>(
+    value: Option<Spanned<String>>,
+    key: &str,
+    choices: &[(&'static str, T)],
+    found: &mut Findings,
+) -> Option<T> {
+    let value = value?;
+    let text = value.get_ref();
+    if let Some((_, chosen)) = choices.iter().find(|(word, _)| word == text) {
+        return Some(*chosen);
+    }
+    let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+    let help = match nearest(text, &words) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("write one of {}", list(&words)),
+    };
+    let error = found.error(value.span(), format!("unknown {key} {}", shown(text)));
+    found.push(error.label(format!("not one of {}", list(&words))).help(help));
+    None
+}
+
+/// A whole number within bounds; `unit` follows the bounds in the message.
+pub(super) fn number<T: TryFrom<i64>>(
+    value: Option<Spanned<i64>>,
+    key: &str,
+    bounds: RangeInclusive<i64>,
+    unit: &str,
+    found: &mut Findings,
+) -> Option<T> {
+    let value = value?;
+    let number = *value.get_ref();
+    if bounds.contains(&number)
+        && let Ok(number) = T::try_from(number)
+    {
+        return Some(number);
+    }
+    let (low, high) = (bounds.start(), bounds.end());
+    let side = if number < *low { "less than" } else { "more than" };
+    let bound = if number < *low { low } else { high };
+    let error = found.error(value.span(), format!("`{key}` is out of range"));
+    let label = format!("{side} {bound}");
+    found.push(error.label(label).help(format!("write {low} to {high}{unit}")));
+    None
+}
+
+/// Values of which each may occur once, with the place where it did.
+pub(super) struct Unique<K> {
+    first: BTreeMap<K, Range<usize>>,
+}
+
+impl<K: Ord> Unique<K> {
+    pub(super) fn new() -> Self {
+        Self { first: BTreeMap::new() }
+    }
+
+    /// Takes the value, or tells where it was taken before.
+    pub(super) fn take(&mut self, key: K, span: Range<usize>) -> Result<(), Range<usize>> {
+        match self.first.get(&key) {
+            Some(first) => Err(first.clone()),
+            None => {
+                self.first.insert(key, span);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Unique<String> {
+    /// Takes a name, or reports that another section has it.
+    pub(super) fn take_name(
+        &mut self,
+        what: &str,
+        name: &Spanned<String>,
+        help: &str,
+        found: &mut Findings,
+    ) {
+        if let Err(first) = self.take(name.get_ref().clone(), name.span()) {
+            let title = format!("two {what} are called {}", shown(name.get_ref()));
+            let error = found.error(name.span(), title).label("taken");
+            found.push(error.also(first, "first used here").help(help));
+        }
+    }
+}
+
+fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_becomes_a_proper_name() {
+        assert_eq!(proper_name("site a"), Some("site-a".to_owned()));
+        assert_eq!(proper_name(".hidden"), Some("hidden".to_owned()));
+        assert_eq!(proper_name("Zürich"), Some("Z-rich".to_owned()));
+        assert_eq!(proper_name("**"), None);
+        assert_eq!(proper_name(&"x".repeat(99)).map(|name| name.len()), Some(NAME_LEN_MAX));
+    }
+}

@@ -1,0 +1,80 @@
+//! The examples that users start from: every file in `configs/` loads, and means what it says.
+
+use std::{fs, path::PathBuf};
+
+use config::{Config, Role, RouteTarget, Suite, TunnelKind, load};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../configs")
+}
+
+fn example(name: &str) -> Config {
+    load(folder().join(name)).unwrap_or_else(|report| panic!("{report}"))
+}
+
+#[test]
+fn every_example_loads_and_is_explained_without_its_keys() {
+    let mut count = 0;
+    for entry in fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let config = load(&path).unwrap_or_else(|report| panic!("{report}"));
+            let explained = config.explain();
+            for tunnel in &config.tunnels {
+                assert!(explained.contains(&tunnel.name), "{explained}");
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            for key in text.split("\"0x").skip(1).filter_map(|rest| rest.split('"').next()) {
+                assert!(!explained.contains(key));
+                assert!(!config.source.text().contains(key));
+            }
+            count += 1;
+        }
+    }
+    assert!(count >= 5, "{count} examples");
+}
+
+#[test]
+fn core_is_a_policy_tunnel_with_the_demonstration_keys() {
+    let config = example("core.toml");
+    assert_eq!(config.gateway.name, "site-a");
+    assert_eq!(config.gateway.control_socket, PathBuf::from("/run/fastgw/site-a.sock"));
+    assert_eq!((config.gateway.workers, config.gateway.cores.is_none()), (1, true));
+    let lan = config.ports_of(Role::Inside).next().unwrap();
+    assert_eq!((lan.name.as_str(), lan.device.get_ref().as_str()), ("lan", "lan0"));
+    let tunnel = &config.tunnels[0];
+    let TunnelKind::Esp { local_subnets, remote_subnets, sa } = &tunnel.kind else {
+        panic!("{tunnel:?}");
+    };
+    assert_eq!(local_subnets[0].get_ref().to_string(), "10.1.0.0/24");
+    assert_eq!(remote_subnets[0].get_ref().to_string(), "10.2.0.0/24");
+    assert_eq!((sa.suite, sa.replay_window, sa.esn), (Suite::Aes256Gcm16, 1024, false));
+    assert_eq!((sa.outbound.spi, sa.inbound.spi), (0x1001, 0x1002));
+    let key = sa.outbound.encryption.expose();
+    assert_eq!((key.len(), &key[..2], &key[34..]), (36, &[0xff, 0xf3][..], &[0x03, 0xd2][..]));
+    assert!(sa.outbound.authentication.is_empty());
+}
+
+#[test]
+fn core_and_its_peer_are_mirrors() {
+    let (a, b) = (example("core.toml"), example("core-peer.toml"));
+    let (a, b) = (&a.tunnels[0], &b.tunnels[0]);
+    assert_eq!((a.local.get_ref(), a.remote.get_ref()), (b.remote.get_ref(), b.local.get_ref()));
+    let (a, b) = (a.sa().unwrap(), b.sa().unwrap());
+    assert_eq!(a.suite, b.suite);
+    for (ours, theirs) in [(&a.outbound, &b.inbound), (&a.inbound, &b.outbound)] {
+        assert_eq!(ours.spi, theirs.spi);
+        assert!(ours.encryption.expose() == theirs.encryption.expose());
+    }
+}
+
+#[test]
+fn routes_of_the_vti_example_lead_into_its_tunnel() {
+    let config = example("vti.toml");
+    assert_eq!(config.gateway.name, "vti", "the file's stem");
+    assert_eq!(config.routes.len(), 2);
+    for route in &config.routes {
+        assert!(matches!(route.target, RouteTarget::Tunnel(0)), "{route:?}");
+    }
+    assert_eq!(config.tunnels[0].address().unwrap().get_ref().to_string(), "10.255.0.1/30");
+}
