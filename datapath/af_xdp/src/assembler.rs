@@ -121,7 +121,9 @@ impl<L: Copy + PartialEq> Assembler<L> {
 
     /// Makes the low 16 bits of `to`, read from the network, a number; clears the rest.
     pub(crate) fn swap_network_half(&mut self, to: Reg) -> &mut Self {
-        self.push(OPCODE_TO_BIG_ENDIAN, to as u8, 0, 0, 16)
+        self.push(OPCODE_TO_BIG_ENDIAN, to as u8, 0, 0, 16);
+        // Older verifiers (Linux 6.1) do not know that the swap leaves no more than 16 bits.
+        self.apply_value(Op::And, to, 0xffff)
     }
 
     /// `to = map`; the kernel puts the map's address in the place of its descriptor.
@@ -258,6 +260,7 @@ mod tests {
                 [0xbf, 0x16, 0, 0, 0, 0, 0, 0],
                 [0x67, 0x09, 0, 0, 2, 0, 0, 0],
                 [0xdc, 0x02, 0, 0, 16, 0, 0, 0],
+                [0x57, 0x02, 0, 0, 0xff, 0xff, 0, 0],
                 [0x85, 0, 0, 0, 51, 0, 0, 0],
                 [0x95, 0, 0, 0, 0, 0, 0, 0],
             ]

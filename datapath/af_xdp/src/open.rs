@@ -217,13 +217,14 @@ impl Request<'_> {
         set_option(fd, libc::SOL_XDP, libc::XDP_TX_RING, &tx)
     }
 
-    /// In copy mode the kernel sends few frames per system call, and no more than the send buffer
-    /// holds. Both limits are raised to a whole transmit ring; a refusal only costs speed.
+    /// In copy mode the kernel sends few frames per system call, and no more at a time than the
+    /// send buffer holds. The first limit is raised to a whole transmit ring, the second to a
+    /// whole completion ring, which bounds what is under way. A refusal only costs speed.
     fn widen_transmit_limits(&self, fd: &OwnedFd) {
-        let RingSizes { tx, .. } = self.sizes;
+        let RingSizes { tx, completion, .. } = self.sizes;
         let _ = set_option(fd, libc::SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &tx);
         // An skb weighs its data and its bookkeeping: about two chunks.
-        let weight = u64::from(tx) * 2 * u64::from(self.layout.chunk_size);
+        let weight = u64::from(completion) * 2 * u64::from(self.layout.chunk_size);
         let bytes = libc::c_int::try_from(weight).unwrap_or(libc::c_int::MAX / 2);
         // Without CAP_NET_ADMIN only what net.core.wmem_max allows is granted.
         if set_option(fd, libc::SOL_SOCKET, SO_SNDBUFFORCE, &bytes).is_err() {

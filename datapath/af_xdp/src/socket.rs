@@ -175,13 +175,13 @@ impl Socket {
     /// Makes the kernel send what the transmit ring holds, where it does not do so by itself.
     ///
     /// In copy mode the kernel sends only within this call, and little per call before Linux 6.17,
-    /// so the call is repeated while it makes progress and not at all when the ring is empty. What
-    /// a full send buffer or a downed link leaves in the ring is no error: it goes out with a
-    /// later call. An error means that the socket will not send again (the device is gone).
+    /// so the call is repeated as often as a ring takes, and not made when the ring is empty. What
+    /// a busy device or a downed link leaves in the ring is no error: it goes out with a later
+    /// call. An error means that the socket will not send again (the device is gone).
     #[inline]
     pub fn wake_tx(&self) -> io::Result<()> {
         match self.mode {
-            CopyMode::Copy => self.send_while_progress(),
+            CopyMode::Copy => self.send_ring(),
             CopyMode::ZeroCopy if self.need_wakeup && !self.tx.needs_wakeup() => Ok(()),
             CopyMode::ZeroCopy => match self.send_once() {
                 Some(error) if !is_transient(&error) => Err(error),
@@ -223,17 +223,19 @@ impl Socket {
         })
     }
 
-    fn send_while_progress(&self) -> io::Result<()> {
-        let mut left = self.tx.outstanding();
-        while left > 0 {
+    /// The budget of a call, not the ring, tells how often to call: kernels such as 6.1 show how
+    /// far they came in the ring only when they have seen its end.
+    fn send_ring(&self) -> io::Result<()> {
+        let outstanding = self.tx.outstanding();
+        if outstanding == 0 {
+            return Ok(());
+        }
+        for _ in 0..=outstanding / SENT_PER_CALL_MIN {
             match self.send_once() {
                 None => return Ok(()),
+                Some(error) if error.raw_os_error() == Some(libc::ENETDOWN) => return Ok(()),
                 Some(error) if !is_transient(&error) => return Err(error),
                 Some(_) => {}
-            }
-            let before = std::mem::replace(&mut left, self.tx.outstanding());
-            if left == before {
-                return Ok(());
             }
         }
         Ok(())
@@ -263,6 +265,9 @@ impl AsRawFd for Socket {
         self.fd.as_raw_fd()
     }
 }
+
+/// Frames that every kernel sends in one call of copy mode, unless it must stop.
+const SENT_PER_CALL_MIN: u32 = 16;
 
 /// EAGAIN: the budget of one call or the send buffer is used up. EBUSY: the device dropped a
 /// frame or its queue is full. ENOBUFS: no memory for an skb. ENETDOWN: the link may come back.

@@ -114,13 +114,13 @@ fn two_queues_of_two_ports_share_one_umem_over_two_threads() {
                     let before = way.forwarded;
                     way.turn();
                     let moved = way.forwarded - before;
-                    forwarded.fetch_add(moved, Ordering::Relaxed) + moved >= 1280
+                    forwarded.fetch_add(moved, Ordering::Relaxed) + moved >= 640
                 });
                 way
             })
         });
         // The sender's kernel spreads flows, which the source address tells apart, over queues.
-        for round in 0..10 {
+        for round in 0..5 {
             let mut frames: Vec<Vec<u8>> = (0..128)
                 .map(|flow| {
                     let mut frame = ipv4(50, ENDPOINT, &[round; 99]);
@@ -137,7 +137,7 @@ fn two_queues_of_two_ports_share_one_umem_over_two_threads() {
         threads.map(|thread| thread.join().unwrap())
     });
     for way in ways {
-        assert!(way.forwarded >= 128, "one queue was idle: {} of 1280", way.forwarded);
+        assert!(way.forwarded >= 64, "one queue was idle: {} of 640", way.forwarded);
         assert_nothing_lost(&way.inward);
         assert_nothing_lost(&way.outward);
     }
@@ -188,10 +188,11 @@ fn one_wakeup_sends_a_whole_ring() {
     let (area, mut socket) = testbed.open_first("d1", 512);
     let right = PacketSocket::open(&testbed.right, "s0");
     let whole = send_whole_ring(area, &mut socket, &right);
-    // Kernels before 6.17 have no budget to raise: they send 32 frames per call.
+    // Kernels before 6.17 have no budget to raise.
     if limit_send_budget(&socket, 32) {
         assert_eq!(whole, 1, "the budget was not raised to the whole ring");
     }
+    // Kernels send 32 frames per call, and say by a last one that none are left.
     let piecewise = send_whole_ring(area, &mut socket, &right);
     assert!((16..=17).contains(&piecewise), "{piecewise} system calls for 16 times 32 frames");
     let before = socket.syscalls();
@@ -295,7 +296,7 @@ fn assert_nothing_lost(socket: &Socket) {
 
 fn ping(testbed: &Testbed, address: &str) {
     let output = testbed.left.run(|| {
-        let words = ["-c", "3", "-i", "0.05", "-W", "2", address];
+        let words = ["-c", "3", "-i", "0.05", "-W", "10", address];
         Command::new("ping").args(words).output().unwrap()
     });
     let text = String::from_utf8_lossy(&output.stdout);

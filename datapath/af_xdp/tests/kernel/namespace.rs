@@ -86,7 +86,7 @@ impl PacketSocket {
             // SAFETY: the kernel has just made this descriptor for us.
             let socket = Self(unsafe { OwnedFd::from_raw_fd(fd) });
             socket.set_option(libc::SO_RCVBUFFORCE, &(16 << 20_i32));
-            let patience = libc::timeval { tv_sec: 2, tv_usec: 0 };
+            let patience = libc::timeval { tv_sec: 10, tv_usec: 0 };
             socket.set_option(libc::SO_RCVTIMEO, &patience);
             // SAFETY: the structure is made of integers, for which all zeroes are a value.
             let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
@@ -108,7 +108,7 @@ impl PacketSocket {
         assert_eq!(sent, frame.len() as isize, "send: {}", io::Error::last_os_error());
     }
 
-    /// The next frame that came in; fails the test when none comes within two seconds.
+    /// The next frame that came in; fails the test when none comes within ten seconds.
     pub fn receive(&self) -> Vec<u8> {
         let mut buffer = vec![0u8; 65536];
         let (to, len) = (buffer.as_mut_ptr().cast(), buffer.len());

@@ -124,9 +124,9 @@ pub fn write_frame(area: Area, chunk: u64, frame: &[u8]) -> Descriptor {
     Descriptor { addr, len: frame.len() as u32 }
 }
 
-/// Asks `done` again and again; fails the test when it is not so within five seconds.
+/// Asks `done` again and again; fails the test when it is not so within 20 seconds.
 pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(20);
     while !done() {
         assert!(Instant::now() < deadline, "never happened: {what}");
         std::thread::sleep(Duration::from_millis(1));
