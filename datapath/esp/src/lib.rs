@@ -1,1 +1,54 @@
-//! ESP security associations: suites, keys, sequence numbers, the anti-replay window.
+//! ESP security associations (RFC 4303): suites, keys, IVs, sequence numbers, the anti-replay
+//! window, and the sealing and opening of one packet in place.
+//!
+//! An SA is one direction of one tunnel. The control side makes it from keys, publishes it, and
+//! any worker may then carry any of its packets: the methods that a packet meets take `&self`,
+//! never wait, never allocate, and have no bytes that make them panic.
+//!
+//! # What is hot, and who shares it
+//!
+//! * **Keys** are read by every worker and written by nobody. All that can be computed once is
+//!   computed when the SA is made: AES key schedules, GHASH tables, and the two hash states that
+//!   HMAC starts from, so that a packet pays for its own bytes only.
+//! * **The outbound sequence counter** is the one word that workers fight over. A worker therefore
+//!   reserves numbers for a whole run of packets with one atomic add ([`OutboundSa::reserve`]) and
+//!   seals them in any order. Numbers are unique; they are in order within a run only.
+//! * **The anti-replay window** is an array of words that workers touch where their packets fall,
+//!   plus its top, which moves with the newest packet. See `replay.rs` for why no lock is needed
+//!   and why no number is accepted twice.
+//! * **Usage counters** are added to once per run ([`OutboundSa::count`], [`InboundSa::count`]) and
+//!   live in the cache line that the run has made dirty already.
+//!
+//! What workers write lies in cache lines of its own, so that writing it does not take the keys
+//! out of the other workers' caches. Nothing of a single packet is kept in an SA: everything there
+//! is either shared by all packets or an argument.
+//!
+//! # Where randomness comes from
+//!
+//! From the caller, as the seed of [`OutboundSa::new`]. This crate opens no file and asks no
+//! system call. A seed must be fresh for each SA: the IVs of two SAs with the same key (a manual
+//! key after a restart) differ only because their seeds do. See `iv.rs`.
+//!
+//! # What is wiped
+//!
+//! AES-CBC key schedules, HMAC states and the IV key are overwritten on drop. The AES-GCM key
+//! schedule belongs to *ring*, which does not wipe it; only its salt is ours to wipe.
+
+#![deny(unsafe_code)]
+
+mod cipher;
+mod esn;
+mod inbound;
+mod iv;
+mod keys;
+mod outbound;
+mod replay;
+mod sequence;
+mod suite;
+mod sync;
+mod usage;
+
+pub use inbound::{InboundSa, OpenError, Opened};
+pub use keys::{KeyError, Keys};
+pub use outbound::{OutboundSa, SealError};
+pub use suite::Suite;

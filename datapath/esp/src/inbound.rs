@@ -1,0 +1,215 @@
+//! The inbound SA (RFC 4303 3.4). A packet's way:
+//!
+//! 1. its lengths are checked, and the sequence number is completed if it is extended;
+//! 2. the anti-replay window refuses what it has seen and what is too old;
+//! 3. the ICV is verified and the payload decrypted;
+//! 4. the window takes the number;
+//! 5. the trailer tells where the payload ends.
+
+use std::fmt;
+use std::ops::Range;
+
+use wire::esp::{Esp, strip_trailer};
+
+use crate::cipher::Opener;
+use crate::replay::ReplayWindow;
+use crate::usage::Usage;
+use crate::{KeyError, Keys, Suite, esn};
+
+/// One direction of a tunnel, from the peer. Shared by the workers; see the crate's essay.
+pub struct InboundSa {
+    spi: u32,
+    suite: Suite,
+    esn: bool,
+    opener: Opener,
+    written: Written,
+}
+
+/// What workers write, in a cache line that holds nothing else.
+#[repr(align(64))]
+struct Written {
+    window: ReplayWindow,
+    usage: Usage,
+}
+
+/// What an opened packet holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Opened {
+    /// Where in the packet the payload is.
+    pub payload: Range<usize>,
+    /// IANA protocol number of the payload.
+    pub next_header: u8,
+    /// Sequence number, with its inferred high half if it is extended.
+    pub seq: u64,
+}
+
+/// Why a packet was not opened.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum OpenError {
+    /// Shorter than header, IV, the shortest trailer and ICV together.
+    Truncated,
+    /// The ciphertext is not a multiple of the cipher's block, or of 4 bytes (RFC 4303 2.4).
+    Alignment,
+    /// A packet with this sequence number was accepted before (RFC 4303 3.4.3).
+    Replayed,
+    /// The sequence number lies left of the anti-replay window, or is 0 (RFC 4303 3.4.3).
+    TooOld,
+    /// The ICV is not that of this packet under this key.
+    Integrity,
+    /// Authentic, but the pad is longer than the payload or is not 1, 2, 3, … (RFC 4303 2.4).
+    Padding,
+}
+
+impl InboundSa {
+    /// An SA that has received nothing yet.
+    ///
+    /// `spi` is our choice, `esn` whether sequence numbers have 64 bits (RFC 4303 2.2.1),
+    /// `replay_window` the size of the anti-replay window in packets: 32 to 65536, or 0 for none.
+    /// It takes a byte of memory per 4 packets, rounded up beyond the next power of two.
+    ///
+    /// # Errors
+    /// A key whose length is not the suite's, a window outside of the range, and extended sequence
+    /// numbers without a window.
+    pub fn new(
+        spi: u32,
+        suite: Suite,
+        keys: Keys<'_>,
+        esn: bool,
+        replay_window: u32,
+    ) -> Result<Self, KeyError> {
+        let opener = Opener::new(suite, keys)?;
+        if esn && replay_window == 0 {
+            return Err(KeyError::EsnWithoutWindow);
+        }
+        let window =
+            ReplayWindow::new(replay_window).ok_or(KeyError::ReplayWindow(replay_window))?;
+        Ok(Self { spi, suite, esn, opener, written: Written { window, usage: Usage::default() } })
+    }
+
+    /// The SPI, as the peer writes it into each packet.
+    #[must_use]
+    pub const fn spi(&self) -> u32 {
+        self.spi
+    }
+
+    /// The suite.
+    #[must_use]
+    pub const fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// Whether sequence numbers have 64 bits (RFC 4303 2.2.1).
+    #[must_use]
+    pub const fn esn(&self) -> bool {
+        self.esn
+    }
+
+    /// Opens a packet in place. `packet` starts at the ESP header and ends at the ICV; that its
+    /// SPI is this SA's is the caller's to know. A next header of 59 is a dummy packet, to be
+    /// dropped silently (RFC 4303 2.6).
+    ///
+    /// # Errors
+    /// As [`OpenError`] says. The packet's bytes may have been changed, and are not to be used. A
+    /// packet that fails before it is authenticated leaves the anti-replay window as it was.
+    #[inline]
+    pub fn open(&self, packet: &mut [u8]) -> Result<Opened, OpenError> {
+        let text = self.text(packet.len())?;
+        let window = &self.written.window;
+        let seq = self.sequence_of(packet)?;
+        window.check(seq)?;
+        let high = self.esn.then_some((seq >> 32) as u32);
+        self.opener.open(high, packet)?;
+        // RFC 4303 3.4.3: the window moves for authentic packets only.
+        window.commit(seq)?;
+
+        let plain = packet.get(text.clone()).ok_or(OpenError::Truncated)?;
+        let (payload_len, next_header) = strip_trailer(plain).map_err(|_| OpenError::Padding)?;
+        Ok(Opened { payload: text.start..text.start + payload_len, next_header, seq })
+    }
+
+    /// Adds to what the SA has carried: once per run of packets. What a byte is (payload, or the
+    /// whole outer packet) is the caller's to decide.
+    #[inline]
+    pub fn count(&self, packets: u64, bytes: u64) {
+        self.written.usage.count(packets, bytes);
+    }
+
+    /// Packets counted.
+    #[must_use]
+    pub fn packets(&self) -> u64 {
+        self.written.usage.packets()
+    }
+
+    /// Bytes counted.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.written.usage.bytes()
+    }
+
+    /// The highest sequence number accepted, 0 before the first: the window's right edge.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.written.window.top()
+    }
+
+    /// The size of the anti-replay window, packets; 0 when it is off.
+    #[must_use]
+    pub fn replay_window(&self) -> u32 {
+        self.written.window.size() as u32
+    }
+
+    /// Where the ciphertext of a packet of `packet_len` bytes lies.
+    fn text(&self, packet_len: usize) -> Result<Range<usize>, OpenError> {
+        let start = self.suite.header_len();
+        let end = packet_len.checked_sub(self.suite.icv_len()).ok_or(OpenError::Truncated)?;
+        let text_len = end.checked_sub(start).ok_or(OpenError::Truncated)?;
+        if text_len < Esp::TRAILER_LEN {
+            return Err(OpenError::Truncated);
+        }
+        if text_len % self.suite.align() != 0 {
+            return Err(OpenError::Alignment);
+        }
+        Ok(start..end)
+    }
+
+    fn sequence_of(&self, packet: &[u8]) -> Result<u64, OpenError> {
+        let (esp, _) = Esp::split(packet).map_err(|_| OpenError::Truncated)?;
+        let low = esp.seq.get();
+        if !self.esn {
+            return Ok(u64::from(low));
+        }
+        let window = &self.written.window;
+        esn::infer(window.top(), window.size(), low).ok_or(OpenError::TooOld)
+    }
+}
+
+impl fmt::Debug for InboundSa {
+    /// Without keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InboundSa")
+            .field("spi", &format_args!("{:#010x}", self.spi))
+            .field("suite", &self.suite)
+            .field("esn", &self.esn)
+            .field("replay_window", &self.replay_window())
+            .field("sequence", &self.sequence())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Truncated => "the packet is too short for its suite",
+            Self::Alignment => "the ciphertext is not a multiple of the block",
+            Self::Replayed => "the sequence number was seen before",
+            Self::TooOld => "the sequence number is left of the window",
+            Self::Integrity => "the integrity check value is wrong",
+            Self::Padding => "the pad is wrong",
+        })
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+#[cfg(all(test, not(loom)))]
+mod tests;
