@@ -1,1 +1,39 @@
-//! The worker: what happens to a packet between its receive ring and its transmit ring.
+//! What happens to a packet between its receive ring and its transmit ring.
+//!
+//! A [`Worker`] turns: it receives a batch from each of its ports, takes every packet through the
+//! stages below, and transmits. Each stage is a plain loop over the packets that need it, in one
+//! file, and ends by saying for each packet where it goes next (its verdict).
+//!
+//! 1. `arrival`: Ethernet off, IPv4 checked once.
+//! 2. `forward`: TTL, route: to ourselves, out of a port, or into a tunnel.
+//! 3. `inbound`: ESP opened, runs of one SA at a time; `gre`: GRE taken off. Back to 2.
+//! 4. `outbound`: size, ESP sealed and outer headers put on, runs of one tunnel at a time.
+//! 5. `emit`: Ethernet on, into the port's transmit batch; `hold` keeps what still lacks a MAC.
+//!
+//! `icmp` and `fragment` make the packets that errors and small MTUs call for.
+
+#![deny(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+mod arrival;
+mod context;
+mod ecn;
+mod emit;
+mod event;
+mod forward;
+mod fragment;
+mod gre;
+mod hold;
+mod icmp;
+mod inbound;
+mod outbound;
+mod packet;
+mod queues;
+mod worker;
+
+pub use event::{Event, EventRing};
+pub use worker::{BATCH, Worker, WorkerId};

@@ -1,0 +1,122 @@
+//! The lists between stages and the loop that empties them.
+
+use port::FramePool;
+use tables::{DropReason, TunnelId};
+
+use crate::context::Context;
+use crate::hold::HoldQueue;
+use crate::packet::{Packet, Verdict};
+use crate::{forward, gre, inbound, outbound};
+
+/// How many tunnels one packet may enter or leave in one turn. Two are GRE under ESP; a packet
+/// that needs more than this is an attempt to keep the worker busy.
+const DEPTH_MAX: u8 = 4;
+
+/// Packets by the stage that they wait for.
+pub(crate) struct Queues {
+    pub(crate) route: Vec<Packet>,
+    open: Vec<Packet>,
+    gre: Vec<Packet>,
+    encap: Vec<Packet>,
+    pub(crate) out: Vec<Packet>,
+}
+
+impl Queues {
+    /// Empty lists that hold `capacity` packets each without growing.
+    pub(crate) fn new(capacity: usize) -> Self {
+        let list = || Vec::with_capacity(capacity);
+        Self { route: list(), open: list(), gre: list(), encap: list(), out: list() }
+    }
+
+    /// Takes every packet through the stages until all that still live wait for `emit`.
+    pub(crate) fn run(&mut self, ctx: &mut Context<'_>, hold: &mut HoldQueue) {
+        loop {
+            if !self.route.is_empty() {
+                forward::route(ctx, &mut self.route);
+                self.dispatch(ctx, hold, |queues| &mut queues.route);
+            } else if !self.open.is_empty() {
+                sort_runs(&mut self.open);
+                inbound::open(ctx, &mut self.open);
+                self.dispatch(ctx, hold, |queues| &mut queues.open);
+            } else if !self.gre.is_empty() {
+                gre::decap(ctx, &mut self.gre);
+                self.dispatch(ctx, hold, |queues| &mut queues.gre);
+            } else if !self.encap.is_empty() {
+                sort_runs(&mut self.encap);
+                outbound::encap(ctx, &mut self.encap);
+                self.dispatch(ctx, hold, |queues| &mut queues.encap);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Moves the packets of one stage's list, and those it made, to where their verdicts say.
+    fn dispatch(
+        &mut self,
+        ctx: &mut Context<'_>,
+        hold: &mut HoldQueue,
+        list: fn(&mut Self) -> &mut Vec<Packet>,
+    ) {
+        let mut done = core::mem::take(list(self));
+        for packet in done.drain(..) {
+            self.send(ctx, hold, packet);
+        }
+        // The list's memory goes back; what this stage sent to itself was kept in a new one only
+        // if it had to be.
+        let again = core::mem::replace(list(self), done);
+        list(self).extend(again);
+        while let Some(packet) = ctx.made.pop() {
+            self.send(ctx, hold, packet);
+        }
+    }
+
+    fn send(&mut self, ctx: &mut Context<'_>, hold: &mut HoldQueue, mut packet: Packet) {
+        let list = match packet.verdict {
+            Verdict::Route => &mut self.route,
+            Verdict::Open(_) | Verdict::Gre(_) | Verdict::Encap(_) if packet.depth >= DEPTH_MAX => {
+                ctx.drop(packet.frame, DropReason::NestedTooDeep);
+                return;
+            }
+            Verdict::Open(_) => &mut self.open,
+            Verdict::Gre(_) => &mut self.gre,
+            Verdict::Encap(_) => &mut self.encap,
+            Verdict::Out(_) => &mut self.out,
+            Verdict::Hold(port, address) => {
+                hold.keep(ctx, packet, port, address);
+                return;
+            }
+            Verdict::Drop(reason) => {
+                ctx.drop(packet.frame, reason);
+                return;
+            }
+        };
+        packet.ordinal = list.len() as u32;
+        list.push(packet);
+    }
+
+    /// Gives every frame back.
+    pub(crate) fn release(&mut self, pool: &mut FramePool) {
+        let lists =
+            [&mut self.route, &mut self.open, &mut self.gre, &mut self.encap, &mut self.out];
+        for packet in lists.into_iter().flat_map(|list| list.drain(..)) {
+            pool.free(packet.frame);
+        }
+    }
+}
+
+/// Brings packets with the same verdict together and keeps their order.
+fn sort_runs(list: &mut [Packet]) {
+    if !list.is_sorted_by_key(run_key) {
+        list.sort_unstable_by_key(|packet| (run_key(packet), packet.ordinal));
+    }
+}
+
+/// What the packets of one run share.
+pub(crate) fn run_key(packet: &Packet) -> u32 {
+    match packet.verdict {
+        Verdict::Open(slot) => slot,
+        Verdict::Encap(TunnelId(tunnel)) | Verdict::Gre(TunnelId(tunnel)) => tunnel,
+        _ => u32::MAX,
+    }
+}

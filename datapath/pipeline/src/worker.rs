@@ -1,0 +1,139 @@
+//! One worker: its ports' queues, its lists, its turn.
+
+use std::sync::Arc;
+
+use port::{Batch, FramePool, Port};
+use tables::PortId;
+use tables::counters::WorkerCounters;
+use tables::publish::Reader;
+
+use crate::context::{Context, Identification};
+use crate::event::EventRing;
+use crate::hold::{HELD_MAX, HoldQueue};
+use crate::icmp::ErrorBudget;
+use crate::packet::Packet;
+use crate::queues::Queues;
+use crate::{arrival, emit};
+
+/// Frames received from one port at a time.
+pub const BATCH: usize = 64;
+
+/// Which worker, of how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkerId {
+    /// Counted from zero.
+    pub index: u16,
+    /// Workers in the process.
+    pub of: u16,
+}
+
+struct Queue<P> {
+    port: P,
+    transmit: Batch,
+}
+
+/// Carries packets between one queue of every port. It has no clock, no thread and no I/O but its
+/// ports: whoever owns it calls [`Worker::turn`] as often as there is something to do.
+pub struct Worker<P: Port> {
+    queues: Vec<Queue<P>>,
+    received: Batch,
+    lists: Queues,
+    made: Vec<Packet>,
+    hold: HoldQueue,
+    pool: FramePool,
+    reader: Reader,
+    counters: Arc<WorkerCounters>,
+    identification: Identification,
+    errors: ErrorBudget,
+}
+
+impl<P: Port> Worker<P> {
+    /// A worker over these ports, in the order of their [`PortId`]s.
+    #[must_use]
+    pub fn new(
+        id: WorkerId,
+        ports: Vec<P>,
+        pool: FramePool,
+        reader: Reader,
+        counters: Arc<WorkerCounters>,
+        events: Arc<EventRing>,
+    ) -> Self {
+        // A whole batch may become fragments or be released from hold in one turn.
+        let capacity = 16 * BATCH + HELD_MAX;
+        let queue = |port| Queue { port, transmit: Batch::new(capacity) };
+        Self {
+            queues: ports.into_iter().map(queue).collect(),
+            received: Batch::new(BATCH),
+            lists: Queues::new(capacity),
+            made: Vec::with_capacity(capacity),
+            hold: HoldQueue::new(events),
+            pool,
+            reader,
+            counters,
+            identification: Identification::new(id.index, id.of),
+            errors: ErrorBudget::new(),
+        }
+    }
+
+    /// Receives one batch from each port, carries it all the way, and transmits. `now_ns` is
+    /// monotonic time, nanoseconds. Returns how many frames came in or are still to go out: zero
+    /// means that the caller may sleep until a port has something or 100 ms have passed.
+    pub fn turn(&mut self, now_ns: u64) -> usize {
+        let (tables, generation) = self.reader.refresh();
+        let mut ctx = Context {
+            tables,
+            counters: &self.counters,
+            pool: &mut self.pool,
+            identification: &mut self.identification,
+            errors: &mut self.errors,
+            made: &mut self.made,
+            now_ns,
+        };
+        self.hold.release(&mut ctx, generation, &mut self.lists.out);
+        self.lists.route.append(ctx.made);
+        let mut work = self.lists.out.len();
+        for at in 0..self.queues.len() {
+            let Some(queue) = self.queues.get_mut(at) else { break };
+            work += queue.port.rx(ctx.pool, &mut self.received);
+            let port = PortId(at as u16);
+            arrival::receive(&mut ctx, port, &mut self.received, &mut self.lists.route);
+            self.lists.run(&mut ctx, &mut self.hold);
+            emit::emit(&mut ctx, &mut self.hold, &mut self.lists.out, |port, frame| {
+                match self.queues.get_mut(usize::from(port.0)) {
+                    Some(queue) => queue.transmit.push(frame),
+                    None => Err(frame),
+                }
+            });
+        }
+        // Errors about packets that could not be emitted are sent with the next turn.
+        self.lists.route.append(ctx.made);
+        for queue in &mut self.queues {
+            queue.port.tx(ctx.pool, &mut queue.transmit);
+            queue.port.flush(ctx.pool);
+            work += queue.transmit.len();
+        }
+        if work > 0 {
+            self.counters.busy_turns.add(1);
+        }
+        work + self.lists.route.len()
+    }
+
+    /// The ports, in the order of their ids.
+    pub fn ports_mut(&mut self) -> impl Iterator<Item = &mut P> {
+        self.queues.iter_mut().map(|queue| &mut queue.port)
+    }
+}
+
+impl<P: Port> Drop for Worker<P> {
+    fn drop(&mut self) {
+        self.received.release(&mut self.pool);
+        self.lists.release(&mut self.pool);
+        self.hold.clear(&mut self.pool);
+        for packet in self.made.drain(..) {
+            self.pool.free(packet.frame);
+        }
+        for queue in &mut self.queues {
+            queue.transmit.release(&mut self.pool);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Packets between two sites through each kind of tunnel, both gateways being the real worker.
+
+mod common;
+
+use common::*;
+use esp::Suite;
+use tables::DropReason;
+use wire::protocol;
+
+fn joins() -> Vec<Join> {
+    let mut joins = vec![Join::Gre];
+    joins.extend(Suite::ALL.iter().map(|suite| Join::Policy(*suite)));
+    joins.extend(Suite::ALL.iter().map(|suite| Join::Vti(*suite)));
+    joins
+}
+
+#[test]
+fn a_packet_of_every_size_crosses_every_join_and_arrives_as_it_was_two_hops_later() {
+    for join in joins() {
+        let (mut a, mut b) = (Site::a(join), Site::b(join));
+        for len in (20..1420).step_by(23).chain(1300..1390) {
+            let sent = packet(A_HOST, B_HOST, len);
+            let outer = a.from_host(&sent);
+            assert_eq!(outer.len(), 1, "{join:?}, {len} bytes: {:?}", a.counters);
+            let arrived = b.from_peer(&outer[0]);
+            let expected = one_hop_later(&one_hop_later(&sent));
+            assert_eq!(arrived, [expected], "{join:?}, {len} bytes");
+        }
+        a.assert_drops(&[]);
+        b.assert_drops(&[]);
+    }
+}
+
+#[test]
+fn the_outer_header_is_what_the_rfcs_ask_for() {
+    for join in joins() {
+        let mut a = Site::a(join);
+        let sent = with_header(packet(A_HOST, B_HOST, 100), |header| {
+            header.tos = 0xb8;
+            header.flags_offset.set(wire::ipv4::Ipv4::DF);
+        });
+        let [first, second] =
+            [a.from_host(&sent), a.from_host(&sent)].map(|outer| header(&outer[0]));
+        assert_eq!((first.source_addr(), first.destination_addr()), (A_OUTER, B_OUTER));
+        let expected = if matches!(join, Join::Gre) { protocol::GRE } else { protocol::ESP };
+        assert_eq!((first.protocol, first.tos, first.ttl), (expected, 0xb8, 64));
+        assert!(first.dont_fragment() && !first.is_fragment());
+        assert_ne!(first.id, second.id, "each outer packet has its own identification");
+    }
+}
+
+#[test]
+fn nothing_but_esp_leaves_a_protected_tunnel() {
+    let mut a = Site::a(Join::Policy(Suite::Aes256Gcm16));
+    let sent = packet(A_HOST, B_HOST, 600);
+    let outer = a.from_host(&sent).remove(0);
+    let payload = &sent[28..];
+    assert!(!outer.windows(16).any(|window| payload.windows(16).any(|clear| clear == window)));
+}
+
+#[test]
+fn a_protected_tunnel_without_an_sa_sends_nothing() {
+    let mut a = Site::a(Join::Policy(Suite::Aes128Gcm16));
+    a.change(|tables| {
+        let mut tunnel = tables.tunnels[0].clone();
+        tunnel.protection = tables::Protection::Esp(None);
+        tables.tunnels = [tunnel].into();
+    });
+    assert!(a.from_host(&packet(A_HOST, B_HOST, 100)).is_empty());
+    a.assert_drops(&[(DropReason::TunnelNoSa, 1)]);
+}
+
+#[test]
+fn a_tunnel_without_a_path_sends_nothing() {
+    let mut a = Site::a(Join::Gre);
+    a.change(|tables| {
+        let mut tunnel = tables.tunnels[0].clone();
+        tunnel.egress = None;
+        tables.tunnels = [tunnel].into();
+    });
+    assert!(a.from_host(&packet(A_HOST, B_HOST, 100)).is_empty());
+    a.assert_drops(&[(DropReason::TunnelNoPath, 1)]);
+}
+
+#[test]
+fn selectors_hold_in_both_directions() {
+    let join = Join::Policy(Suite::NullSha1);
+    let mut a = Site::a(join);
+    assert!(a.from_host(&packet([10, 9, 0, 1].into(), B_HOST, 60)).is_empty());
+    a.assert_drops(&[(DropReason::TunnelSelectors, 1)]);
+    // The far side seals what our selectors do not allow: same keys, no selectors.
+    let mut liar = Site::b(Join::Vti(Suite::NullSha1));
+    let outer = liar.from_host(&packet([10, 9, 0, 1].into(), A_HOST, 60));
+    assert!(a.from_peer(&outer[0]).is_empty());
+    a.assert_drops(&[(DropReason::EspSelectors, 1), (DropReason::TunnelSelectors, 1)]);
+}
+
+#[test]
+fn a_used_up_sequence_space_stops_the_tunnel() {
+    let mut a = Site::a(Join::Vti(Suite::Aes128Gcm16));
+    let tables::Protection::Esp(Some(sa)) = &a.publisher.newest().tunnels[0].protection else {
+        panic!("the tunnel is protected");
+    };
+    while sa.reserve(u32::MAX - 10).is_some() {}
+    while sa.reserve(1).is_some() {}
+    assert!(a.from_host(&packet(A_HOST, B_HOST, 100)).is_empty());
+    a.assert_drops(&[(DropReason::SequenceExhausted, 1)]);
+}
+
+#[test]
+fn congestion_marks_cross_the_tunnel() {
+    let join = Join::Gre;
+    let (mut a, mut b) = (Site::a(join), Site::b(join));
+    let capable = with_header(packet(A_HOST, B_HOST, 100), |header| header.tos = 2);
+    let marked = with_header(a.from_host(&capable).remove(0), |outer| outer.tos |= 3);
+    assert_eq!(header(&b.from_peer(&marked)[0]).tos & 3, 3);
+    let deaf = packet(A_HOST, B_HOST, 100);
+    let marked = with_header(a.from_host(&deaf).remove(0), |outer| outer.tos |= 3);
+    assert!(b.from_peer(&marked).is_empty());
+    b.assert_drops(&[(DropReason::EcnNotCapable, 1)]);
+}
+
+#[test]
+fn the_gateway_answers_echo_requests_from_the_far_side() {
+    for join in [Join::Policy(Suite::Aes128CbcSha256), Join::Gre] {
+        let (mut a, mut b) = (Site::a(join), Site::b(join));
+        let outer = a.from_host(&echo(A_HOST, B_LAN, b"are you there?"));
+        assert!(b.peer.send(&mut b.pool, &frame(&outer[0])));
+        b.settle();
+        let answer = b.at_peer();
+        let back = a.from_peer(&answer[0]);
+        let ip = header(&back[0]);
+        assert_eq!((ip.source_addr(), ip.destination_addr()), (B_LAN, A_HOST));
+        assert_eq!((back[0][20], &back[0][28..]), (0, &b"are you there?"[..]));
+        assert_eq!(wire::checksum::of(&back[0][20..]), 0);
+    }
+}
