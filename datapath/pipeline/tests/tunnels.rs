@@ -20,9 +20,9 @@ fn a_packet_of_every_size_crosses_every_join_and_arrives_as_it_was_two_hops_late
         let (mut a, mut b) = (Site::a(join), Site::b(join));
         for len in (20..1420).step_by(23).chain(1300..1390) {
             let sent = packet(A_HOST, B_HOST, len);
-            let outer = a.from_host(&sent);
+            let outer = a.host_sends(&sent);
             assert_eq!(outer.len(), 1, "{join:?}, {len} bytes: {:?}", a.counters);
-            let arrived = b.from_peer(&outer[0]);
+            let arrived = b.peer_sends(&outer[0]);
             let expected = one_hop_later(&one_hop_later(&sent));
             assert_eq!(arrived, [expected], "{join:?}, {len} bytes");
         }
@@ -40,7 +40,7 @@ fn the_outer_header_is_what_the_rfcs_ask_for() {
             header.flags_offset.set(wire::ipv4::Ipv4::DF);
         });
         let [first, second] =
-            [a.from_host(&sent), a.from_host(&sent)].map(|outer| header(&outer[0]));
+            [a.host_sends(&sent), a.host_sends(&sent)].map(|outer| header(&outer[0]));
         assert_eq!((first.source_addr(), first.destination_addr()), (A_OUTER, B_OUTER));
         let expected = if matches!(join, Join::Gre) { protocol::GRE } else { protocol::ESP };
         assert_eq!((first.protocol, first.tos, first.ttl), (expected, 0xb8, 64));
@@ -53,7 +53,7 @@ fn the_outer_header_is_what_the_rfcs_ask_for() {
 fn nothing_but_esp_leaves_a_protected_tunnel() {
     let mut a = Site::a(Join::Policy(Suite::Aes256Gcm16));
     let sent = packet(A_HOST, B_HOST, 600);
-    let outer = a.from_host(&sent).remove(0);
+    let outer = a.host_sends(&sent).remove(0);
     let payload = &sent[28..];
     assert!(!outer.windows(16).any(|window| payload.windows(16).any(|clear| clear == window)));
 }
@@ -66,7 +66,7 @@ fn a_protected_tunnel_without_an_sa_sends_nothing() {
         tunnel.protection = tables::Protection::Esp(None);
         tables.tunnels = [tunnel].into();
     });
-    assert!(a.from_host(&packet(A_HOST, B_HOST, 100)).is_empty());
+    assert!(a.host_sends(&packet(A_HOST, B_HOST, 100)).is_empty());
     a.assert_drops(&[(DropReason::TunnelNoSa, 1)]);
 }
 
@@ -78,7 +78,7 @@ fn a_tunnel_without_a_path_sends_nothing() {
         tunnel.egress = None;
         tables.tunnels = [tunnel].into();
     });
-    assert!(a.from_host(&packet(A_HOST, B_HOST, 100)).is_empty());
+    assert!(a.host_sends(&packet(A_HOST, B_HOST, 100)).is_empty());
     a.assert_drops(&[(DropReason::TunnelNoPath, 1)]);
 }
 
@@ -86,12 +86,12 @@ fn a_tunnel_without_a_path_sends_nothing() {
 fn selectors_hold_in_both_directions() {
     let join = Join::Policy(Suite::NullSha1);
     let mut a = Site::a(join);
-    assert!(a.from_host(&packet([10, 9, 0, 1].into(), B_HOST, 60)).is_empty());
+    assert!(a.host_sends(&packet([10, 9, 0, 1].into(), B_HOST, 60)).is_empty());
     a.assert_drops(&[(DropReason::TunnelSelectors, 1)]);
     // The far side seals what our selectors do not allow: same keys, no selectors.
     let mut liar = Site::b(Join::Vti(Suite::NullSha1));
-    let outer = liar.from_host(&packet([10, 9, 0, 1].into(), A_HOST, 60));
-    assert!(a.from_peer(&outer[0]).is_empty());
+    let outer = liar.host_sends(&packet([10, 9, 0, 1].into(), A_HOST, 60));
+    assert!(a.peer_sends(&outer[0]).is_empty());
     a.assert_drops(&[(DropReason::EspSelectors, 1), (DropReason::TunnelSelectors, 1)]);
 }
 
@@ -103,7 +103,7 @@ fn a_used_up_sequence_space_stops_the_tunnel() {
     };
     while sa.reserve(u32::MAX - 10).is_some() {}
     while sa.reserve(1).is_some() {}
-    assert!(a.from_host(&packet(A_HOST, B_HOST, 100)).is_empty());
+    assert!(a.host_sends(&packet(A_HOST, B_HOST, 100)).is_empty());
     a.assert_drops(&[(DropReason::SequenceExhausted, 1)]);
 }
 
@@ -112,11 +112,11 @@ fn congestion_marks_cross_the_tunnel() {
     let join = Join::Gre;
     let (mut a, mut b) = (Site::a(join), Site::b(join));
     let capable = with_header(packet(A_HOST, B_HOST, 100), |header| header.tos = 2);
-    let marked = with_header(a.from_host(&capable).remove(0), |outer| outer.tos |= 3);
-    assert_eq!(header(&b.from_peer(&marked)[0]).tos & 3, 3);
+    let marked = with_header(a.host_sends(&capable).remove(0), |outer| outer.tos |= 3);
+    assert_eq!(header(&b.peer_sends(&marked)[0]).tos & 3, 3);
     let deaf = packet(A_HOST, B_HOST, 100);
-    let marked = with_header(a.from_host(&deaf).remove(0), |outer| outer.tos |= 3);
-    assert!(b.from_peer(&marked).is_empty());
+    let marked = with_header(a.host_sends(&deaf).remove(0), |outer| outer.tos |= 3);
+    assert!(b.peer_sends(&marked).is_empty());
     b.assert_drops(&[(DropReason::EcnNotCapable, 1)]);
 }
 
@@ -124,11 +124,11 @@ fn congestion_marks_cross_the_tunnel() {
 fn the_gateway_answers_echo_requests_from_the_far_side() {
     for join in [Join::Policy(Suite::Aes128CbcSha256), Join::Gre] {
         let (mut a, mut b) = (Site::a(join), Site::b(join));
-        let outer = a.from_host(&echo(A_HOST, B_LAN, b"are you there?"));
+        let outer = a.host_sends(&echo(A_HOST, B_LAN, b"are you there?"));
         assert!(b.peer.send(&mut b.pool, &frame(&outer[0])));
         b.settle();
         let answer = b.at_peer();
-        let back = a.from_peer(&answer[0]);
+        let back = a.peer_sends(&answer[0]);
         let ip = header(&back[0]);
         assert_eq!((ip.source_addr(), ip.destination_addr()), (B_LAN, A_HOST));
         assert_eq!((back[0][20], &back[0][28..]), (0, &b"are you there?"[..]));

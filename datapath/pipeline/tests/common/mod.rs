@@ -178,14 +178,14 @@ impl Site {
     }
 
     /// Sends an IP packet from the LAN host and gives what comes out at the underlay side.
-    pub fn from_host(&mut self, packet: &[u8]) -> Vec<Vec<u8>> {
+    pub fn host_sends(&mut self, packet: &[u8]) -> Vec<Vec<u8>> {
         assert!(self.host.send(&mut self.pool, &frame(packet)));
         self.settle();
         self.at_peer()
     }
 
     /// Sends an IP packet from the underlay and gives what comes out at the LAN side.
-    pub fn from_peer(&mut self, packet: &[u8]) -> Vec<Vec<u8>> {
+    pub fn peer_sends(&mut self, packet: &[u8]) -> Vec<Vec<u8>> {
         assert!(self.peer.send(&mut self.pool, &frame(packet)));
         self.settle();
         self.at_host()
