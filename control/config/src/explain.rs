@@ -39,9 +39,11 @@ fn gateway(out: &mut String, gateway: &Gateway) -> fmt::Result {
         1 => "1 worker".to_owned(),
         count => format!("{count} workers"),
     };
-    let cores = match &gateway.cores {
-        Some(cores) => format!("on core {}", join(cores.get_ref())),
-        None => "on a core of fastgw's choice each".to_owned(),
+    let cores = match (&gateway.cores, gateway.workers) {
+        (Some(cores), 1) => format!("on core {}", join(cores.get_ref())),
+        (Some(cores), _) => format!("on cores {}", join(cores.get_ref())),
+        (None, 1) => "on a core of fastgw's choice".to_owned(),
+        (None, _) => "on cores of fastgw's choice".to_owned(),
     };
     let idle = match gateway.idle {
         Idle::Sleep => "sleeps when idle",

@@ -148,7 +148,7 @@ impl At<'_> {
         if let Some(at) = digits.chars().position(|c| !c.is_ascii_hexdigit()) {
             return Err(self.refuse(
                 format!("`{name}` is not hexadecimal"),
-                format!("character {} after any 0x is not one of 0-9 a-f", at + 1),
+                format!("digit {} is not one of 0-9 a-f", at + 1),
                 format!("write {}", wanted(self.kind, suite)),
             ));
         }
@@ -164,7 +164,9 @@ impl At<'_> {
             return Err(self.wrong_length(have, suite));
         }
         let key = Secret::new(bytes_of(digits));
-        if is_one_byte_repeated(key.expose()) {
+        // A salt is no secret and does not make up for a key that is none.
+        let salt_len = if self.kind == KeyKind::Encryption { suite.salt_len() } else { 0 };
+        if is_one_byte_repeated(key.expose().split_at(have - salt_len).0) {
             return Err(self.refuse(
                 format!("`{name}` is no secret"),
                 "all of its bytes are the same",

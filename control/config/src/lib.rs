@@ -85,7 +85,7 @@ fn read(path: &Path) -> Result<(Zeroizing<Vec<u8>>, u32), Report> {
     let cannot = |error: io::Error| {
         let title = format!("cannot read the configuration: {error}");
         Report::from(
-            Diagnostic::unreadable(path, title).help("fastgw --config FILE, or check FILE"),
+            Diagnostic::unreadable(path, title).help("name an existing file: fastgw --config FILE"),
         )
     };
     // Before it is opened: opening a pipe would wait for a writer.
@@ -114,14 +114,36 @@ fn from_text(text: &str, surroundings: Surroundings<'_>) -> Result<Config, Repor
     if !errors.is_empty() {
         // What else is wrong cannot be told from a tree that was guessed.
         for error in errors {
-            let at = error.span().unwrap_or(0..0);
-            let diagnostic = found.error(at, format!("invalid TOML: {}", error.message()));
-            found.push(diagnostic);
+            let invalid = syntax_error(&error, &found);
+            found.push(invalid);
         }
         return Err(found.into_report());
     }
     let file = schema::File::read(table.into_inner(), &mut found);
     resolve::resolve(file, surroundings, found)
+}
+
+fn syntax_error(error: &toml::de::Error, found: &Findings) -> Diagnostic {
+    let at = error.span().unwrap_or(0..0);
+    let source = found.source();
+    let (before, text) = source.around(at.clone());
+    if text.starts_with(char::is_alphabetic) && before.trim_end().ends_with(['=', '[', ',']) {
+        let error = found.error(at, "invalid TOML: text needs quotes").label("not in quotes");
+        let word: String = text.chars().take_while(|c| !c.is_whitespace()).collect();
+        return error.help(format!("write \"{}\"", word.escape_debug()));
+    }
+    let message = error.message();
+    // TOML's own messages say what is wrong, but not what would be right.
+    let help = if message.contains("duplicate key") {
+        "keep one of the two; sections that repeat are written [[port]], [[tunnel]], [[route]]"
+    } else if message.contains("string") {
+        "write text between quotes on one line: `name = \"site-a\"`"
+    } else if message.contains("table") || message.contains("header") {
+        "write a section as [gateway], and one that repeats as [[port]]"
+    } else {
+        "write one `key = value` a line, with text in quotes: `name = \"site-a\"`"
+    };
+    found.error(at, format!("invalid TOML: {message}")).help(help)
 }
 
 fn not_utf8(bytes: &[u8], valid_len: usize, path: &Path) -> Report {

@@ -54,11 +54,11 @@ pub(crate) fn resolve(
     check_way_out(&ports, tunnels_at, &mut found);
     let routes = route::resolve(sections(file.routes), &tunnels, &ports, &mut found);
     claims::check(&ports.list, &tunnels, &routes, &mut found);
-    route::warn_of_idle_tunnels(&tunnels, &routes, &mut found);
-
     if found.has_errors() {
         return Err(found.into_report());
     }
+    // Only now: a route that was refused may be the one that is missed.
+    route::warn_of_idle_tunnels(&tunnels, &routes, &mut found);
     Ok(Config {
         gateway,
         ports: ports.list,

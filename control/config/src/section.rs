@@ -38,6 +38,8 @@ pub(crate) struct Asked {
     pub(crate) key: &'static str,
     /// A line that would be right.
     pub(crate) example: &'static str,
+    /// Whether the value is one of several in a list.
+    pub(crate) in_list: bool,
 }
 
 /// One key of a section as the file has it.
@@ -77,11 +79,23 @@ impl<T> Field<T> {
         found: &mut Findings,
     ) -> Option<Spanned<T>> {
         if self.is_absent() {
-            let Asked { key, example } = self.asked;
-            let error = found.error(section, format!("missing `{key}`"));
-            found.push(error.label(format!("there is no `{key}` here")).help(add(example)));
+            let Asked { key, example, .. } = self.asked;
+            let (what, help) = if example.starts_with('[') {
+                (example.to_owned(), format!("add a section {example}"))
+            } else {
+                (format!("`{key}`"), format!("add a line such as `{example}`"))
+            };
+            let error = found.error(section, format!("missing {what}"));
+            found.push(error.label(format!("there is no {what} here")).help(help));
         }
         self.optional()
+    }
+
+    /// Notes that an absent key was meant by another, which has been reported.
+    pub(crate) fn misspelled(&mut self) {
+        if self.is_absent() {
+            self.state = State::Refused;
+        }
     }
 
     /// Where the value stands, if it is there and legible.
@@ -170,6 +184,7 @@ impl<T: Value> Value for Vec<Spanned<T>> {
             wrong_type(span, Self::WHAT, asked, found);
             return None;
         };
+        let asked = Asked { in_list: true, ..asked };
         // All elements are looked at before the list is given up.
         let read: Vec<_> = values
             .into_iter()
@@ -209,17 +224,19 @@ impl<S: Section> Value for Many<S> {
     }
 }
 
-/// Reports a key that its section does not know; `homes` lists every section and its keys.
+/// Reports a key that its section does not know, and tells which one was probably meant; `homes`
+/// lists every section and its keys.
 pub(crate) fn unknown_key<S: Section>(
     name: &str,
     span: Range<usize>,
     homes: &[(&'static str, &'static [&'static str])],
     found: &mut Findings,
-) {
+) -> Option<&'static str> {
     let place = if S::PLACE.is_empty() { "at the top of the file" } else { S::PLACE };
     let home: Vec<_> =
         homes.iter().filter(|(_, keys)| keys.contains(&name)).map(|(place, _)| *place).collect();
-    let help = if let Some(near) = spelling::nearest(name, S::KEYS) {
+    let near = spelling::nearest(name, S::KEYS);
+    let help = if let Some(near) = near {
         format!("did you mean `{near}`?")
     } else if !home.is_empty() {
         format!("`{name}` belongs in {}", home.join(" and "))
@@ -227,19 +244,12 @@ pub(crate) fn unknown_key<S: Section>(
         format!("the keys here are {}", spelling::list(S::KEYS))
     };
     let title = format!("unknown key {} {}", spelling::shown(name), in_place(place));
-    found.push(found.error(span, title).label("not a key of this section").help(help));
+    found.push(found.error(span, title).label("not known here").help(help));
+    near
 }
 
 fn in_place(place: &str) -> String {
     if place.starts_with('[') { format!("in {place}") } else { place.to_owned() }
-}
-
-fn add(example: &str) -> String {
-    if example.starts_with('[') {
-        format!("add a section {example}")
-    } else {
-        format!("add a line such as `{example}`")
-    }
 }
 
 fn typed<T: DeserializeOwned>(
@@ -260,8 +270,9 @@ fn typed<T: DeserializeOwned>(
 }
 
 fn wrong_type(span: Range<usize>, what: &str, asked: Asked, found: &mut Findings) {
-    let Asked { key, example } = asked;
-    let error = found.error(span, format!("`{key}` must be {what}"));
+    let Asked { key, example, in_list } = asked;
+    let each = if in_list { "each element of " } else { "" };
+    let error = found.error(span, format!("{each}`{key}` must be {what}"));
     found.push(error.label(format!("not {what}")).help(format!("write `{example}`")));
 }
 
@@ -288,17 +299,27 @@ macro_rules! section {
             ) -> Self {
                 use $crate::section::{Asked, Field};
                 let mut section = Self {
-                    $($field: Field::absent(Asked { key: $key, example: $example }),)*
+                    $($field: Field::absent(Asked { key: $key, example: $example, in_list: false }),)*
                 };
+                let mut misspelled = Vec::new();
                 for (name, value) in table {
                     match name.get_ref().as_ref() {
                         $($key => section.$field.fill(value, found),)*
-                        unknown => $crate::section::unknown_key::<Self>(
-                            unknown,
-                            name.span(),
-                            $crate::schema::HOMES,
-                            found,
-                        ),
+                        unknown => {
+                            let meant = $crate::section::unknown_key::<Self>(
+                                unknown,
+                                name.span(),
+                                $crate::schema::HOMES,
+                                found,
+                            );
+                            misspelled.extend(meant);
+                        }
+                    }
+                }
+                for meant in misspelled {
+                    match meant {
+                        $($key => section.$field.misspelled(),)*
+                        _ => {}
                     }
                 }
                 section

@@ -56,6 +56,13 @@ impl Source {
         (self.line_starts[first - 1]..end, first)
     }
 
+    /// What stands before the span on its line, and what from its beginning to the line's end.
+    pub(crate) fn around(&self, span: Range<usize>) -> (&str, &str) {
+        let at = self.boundary(span.start);
+        let (line, _) = self.lines_around(at..at);
+        (&self.text[line.start..at], &self.text[at..line.end])
+    }
+
     fn boundary(&self, offset: usize) -> usize {
         let mut offset = offset.min(self.text.len());
         while !self.text.is_char_boundary(offset) {
@@ -96,5 +103,6 @@ mod tests {
         let source = source("one\ntwo\nthree");
         assert_eq!(source.lines_around(5..6), (4..7, 2));
         assert_eq!(source.lines_around(1..9), (0..13, 1));
+        assert_eq!(source.around(5..6), ("t", "wo"));
     }
 }

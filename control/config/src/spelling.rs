@@ -31,6 +31,9 @@ pub(crate) fn list(words: &[&str]) -> String {
 
 /// A user's text in backquotes: escaped, cut when long, and hidden when it looks like a key.
 pub(crate) fn shown(text: &str) -> String {
+    if text.is_empty() {
+        return "an empty text".to_owned();
+    }
     let masked = crate::mask::masked(text, &[]);
     let mut shown: String = masked.chars().take(SHOWN_MAX).flat_map(char::escape_debug).collect();
     if masked.chars().nth(SHOWN_MAX).is_some() {

@@ -78,3 +78,44 @@ fn routes_of_the_vti_example_lead_into_its_tunnel() {
     }
     assert_eq!(config.tunnels[0].address().unwrap().get_ref().to_string(), "10.255.0.1/30");
 }
+
+#[test]
+fn the_account_of_a_file_says_what_the_gateway_will_do() {
+    assert_eq!(
+        example("core.toml").explain(),
+        "\
+gateway site-a: 1 worker on a core of fastgw's choice, sleeps when idle
+    control socket /run/fastgw/site-a.sock
+port lan: inside, for clear traffic of our sites
+    device lan0 in the fastest mode it offers, 10.1.0.1/24
+port wan: outside, for tunnels; clear traffic is left to the kernel
+    device wan0 in the fastest mode it offers, 203.0.113.1/24
+tunnel to-b: ESP by policy, from 203.0.113.1 to 203.0.113.2
+    packets between 10.1.0.0/24 here and 10.2.0.0/24 there, no others
+    aes256gcm16, manual keys, SPI 0x1001 out and 0x1002 in
+    32-bit sequence numbers, replay window 1024 packets
+    outer header: TTL 64, DSCP copied, DF copied; inner MTU: whatever fits the port it leaves by
+"
+    );
+    let explained = example("vti.toml").explain();
+    assert!(explained.contains("whatever routes lead into it, own address 10.255.0.1/30\n"));
+    assert!(explained.ends_with("route 10.0.0.0/8 into tunnel to-b\n"), "{explained}");
+    let explained = example("site-to-site.toml").explain();
+    assert!(explained.contains("2 workers on cores 2, 3, sleeps when idle\n"), "{explained}");
+    assert!(explained.contains("64-bit sequence numbers, replay window 4096"), "{explained}");
+    assert!(explained.contains("192.168.20.0/24 via 192.168.10.254"), "{explained}");
+}
+
+#[test]
+fn what_only_the_running_system_knows_is_reported_at_its_line() {
+    let config = example("core.toml");
+    let device = &config.ports[0].device;
+    let error = config.span_error(device.span(), "no interface lan0", "not there", "see `ip link`");
+    let (line, column) = error.position().unwrap();
+    assert_eq!(config.source.text().lines().nth(line - 1), Some("device = \"lan0\""));
+    assert_eq!(column, 10);
+    let message = error.to_string();
+    assert!(message.starts_with("error: no interface lan0\n"), "{message}");
+    assert!(message.ends_with("help: see `ip link`"), "{message}");
+    assert_eq!(error.to_json()["line"], line);
+}

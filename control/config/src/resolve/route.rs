@@ -119,7 +119,7 @@ fn to_tunnel(
 /// Tells when no inside port is near the address, if the file says where all of them are.
 fn check_reachable(via: &Spanned<IpAddr>, ports: &Ports, found: &mut Findings) {
     let address = via.get_ref();
-    let mut all_known = !ports.incomplete;
+    let mut all_known = !ports.incomplete && !ports.list.is_empty();
     for port in &ports.list {
         for own in &port.addresses {
             let net = own.get_ref();

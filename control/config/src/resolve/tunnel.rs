@@ -15,6 +15,7 @@ use crate::{
     model::{Df, Dscp, ManualSa, OuterRules, Tunnel, TunnelKind},
     schema,
     section::{Field, Many, One, WordOrNumber},
+    spelling::shown,
 };
 
 /// Bounds of an inner MTU in bytes: what every IPv4 host accepts (RFC 791 section 3.1), and what
@@ -153,7 +154,13 @@ fn outer(
         let at = value.span();
         match value.into_inner() {
             WordOrNumber::Word(word) => {
-                choice(Some(Spanned::new(at, word)), "dscp", &[("copy", Dscp::Copy)], found)
+                if word == "copy" {
+                    return Some(Dscp::Copy);
+                }
+                let error = found.error(at, format!("unknown dscp {}", shown(&word)));
+                let error = error.label("no such dscp");
+                found.push(error.help("write `dscp = \"copy\"`, or its number, 0 to 63"));
+                None
             }
             WordOrNumber::Number(value) => {
                 let or_copy = ", or \"copy\"";
@@ -287,7 +294,11 @@ fn subnets(
     if list.get_ref().is_empty() {
         let error = found.error(list.span(), format!("`{key}` is empty"));
         let error = error.label("nothing would enter the tunnel");
-        found.push(error.help(format!("write `{key} = [\"10.2.0.0/24\"]`")));
+        found.push(
+            error.help(format!(
+                "write the networks of that side, as in `{key} = [\"10.2.0.0/24\"]`"
+            )),
+        );
         return None;
     }
     let prefixes = list.into_inner();

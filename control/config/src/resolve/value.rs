@@ -63,7 +63,7 @@ pub(super) fn choice<T: Copy>(
         None => format!("write one of {}", list(&words)),
     };
     let error = found.error(value.span(), format!("unknown {key} {}", shown(text)));
-    found.push(error.label(format!("not one of {}", list(&words))).help(help));
+    found.push(error.label(format!("no such {key}")).help(help));
     None
 }
 
