@@ -14,8 +14,8 @@ pub struct QueueCount {
 }
 
 impl QueueCount {
-    /// Queues that do both, numbered from 0: to each a socket can be bound. Frames that arrive on
-    /// a receiving queue beyond them pass to the kernel.
+    /// Queues that do both, numbered from 0. Frames that arrive on a receiving queue without a
+    /// socket pass to the kernel, so each of those should have one, also where it cannot send.
     pub fn both(&self) -> u32 {
         self.rx.min(self.tx)
     }

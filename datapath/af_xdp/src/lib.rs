@@ -27,6 +27,7 @@ mod open;
 mod program;
 mod ring;
 mod socket;
+mod watch;
 
 pub use area::{Area, UmemLayout, XDP_HEADROOM};
 pub use assembler::Insn;
@@ -36,4 +37,5 @@ pub use interface::{QueueCount, ifindex, queue_count};
 pub use maps::{Endpoints, OwnedPrefixes, SocketMap};
 pub use open::{Bind, CopyMode, CopyPreference, OpenError, OpenStep, RingSizes};
 pub use program::{Classifier, Maps, Program, Verdict};
-pub use socket::{Descriptor, Socket, Statistics};
+pub use socket::{Descriptor, Socket};
+pub use watch::{Statistics, Watch};

@@ -1,13 +1,15 @@
 //! One AF_XDP socket: the four rings of an interface's queue and the calls that wake the kernel.
 
-use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::area::{Area, UmemLayout};
 use crate::open::{self, Bind, CopyMode, OpenError, RingSizes};
 use crate::ring::{Consumer, Producer};
+use crate::watch::{self, Statistics, Watch};
 
 /// A frame, or a chunk without one, by its place in the [`Area`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,23 +19,6 @@ pub struct Descriptor {
     pub addr: u64,
     /// Bytes of the frame.
     pub len: u32,
-}
-
-/// What the kernel counted on a socket since it was opened (`XDP_STATISTICS`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Statistics {
-    /// Frames dropped on receipt, too long for a chunk or without a free one.
-    pub rx_dropped: u64,
-    /// Fill ring entries that named no chunk.
-    pub rx_invalid_descriptors: u64,
-    /// Transmit ring entries that named no frame within one chunk.
-    pub tx_invalid_descriptors: u64,
-    /// Frames dropped because the receive ring was full.
-    pub rx_ring_full: u64,
-    /// Times the kernel wanted a free chunk and the fill ring was empty.
-    pub rx_fill_ring_empty: u64,
-    /// Times the kernel looked for a frame to send and the transmit ring was empty.
-    pub tx_ring_empty: u64,
 }
 
 /// A bound AF_XDP socket. It serves one queue of one interface and belongs to one thread at a time.
@@ -49,7 +34,7 @@ pub struct Socket {
     mode: CopyMode,
     need_wakeup: bool,
     zero_copy_refusal: Option<io::Error>,
-    syscalls: Cell<u64>,
+    syscalls: Arc<AtomicU64>,
     fd: OwnedFd,
 }
 
@@ -79,7 +64,7 @@ impl Socket {
             mode: opened.mode,
             need_wakeup: bind.need_wakeup,
             zero_copy_refusal: opened.zero_copy_refusal,
-            syscalls: Cell::new(0),
+            syscalls: Arc::default(),
             fd: opened.fd,
         })
     }
@@ -205,22 +190,20 @@ impl Socket {
 
     /// System calls made by [`Socket::wake_tx`] and [`Socket::wake_rx`] so far.
     pub fn syscalls(&self) -> u64 {
-        self.syscalls.get()
+        self.syscalls.load(Ordering::Relaxed)
     }
 
     /// What the kernel has counted so far.
     pub fn statistics(&self) -> io::Result<Statistics> {
-        // SAFETY: the structure is made of integers, for which all zeroes are a value.
-        let mut counted: libc::xdp_statistics = unsafe { std::mem::zeroed() };
-        open::read_option(self.fd.as_fd(), libc::XDP_STATISTICS, &mut counted)?;
-        Ok(Statistics {
-            rx_dropped: counted.rx_dropped,
-            rx_invalid_descriptors: counted.rx_invalid_descs,
-            tx_invalid_descriptors: counted.tx_invalid_descs,
-            rx_ring_full: counted.rx_ring_full,
-            rx_fill_ring_empty: counted.rx_fill_ring_empty_descs,
-            tx_ring_empty: counted.tx_ring_empty_descs,
-        })
+        watch::statistics(self.fd.as_fd())
+    }
+
+    /// A view of the socket's counters for another thread.
+    ///
+    /// # Errors
+    /// No file descriptor is left.
+    pub fn watch(&self) -> io::Result<Watch> {
+        Ok(Watch::new(self.fd.try_clone()?, Arc::clone(&self.syscalls)))
     }
 
     /// The budget of a call, not the ring, tells how often to call: kernels such as 6.1 show how
@@ -250,7 +233,8 @@ impl Socket {
     }
 
     fn count_syscall(&self) {
-        self.syscalls.set(self.syscalls.get() + 1);
+        // Only the thread that owns the socket counts; others look.
+        self.syscalls.store(self.syscalls() + 1, Ordering::Relaxed);
     }
 }
 

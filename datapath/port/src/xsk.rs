@@ -1,9 +1,8 @@
 //! A port over one AF_XDP socket: one queue of one network device.
 
-use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
-use af_xdp::{Bind, CopyMode, Descriptor, OpenError, RingSizes, Socket, Statistics, UmemLayout};
+use af_xdp::{Bind, CopyMode, Descriptor, OpenError, RingSizes, Socket, UmemLayout};
 
 use crate::{Batch, Frame, FramePool, Port, Umem};
 
@@ -63,20 +62,6 @@ impl XskPort {
     #[must_use]
     pub fn mode(&self) -> CopyMode {
         self.socket.mode()
-    }
-
-    /// What the kernel counted on the socket.
-    ///
-    /// # Errors
-    /// What the kernel says; it does not fail on an open socket.
-    pub fn statistics(&self) -> io::Result<Statistics> {
-        self.socket.statistics()
-    }
-
-    /// System calls made to receive and transmit so far.
-    #[must_use]
-    pub fn syscalls(&self) -> u64 {
-        self.socket.syscalls()
     }
 
     /// Frames that the kernel has still to send.

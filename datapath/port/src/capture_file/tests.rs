@@ -1,3 +1,5 @@
+//! Captures built by hand, damaged and cut; and tshark as a witness that we did not write.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
