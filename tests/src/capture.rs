@@ -23,8 +23,9 @@ impl Capture {
     /// tcpdump listens.
     pub fn start(nic: Nic<'_>, filter: &str, file: &Path) -> Self {
         let mut command = nic.netns.command("tcpdump");
-        command.args(["-i", nic.device, "-n", "-U", "--immediate-mode", "-Z", "root", "-w"]);
-        let mut tcpdump = Background::spawn(command.arg(file).arg(filter));
+        command.args(["-i", nic.device, "-n", "-U", "--immediate-mode", "-B", "16384"]);
+        command.args(["-Z", "root", "-w"]).arg(file).arg(filter);
+        let mut tcpdump = Background::spawn(&mut command);
         wait_for("listening tcpdump", Duration::from_secs(10), || {
             tcpdump.assert_runs();
             tcpdump.log().contains("listening on").then_some(())

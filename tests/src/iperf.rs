@@ -1,6 +1,6 @@
 //! iperf3 as a judge of whether a tunnel carries real traffic.
 
-use std::time::Duration;
+use std::{process::Output, thread, time::Duration};
 
 use serde_json::Value;
 
@@ -8,6 +8,8 @@ use crate::{
     netns::Netns,
     process::{Background, output, said, wait_for},
 };
+
+const SERVER_ATTEMPTS: u32 = 4;
 
 /// Which way the load goes, seen from the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +45,24 @@ pub fn measure(
     if way == Way::Down {
         command.arg("-R");
     }
-    let output = output(&mut command);
+    let mut outcome = Err(String::new());
+    for _ in 0..SERVER_ATTEMPTS {
+        outcome = received(&output(&mut command));
+        // A server takes its socket down for a moment after each client.
+        let between_clients = matches!(&outcome, Err(error)
+            if error.contains("Connection refused") || error.contains("server is busy"));
+        if !between_clients {
+            break;
+        }
+        thread::sleep(Duration::from_secs(1));
+    }
+    outcome
+}
+
+/// Bits per second that arrived, from iperf3's report.
+fn received(output: &Output) -> Result<f64, String> {
     let report: Value =
-        serde_json::from_slice(&output.stdout).map_err(|_| format!("iperf3: {}", said(&output)))?;
+        serde_json::from_slice(&output.stdout).map_err(|_| format!("iperf3: {}", said(output)))?;
     if let Some(error) = report["error"].as_str() {
         return Err(format!("iperf3: {error}"));
     }

@@ -11,6 +11,7 @@
 pub mod capture;
 pub mod gateway;
 pub mod iperf;
+pub mod manual_sa;
 pub mod names;
 pub mod netns;
 pub mod peer;

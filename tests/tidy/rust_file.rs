@@ -319,7 +319,8 @@ mod tests {
 
     #[test]
     fn test_code_is_told_from_the_rest() {
-        let text = "fn a() {}\n#[cfg(test)]\nmod tests {\n    fn b() {}\n}\n#[cfg(not(test))]\nfn c() {}\n";
+        let text = "fn a() {}\n#[cfg(test)]\nmod tests {\n    fn b() {}\n}\n\
+                    #[cfg(not(test))]\nfn c() {}\n";
         let file = RustFile::parse("a.rs", text.to_owned());
         let of_tests: Vec<_> = (1..=7).filter(|line| file.is_test_line(*line)).collect();
         assert_eq!(of_tests, [2, 3, 4, 5]);
@@ -328,7 +329,8 @@ mod tests {
     #[test]
     fn unsafe_code_and_ignored_tests_are_found() {
         let text = "unsafe impl Send for A {}\nfn f() {\n    unsafe { g() }\n}\n\
-                    unsafe fn h() {}\n#[test]\n#[ignore = \"slow\"]\nfn t() {}\n/// ```ignore\nfn u() {}\n";
+                    unsafe fn h() {}\n#[test]\n#[ignore = \"slow\"]\n\
+                    fn t() {}\n/// ```ignore\nfn u() {}\n";
         let file = RustFile::parse("a.rs", text.to_owned());
         assert_eq!(file.unsafe_lines, [1, 3, 5]);
         assert_eq!(file.ignored_lines, [7, 9]);

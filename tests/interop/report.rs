@@ -1,0 +1,72 @@
+//! What was tried and how it went, as a table.
+
+/// One tunnel with its checks in the order of the columns.
+pub struct Row {
+    name: String,
+    checks: Vec<(&'static str, Result<String, String>)>,
+    explanation: String,
+}
+
+impl Row {
+    /// A row without checks.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), checks: Vec::new(), explanation: String::new() }
+    }
+
+    /// Adds a check under a column's name.
+    pub fn check(&mut self, column: &'static str, outcome: Result<String, String>) {
+        self.checks.push((column, outcome));
+    }
+
+    /// What to print if a check of this row has failed.
+    pub fn explain_failures(&mut self, explanation: &str) {
+        self.explanation = explanation.to_owned();
+    }
+
+    fn failures(&self) -> Vec<String> {
+        let failed = self.checks.iter().filter_map(|(column, outcome)| {
+            let error = outcome.as_ref().err()?;
+            Some(format!("{}, {column}: {error}", self.name))
+        });
+        failed.collect()
+    }
+}
+
+/// All rows.
+#[derive(Default)]
+pub struct Report {
+    rows: Vec<Row>,
+}
+
+impl Report {
+    /// Adds a tunnel's row.
+    pub fn add(&mut self, row: Row) {
+        self.rows.push(row);
+    }
+
+    /// Prints the table.
+    pub fn print(&self) {
+        let Some(first) = self.rows.first() else { return };
+        let titles = first.checks.iter().map(|(column, _)| format!(" | {column:12}"));
+        println!("\n{:20}{}", "tunnel", titles.collect::<String>());
+        for row in &self.rows {
+            let cells = row.checks.iter().map(|(_, outcome)| {
+                let text = outcome.as_deref().unwrap_or("FAILED");
+                format!(" | {text:12}")
+            });
+            println!("{:20}{}", row.name, cells.collect::<String>());
+        }
+    }
+
+    /// Panics with every failure and with the explanations of the rows that have one.
+    pub fn assert_all_passed(&self) {
+        let mut complaint = String::new();
+        for row in &self.rows {
+            let failures = row.failures();
+            if !failures.is_empty() {
+                complaint += &format!("{}\n{}\n", failures.join("\n"), row.explanation);
+            }
+        }
+        assert!(complaint.is_empty(), "\n{complaint}");
+    }
+}
