@@ -35,11 +35,11 @@ pub(crate) trait Value: Sized {
 /// The key whose value is being read, for messages.
 #[derive(Clone, Copy)]
 pub(crate) struct Asked {
-    pub(crate) key: &'static str,
+    key: &'static str,
     /// A line that would be right.
-    pub(crate) example: &'static str,
+    example: &'static str,
     /// Whether the value is one of several in a list.
-    pub(crate) in_list: bool,
+    in_list: bool,
 }
 
 /// One key of a section as the file has it.
@@ -56,8 +56,8 @@ enum State<T> {
 }
 
 impl<T> Field<T> {
-    pub(crate) fn absent(asked: Asked) -> Self {
-        Self { asked, state: State::Absent }
+    pub(crate) fn absent(key: &'static str, example: &'static str) -> Self {
+        Self { asked: Asked { key, example, in_list: false }, state: State::Absent }
     }
 
     pub(crate) fn is_absent(&self) -> bool {
@@ -297,9 +297,8 @@ macro_rules! section {
                 table: toml::de::DeTable<'_>,
                 found: &mut $crate::findings::Findings,
             ) -> Self {
-                use $crate::section::{Asked, Field};
                 let mut section = Self {
-                    $($field: Field::absent(Asked { key: $key, example: $example, in_list: false }),)*
+                    $($field: $crate::section::Field::absent($key, $example),)*
                 };
                 let mut misspelled = Vec::new();
                 for (name, value) in table {

@@ -111,8 +111,7 @@ impl Sas {
         let section = section.into_inner().0;
         let spi = self.spi(section.spi.required(at.clone(), found), direction, found);
         let mut key = |field: Field<KeyText>, kind| {
-            let key = self.key(field, kind, at.clone(), suite, surroundings, found)?;
-            Some(key)
+            self.key(field, kind, at.clone(), suite, surroundings, found)
         };
         let encryption = key(section.encryption_key, KeyKind::Encryption);
         let authentication = key(section.authentication_key, KeyKind::Authentication);
