@@ -88,3 +88,6 @@ impl Opener {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ pub(crate) fn infer(top: u64, window: u64, low: u32) -> Option<u64> {
     u64::try_from(seq).ok()
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

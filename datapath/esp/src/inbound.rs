@@ -211,5 +211,5 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

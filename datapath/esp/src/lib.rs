@@ -52,3 +52,6 @@ pub use inbound::{InboundSa, OpenError, Opened};
 pub use keys::{KeyError, Keys};
 pub use outbound::{OutboundSa, SealError};
 pub use suite::Suite;
+
+#[cfg(test)]
+mod tests;

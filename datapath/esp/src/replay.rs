@@ -130,3 +130,6 @@ impl ReplayWindow {
         if word & bit != 0 { Err(OpenError::Replayed) } else { Ok(word | bit) }
     }
 }
+
+#[cfg(test)]
+mod tests;

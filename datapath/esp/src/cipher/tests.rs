@@ -1,0 +1,76 @@
+//! The primitives as we key and feed them, against the vectors of their standards.
+#![cfg(not(loom))]
+
+use super::*;
+use crate::tests::known_answers::records;
+
+#[test]
+fn hmacs_are_those_of_rfc_2202_4231_and_4868() {
+    let records = records(include_str!("../../../../tests/vectors/hmac.txt"));
+    assert_eq!(records.len(), 25);
+    for record in records {
+        let (suite, key) = (suite_of(record.text("hash")), record.bytes("key"));
+        let (data, digest) = (record.bytes("data"), record.bytes("digest"));
+        let mac = Mac::new(suite, Keys { encryption: &[], authentication: &key }).unwrap();
+        let mut icv = vec![0; suite.icv_len()];
+        mac.write(&data, None, &mut icv).unwrap();
+        assert_eq!(icv, digest[..suite.icv_len()], "{}", record.text("case"));
+        assert_eq!(mac.verify(&data, None, &icv), Ok(()));
+        // A high half is nothing but four more bytes behind the data.
+        if let Some((data, high)) = data.split_last_chunk() {
+            let high = Some(u32::from_be_bytes(*high));
+            assert_eq!(mac.verify(data, high, &icv), Ok(()));
+            assert_eq!(mac.verify(data, None, &icv), Err(OpenError::Integrity));
+        }
+    }
+}
+
+fn suite_of(hash: &str) -> Suite {
+    match hash {
+        "md5" => Suite::NullMd5,
+        "sha1" => Suite::NullSha1,
+        _ => Suite::Aes128CbcSha256,
+    }
+}
+
+#[test]
+fn cbc_is_that_of_rfc_3602_and_nist_800_38a() {
+    let records = records(include_str!("../../../../tests/vectors/aes-cbc.txt"));
+    assert_eq!(records.len(), 6);
+    for record in records {
+        let key = record.bytes("key");
+        let keys = Keys { encryption: &key, authentication: &[] };
+        let suite = if key.len() == 16 { Suite::Aes128CbcSha1 } else { Suite::Aes256CbcSha1 };
+        let head = [vec![0; 8], record.bytes("iv")].concat();
+        let plain = [head.clone(), record.bytes("plain")].concat();
+        let cipher = [head, record.bytes("cipher")].concat();
+
+        let mut packet = plain.clone();
+        Encryptor::new(suite, keys).unwrap().encrypt(&mut packet).unwrap();
+        assert_eq!(packet, cipher, "{}", record.text("case"));
+        Decryptor::new(suite, keys).unwrap().decrypt(&mut packet).unwrap();
+        assert_eq!(packet, plain, "{}", record.text("case"));
+    }
+}
+
+#[test]
+fn what_is_too_short_or_not_whole_blocks_is_neither_sealed_nor_opened() {
+    for suite in Suite::ALL {
+        let (encryption, authentication) = ([1; 36], [2; 32]);
+        let keys = Keys {
+            encryption: &encryption[..suite.encryption_key_len()],
+            authentication: &authentication[..suite.authentication_key_len()],
+        };
+        let sealer = Sealer::new(*suite, keys).unwrap();
+        let opener = Opener::new(*suite, keys).unwrap();
+        let shortest = suite.header_len() - usize::from(suite.iv_len() == 0) * 8;
+        for len in 0..shortest + suite.icv_len() {
+            assert_eq!(sealer.seal(None, &mut vec![0; len]), None, "{} {len}", suite.name());
+            assert!(opener.open(None, &mut vec![0; len]).is_err(), "{} {len}", suite.name());
+        }
+        if suite.align() == 16 {
+            let len = suite.header_len() + 15 + suite.icv_len();
+            assert_eq!(sealer.seal(None, &mut vec![0; len]), None);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Every interleaving of a few workers. Run with
+//! `RUSTFLAGS="--cfg loom" cargo test -p esp --release loom`.
+
+use loom::sync::Arc;
+use loom::{model, thread};
+
+use crate::OpenError;
+use crate::replay::ReplayWindow;
+
+/// Numbers that one round of a window of 32 spans: two words of 32.
+const ROUND: u64 = 64;
+
+/// Each worker offers its numbers in order, as `open` does it; gives who got which accepted.
+fn offer(workers: &'static [&'static [u64]]) -> (Vec<u64>, u64) {
+    let window = Arc::new(ReplayWindow::new(32).unwrap());
+    let accept = |window: &ReplayWindow, seqs: &[u64]| -> Vec<u64> {
+        let accepted = |seq: &u64| window.check(*seq).and_then(|()| window.commit(*seq)).is_ok();
+        seqs.iter().copied().filter(accepted).collect()
+    };
+    let (mine, others) = workers.split_first().unwrap();
+    let others: Vec<_> = others
+        .iter()
+        .map(|seqs| {
+            let window = window.clone();
+            thread::spawn(move || accept(&window, seqs))
+        })
+        .collect();
+    let mut accepted = accept(&window, mine);
+    for other in others {
+        accepted.extend(other.join().unwrap());
+    }
+    accepted.sort_unstable();
+    for seq in &accepted {
+        let again = window.check(*seq).and_then(|()| window.commit(*seq));
+        assert!(matches!(again, Err(OpenError::Replayed | OpenError::TooOld)), "{seq}: {again:?}");
+    }
+    (accepted, window.top())
+}
+
+#[test]
+fn a_number_that_three_workers_offer_is_accepted_from_one() {
+    model(|| assert_eq!(offer(&[&[5], &[5], &[5]]), (vec![5], 5)));
+}
+
+#[test]
+fn two_numbers_of_one_word_are_both_accepted() {
+    model(|| assert_eq!(offer(&[&[5], &[6], &[5, 6]]), (vec![5, 6], 6)));
+}
+
+#[test]
+fn numbers_of_two_words_within_the_window_are_both_accepted() {
+    model(|| assert_eq!(offer(&[&[40, 70], &[70, 40]]), (vec![40, 70], 70)));
+}
+
+#[test]
+fn a_replay_does_not_slip_in_when_a_newer_round_takes_its_word() {
+    model(|| {
+        let (accepted, top) = offer(&[&[5], &[5 + ROUND], &[5]]);
+        assert_eq!(top, 5 + ROUND);
+        // The old number may come too late from both, never be accepted from both.
+        assert!(accepted == [5, 5 + ROUND] || accepted == [5 + ROUND], "{accepted:?}");
+    });
+}
+
+#[test]
+fn two_newer_rounds_that_race_for_a_word_leave_the_newest_in_it() {
+    model(|| {
+        let (accepted, top) = offer(&[&[5, 5], &[5 + ROUND], &[5 + 2 * ROUND]]);
+        assert_eq!(top, 5 + 2 * ROUND);
+        assert!(accepted.contains(&(5 + 2 * ROUND)), "{accepted:?}");
+        let distinct: std::collections::BTreeSet<_> = accepted.iter().collect();
+        assert_eq!(distinct.len(), accepted.len(), "{accepted:?}");
+    });
+}
