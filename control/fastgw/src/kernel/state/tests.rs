@@ -1,3 +1,5 @@
+//! The mirror fed with messages as the kernel sends them.
+
 use std::net::IpAddr;
 
 use netlink_packet_core::{DefaultNla, NLM_F_CREATE};
