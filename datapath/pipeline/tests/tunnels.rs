@@ -7,13 +7,6 @@ use esp::Suite;
 use tables::DropReason;
 use wire::protocol;
 
-fn joins() -> Vec<Join> {
-    let mut joins = vec![Join::Gre];
-    joins.extend(Suite::ALL.iter().map(|suite| Join::Policy(*suite)));
-    joins.extend(Suite::ALL.iter().map(|suite| Join::Vti(*suite)));
-    joins
-}
-
 #[test]
 fn a_packet_of_every_size_crosses_every_join_and_arrives_as_it_was_two_hops_later() {
     for join in joins() {
