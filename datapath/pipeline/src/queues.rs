@@ -66,9 +66,13 @@ impl Queues {
         // if it had to be.
         let again = core::mem::replace(list(self), done);
         list(self).extend(again);
-        while let Some(packet) = ctx.made.pop() {
+        // In the order they were made: a packet's fragments leave in the order of their offsets.
+        let mut made = core::mem::take(ctx.made);
+        for packet in made.drain(..) {
             self.send(ctx, hold, packet);
         }
+        // Sending makes nothing, so nothing is overwritten here.
+        *ctx.made = made;
     }
 
     fn send(&mut self, ctx: &mut Context<'_>, hold: &mut HoldQueue, mut packet: Packet) {
