@@ -1,3 +1,49 @@
 //! fastgw: a VPN gateway for Linux on AF_XDP.
+#![deny(unsafe_code)]
 
-fn main() {}
+mod bridge;
+mod check;
+mod cli;
+mod gateway;
+mod kernel;
+mod kernel_underlay;
+mod log;
+mod offline;
+mod output;
+mod ports;
+mod run;
+mod show;
+mod worker_thread;
+
+use std::{error::Error, path::Path, process::ExitCode};
+
+use config::Config;
+
+use self::cli::{Action, Cli};
+
+fn main() -> ExitCode {
+    let cli = Cli::from_arguments();
+    log::init(cli.log);
+    output::finish(act(cli.action))
+}
+
+fn act(action: Action) -> Result<ExitCode, Box<dyn Error>> {
+    match action {
+        Action::Check { file, json } => return check::check(&file, json),
+        Action::Show(question) => show::client::show(&question)?,
+        Action::Run { config } => run::run(accepted(&config)?)?,
+        Action::Offline(replay) => {
+            let config = accepted(&replay.config)?;
+            let summary = offline::offline(config, &replay.inputs, &replay.outputs)?;
+            output::print_summary(&summary, replay.json)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The configuration in a file, its warnings told.
+fn accepted(file: &Path) -> Result<Config, Box<dyn Error>> {
+    let config = config::load(file)?;
+    output::warn(&config);
+    Ok(config)
+}

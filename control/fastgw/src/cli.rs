@@ -1,0 +1,320 @@
+//! The command line: what an operator can ask of fastgw, and the help that teaches it.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
+use tracing_subscriber::filter::Targets;
+
+use crate::{log, show::Section};
+
+/// A command line that makes sense.
+pub struct Cli {
+    /// What to do.
+    pub action: Action,
+    /// What to log.
+    pub log: Targets,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Action {
+    /// Run the gateway.
+    Run {
+        /// Its configuration.
+        config: PathBuf,
+    },
+    /// Check a configuration.
+    Check {
+        /// The configuration.
+        file: PathBuf,
+        /// Print JSON.
+        json: bool,
+    },
+    /// Show what a running gateway is doing.
+    Show(Question),
+    /// Feed captures to a gateway of its own.
+    Offline(Replay),
+}
+
+/// What `fastgw show` is asked for.
+#[derive(Args, Debug)]
+pub struct Question {
+    /// What to show; `summary` is all of it
+    #[arg(value_enum, default_value_t)]
+    pub section: Section,
+    /// Print JSON: counters as plain numbers, the whole of every list
+    #[arg(long)]
+    pub json: bool,
+    /// The gateway's control socket
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
+    pub socket: Option<PathBuf>,
+    /// The configuration that the gateway runs with: it names the socket
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Ask again every so many seconds, until interrupted
+    #[arg(long, value_name = "SECONDS", value_parser = interval)]
+    pub watch: Option<Duration>,
+}
+
+/// What `fastgw offline` is asked for.
+#[derive(Args, Debug)]
+pub struct Replay {
+    /// The configuration; each port needs its `addresses` in it
+    #[arg(short, long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// A capture (pcap) whose frames arrive at PORT
+    #[arg(long = "in", value_name = "PORT=FILE", required = true, value_parser = port_file)]
+    pub inputs: Vec<(String, PathBuf)>,
+    /// Where to write the frames that leave by PORT; what leaves by a port without a file is
+    /// counted only
+    #[arg(long = "out", value_name = "PORT=FILE", value_parser = port_file)]
+    pub outputs: Vec<(String, PathBuf)>,
+    /// Print the counters as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Cli {
+    /// Reads the process's arguments. Prints help, version or what is wrong with them, and exits,
+    /// where that is the answer.
+    pub fn from_arguments() -> Self {
+        Self::from(Arguments::parse()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn from(arguments: Arguments) -> Result<Self, clap::Error> {
+        let Arguments { config, log, command } = arguments;
+        let action = match (config, command) {
+            (Some(config), None) => Action::Run { config },
+            (None, Some(Command::Check { file, json })) => Action::Check { file, json },
+            (None, Some(Command::Show(question))) => Action::Show(question),
+            (None, Some(Command::Offline(replay))) => Action::Offline(replay),
+            (Some(_), Some(_)) => {
+                let text = "`--config` before a command runs the gateway: write it behind the \
+                            command, or leave the command out";
+                return Err(Arguments::command().error(ErrorKind::ArgumentConflict, text));
+            }
+            (None, None) => {
+                let text = "say what to do: `--config FILE` runs the gateway";
+                return Err(Arguments::command().error(ErrorKind::MissingSubcommand, text));
+            }
+        };
+        Ok(Self { action, log })
+    }
+}
+
+/// A VPN gateway for Linux on AF_XDP.
+#[derive(Parser)]
+#[command(
+    name = "fastgw",
+    version,
+    arg_required_else_help = true,
+    override_usage = "fastgw --config FILE\n       fastgw COMMAND",
+    subcommand_value_name = "COMMAND",
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    long_about = LONG_ABOUT,
+    after_help = "`fastgw --help` has examples, where keys go, and exit codes.",
+    after_long_help = AFTER_LONG_HELP,
+)]
+struct Arguments {
+    /// Run the gateway that FILE describes, until SIGINT or SIGTERM
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What to log on standard error: error, warn, info, debug, trace, or MODULE=LEVEL,...
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        global = true,
+        env = "FASTGW_LOG",
+        hide_env_values = true,
+        default_value = log::DEFAULT,
+        value_parser = log::parse,
+    )]
+    log: Targets,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check a configuration and explain what the gateway would do with it
+    #[command(after_long_help = AFTER_CHECK)]
+    Check {
+        /// The configuration
+        file: PathBuf,
+        /// Print the result as JSON on standard output, errors too
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a running gateway is doing: ports, tunnels, SAs, counters
+    #[command(after_long_help = AFTER_SHOW)]
+    Show(Question),
+    /// Feed captures to the gateway and write what it would send
+    #[command(after_long_help = AFTER_OFFLINE)]
+    Offline(Replay),
+}
+
+const LONG_ABOUT: &str = "\
+A VPN gateway for Linux on AF_XDP.
+
+It carries packets between the networks of a site and tunnels to other gateways: ESP by policy
+(\"esp\"), ESP by route (\"vti\") and GRE. The configuration names the interfaces. Of what arrives
+there fastgw takes what belongs into or out of its tunnels; ssh, ARP and all the rest stay with the
+kernel. When the process ends, however it ends, the interfaces are as they were.";
+
+const AFTER_LONG_HELP: &str = "\
+Examples:
+  fastgw check core.toml               What is wrong with it, or what it means. Needs no root.
+  sudo fastgw --config core.toml       Run it. Ends with SIGINT (Ctrl-C) or SIGTERM.
+  sudo fastgw show                     What the running gateway is doing.
+  sudo fastgw show drops               Why packets went no further.
+  sudo fastgw show tunnels --watch 1   The tunnels' counters, every second.
+  fastgw offline --config core.toml --in wan=a.pcap --out lan=b.pcap
+                                       What the gateway makes of a capture. Needs no root.
+
+Keys:
+  A key is written in the configuration, `encryption_key = \"0x...\"`, or better in a file of its
+  own, `encryption_key = \"file:keys/to-b.out\"`, sought in the configuration's folder. Either file
+  must be readable by its owner only. To make a key of 36 bytes (aes256gcm16):
+      (umask 077; openssl rand -hex 36 > keys/to-b.out)
+  No key is ever logged, shown or quoted in a message.
+
+Files:
+  /run/fastgw/NAME.sock   The control socket, unless `control_socket` says otherwise; mode 0600.
+
+Exit codes:
+  0   done
+  1   refused or failed; standard error says why
+  2   the command line makes no sense";
+
+const AFTER_CHECK: &str = "\
+Reads the file and the key files it names, nothing else: no root, and the interfaces need not
+exist. Errors quote the line and say what to write instead. A configuration with warnings is valid.
+
+Examples:
+  fastgw check core.toml
+  fastgw check core.toml --json | jq '.diagnostics[] | {line, message, help}'
+
+Exit codes: 0 valid, 1 refused, 2 the command line makes no sense.";
+
+const AFTER_SHOW: &str = "\
+Without --socket and --config it asks the only gateway that has a socket in /run/fastgw. The socket
+is open to the user who started the gateway, so most often this needs root. Keys are never shown.
+
+Examples:
+  sudo fastgw show
+  sudo fastgw show drops
+  sudo fastgw show ports --watch 1
+  sudo fastgw show sas --config core.toml
+  sudo fastgw show --json | jq '.tunnels[] | select(.state != \"up\") | .name'
+
+With --json and --watch each answer is one line.
+
+Exit codes: 0 shown, 1 no gateway answers, 2 the command line makes no sense.";
+
+const AFTER_OFFLINE: &str = "\
+Runs the same pipelines as the gateway, on files: no root, no interfaces, and the same result each
+time. Every neighbour answers at once. Prints the counters at the end.
+
+Examples:
+  fastgw offline --config core.toml --in wan=encrypted.pcap --out lan=clear.pcap
+  fastgw offline --config core.toml --in lan=clear.pcap --out wan=encrypted.pcap --json
+
+Exit codes: 0 done, 1 a file was refused or could not be written, 2 the command line makes no sense.";
+
+/// `PORT=FILE`.
+fn port_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((port, file)) if !port.is_empty() && !file.is_empty() => {
+            Ok((port.to_owned(), PathBuf::from(file)))
+        }
+        _ => Err("write PORT=FILE, such as wan=a.pcap".to_owned()),
+    }
+}
+
+/// Seconds, possibly with a fraction: at least a tenth, at most a day.
+fn interval(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "write a number of seconds".to_owned())?;
+    if !(0.1..=86_400.0).contains(&seconds) {
+        return Err("write 0.1 to 86400 seconds".to_owned());
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Action, ErrorKind> {
+        let words = std::iter::once("fastgw").chain(arguments.iter().copied());
+        let cli = Arguments::try_parse_from(words).and_then(Cli::from);
+        cli.map(|cli| cli.action).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_configuration_alone_runs_the_gateway() {
+        for words in [["--config", "a.toml"], ["-c", "a.toml"]] {
+            let Ok(Action::Run { config }) = parsed(&words) else { panic!("{words:?}") };
+            assert_eq!(config, PathBuf::from("a.toml"));
+        }
+    }
+
+    #[test]
+    fn a_configuration_before_a_command_is_refused_instead_of_ignored() {
+        let words = ["--config", "a.toml", "check", "b.toml"];
+        assert_eq!(parsed(&words).unwrap_err(), ErrorKind::ArgumentConflict);
+        assert_eq!(parsed(&["--log", "debug"]).unwrap_err(), ErrorKind::MissingSubcommand);
+    }
+
+    #[test]
+    fn show_without_a_section_is_a_summary() {
+        let Ok(Action::Show(question)) = parsed(&["show", "--watch", "0.5"]) else { panic!() };
+        assert_eq!(question.section, Section::Summary);
+        assert_eq!(question.watch, Some(Duration::from_millis(500)));
+        let Ok(Action::Show(question)) = parsed(&["show", "sas", "--config", "a"]) else {
+            panic!()
+        };
+        assert_eq!(question.section, Section::Sas);
+        for wrong in ["0", "-1", "nan", "inf", "x", "1e9"] {
+            let watch = format!("--watch={wrong}");
+            let kind = parsed(&["show", &watch]).unwrap_err();
+            assert_eq!(kind, ErrorKind::ValueValidation, "{wrong}");
+        }
+        let both = ["show", "--socket", "a", "--config", "b"];
+        assert_eq!(parsed(&both).unwrap_err(), ErrorKind::ArgumentConflict);
+    }
+
+    #[test]
+    fn captures_belong_to_ports() {
+        let words = ["offline", "-c", "a", "--in", "wan=x=y.pcap", "--in", "lan=b", "--out", "c=d"];
+        let Ok(Action::Offline(replay)) = parsed(&words) else { panic!() };
+        let pair = |port: &str, file: &str| (port.to_owned(), PathBuf::from(file));
+        assert_eq!(replay.inputs, [pair("wan", "x=y.pcap"), pair("lan", "b")]);
+        assert_eq!(replay.outputs, [pair("c", "d")]);
+        for wrong in ["wan", "wan=", "=a.pcap"] {
+            let kind = parsed(&["offline", "-c", "a", "--in", wrong]).unwrap_err();
+            assert_eq!(kind, ErrorKind::ValueValidation, "{wrong}");
+        }
+        let kind = parsed(&["offline", "-c", "a"]).unwrap_err();
+        assert_eq!(kind, ErrorKind::MissingRequiredArgument);
+    }
+
+    #[test]
+    fn help_fits_into_100_columns() {
+        for name in [None, Some("check"), Some("show"), Some("offline")] {
+            let mut command = Arguments::command();
+            let command = match name {
+                Some(name) => command.find_subcommand_mut(name).unwrap(),
+                None => &mut command,
+            };
+            for line in command.render_long_help().to_string().lines() {
+                assert!(line.chars().count() <= 100, "{line}");
+            }
+        }
+    }
+}

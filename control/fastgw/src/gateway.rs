@@ -1,0 +1,255 @@
+//! What the control thread knows of the running gateway, and how it keeps the workers' tables
+//! true to the kernel.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use af_xdp::XdpMode;
+use config::Config;
+use pipeline::{Event, EventRing};
+use tables::counters::WorkerCounters;
+use tables::publish::{Publisher, Reader};
+use tables::{PortId, Route, Tables};
+
+use crate::bridge::{Bridge, Built};
+use crate::kernel::{Change, Kernel};
+use crate::kernel_underlay::KernelUnderlay;
+use crate::ports::{OpenedPort, Steering};
+use crate::show::status::{Attach, CopyMode};
+use crate::show::{self, PortFacts, Request, Response, Sources};
+
+/// How long one next hop is not asked for again: the kernel is asking meanwhile.
+const ASK_AGAIN: Duration = Duration::from_millis(400);
+/// How often the kernel's entries of next hops in use are confirmed; it does not see our traffic
+/// and would let them age.
+pub const CONFIRM: Duration = Duration::from_secs(30);
+
+/// The control side of a running gateway.
+pub struct Gateway {
+    /// What was asked for.
+    pub config: Config,
+    /// What each worker counted.
+    pub counters: Vec<Arc<WorkerCounters>>,
+    /// The core of each worker.
+    pub cores: Vec<Option<usize>>,
+    /// How the ports were opened.
+    pub ports: Vec<OpenedPort>,
+    /// The routes in the newest tables.
+    pub routes: Vec<(ipnet::Ipv4Net, Route)>,
+    /// Where workers leave their requests.
+    pub events: Vec<Arc<EventRing>>,
+    /// When it started.
+    pub started: Instant,
+    kernel: Kernel,
+    bridge: Bridge,
+    publisher: Publisher,
+    steering: Steering,
+    ifindexes: Vec<u32>,
+    asked: BTreeMap<(PortId, Ipv4Addr), Instant>,
+    told: Vec<String>,
+}
+
+/// What [`Gateway::new`] is made from.
+pub struct Parts {
+    /// What was asked for.
+    pub config: Config,
+    /// The kernel's state.
+    pub kernel: Kernel,
+    /// The configured tunnels and routes.
+    pub bridge: Bridge,
+    /// How the ports were opened.
+    pub ports: Vec<OpenedPort>,
+    /// The XDP programs' maps.
+    pub steering: Steering,
+    /// The core of each worker.
+    pub cores: Vec<Option<usize>>,
+}
+
+impl Gateway {
+    /// A gateway whose workers are still to be started with [`Gateway::reader`]s.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts { config, kernel, bridge, ports, steering, cores } = parts;
+        let workers = config.gateway.workers;
+        let counters = (0..workers).map(|_| Arc::new(WorkerCounters::new(config.ports.len())));
+        let events = (0..workers).map(|_| Arc::new(EventRing::new(1024)));
+        Self {
+            counters: counters.collect(),
+            events: events.collect(),
+            ifindexes: ports.iter().map(|port| port.ifindex).collect(),
+            config,
+            cores,
+            ports,
+            routes: Vec::new(),
+            started: Instant::now(),
+            kernel,
+            bridge,
+            publisher: Publisher::new(Tables::default()),
+            steering,
+            asked: BTreeMap::new(),
+            told: Vec::new(),
+        }
+    }
+
+    /// The kernel's state and its events.
+    pub fn kernel(&mut self) -> &mut Kernel {
+        &mut self.kernel
+    }
+
+    /// A view of the tables for one worker.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        self.publisher.reader()
+    }
+
+    /// The newest tables.
+    #[must_use]
+    pub fn tables(&self) -> Arc<Tables> {
+        self.publisher.newest()
+    }
+
+    /// Makes all tables anew and steers by them.
+    ///
+    /// # Errors
+    /// The kernel refused a change of the XDP programs' maps; the tables are published all the
+    /// same.
+    pub fn rebuild(&mut self) -> Result<(), Box<dyn Error>> {
+        let underlay = KernelUnderlay { state: self.kernel.state(), ifindexes: &self.ifindexes };
+        let Built { tables, routes, owned, endpoints, problems } = self.bridge.build(&underlay);
+        self.publisher.publish(tables);
+        self.routes = routes;
+        for problem in problems.iter().filter(|problem| !self.told.contains(problem)) {
+            tracing::warn!("{problem}");
+        }
+        self.told = problems;
+        let steered = self.steering.steer(endpoints, owned);
+        // Paths to peers should be ready before the first packet needs them.
+        let wanted: Vec<_> = self.bridge.wanted().collect();
+        for (port, address) in wanted {
+            self.resolve(port, address);
+        }
+        steered
+            .map_err(|error| format!("cannot tell the XDP programs what to take: {error}").into())
+    }
+
+    /// Takes in what the kernel said since the last time. True when workers should look.
+    ///
+    /// # Errors
+    /// Netlink failed.
+    pub fn follow_kernel(&mut self) -> Result<bool, Box<dyn Error>> {
+        let changes = self.kernel.read_events()?;
+        let only_neighbours = changes.iter().all(|change| matches!(change, Change::Neighbour(..)));
+        if changes.is_empty() {
+            return Ok(false);
+        }
+        if only_neighbours {
+            self.publish_nexthops();
+        } else {
+            self.rebuild()?;
+        }
+        Ok(true)
+    }
+
+    /// Does what workers asked for. True when workers should look.
+    pub fn answer_workers(&mut self) -> bool {
+        let mut news = false;
+        let requests: Vec<Event> =
+            self.events.iter().flat_map(|ring| std::iter::from_fn(|| ring.pop())).collect();
+        for Event::Resolve { port, address } in requests {
+            if self.bridge.want(port, address) {
+                news |= self.resolve(port, address);
+            }
+        }
+        if news {
+            self.publish_nexthops();
+        }
+        news
+    }
+
+    /// Has the kernel confirm every next hop in use, and frees old tables.
+    pub fn confirm_neighbours(&mut self) {
+        let wanted: Vec<_> = self.bridge.wanted().collect();
+        for (port, address) in wanted {
+            self.resolve(port, address);
+        }
+        self.asked.retain(|_, when| when.elapsed() < ASK_AGAIN);
+        self.publisher.reclaim();
+    }
+
+    /// Answers a client of the control socket.
+    pub fn answer(&self, request: &Request) -> Response {
+        let tables = self.tables();
+        let sources = Sources {
+            config: &self.config,
+            tables: &tables,
+            workers: &self.counters,
+            cores: &self.cores,
+            ports: &|| self.ports.iter().map(|port| self.facts(port)).collect(),
+            routes: &self.routes,
+            uptime: self.started.elapsed(),
+        };
+        show::answer(request, |section| sources.status(section))
+    }
+
+    fn facts(&self, port: &OpenedPort) -> PortFacts {
+        let addresses = self.kernel.state().addresses_of(port.ifindex);
+        let mut facts = PortFacts {
+            addresses: addresses.map(|address| address.net).collect(),
+            attach: match port.attach {
+                XdpMode::Native => Attach::Native,
+                XdpMode::Generic => Attach::Generic,
+            },
+            copy: match port.copy {
+                af_xdp::CopyMode::ZeroCopy => CopyMode::ZeroCopy,
+                af_xdp::CopyMode::Copy => CopyMode::Copy,
+            },
+            queues: port.sockets.len(),
+            kernel_rx_dropped: 0,
+            ring_full: 0,
+            fill_empty: 0,
+            syscalls: 0,
+        };
+        for socket in &port.sockets {
+            // A device that has gone counts no more; what the workers counted stays.
+            let counted = socket.statistics().unwrap_or_default();
+            facts.kernel_rx_dropped += counted.rx_dropped;
+            facts.ring_full += counted.rx_ring_full;
+            facts.fill_empty += counted.rx_fill_ring_empty;
+            facts.syscalls += socket.syscalls();
+        }
+        facts
+    }
+
+    /// Leaves all packets to the kernel from now on.
+    pub fn detach(&mut self) {
+        self.steering.detach();
+    }
+
+    /// Asks the kernel for a neighbour, unless that was done just now; true when it was asked.
+    fn resolve(&mut self, port: PortId, address: Ipv4Addr) -> bool {
+        let now = Instant::now();
+        let recent = self.asked.get(&(port, address));
+        if recent.is_some_and(|when| now.duration_since(*when) < ASK_AGAIN) {
+            return false;
+        }
+        let Some(ifindex) = self.ifindexes.get(usize::from(port.0)) else { return false };
+        self.asked.insert((port, address), now);
+        match self.kernel.resolve(*ifindex, address) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::debug!("{error}");
+                false
+            }
+        }
+    }
+
+    fn publish_nexthops(&mut self) {
+        let underlay = KernelUnderlay { state: self.kernel.state(), ifindexes: &self.ifindexes };
+        let nexthops = self.bridge.nexthops(&underlay);
+        let tables = Tables { nexthops, ..Tables::clone(&self.publisher.newest()) };
+        self.publisher.publish(tables);
+    }
+}

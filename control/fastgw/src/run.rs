@@ -1,0 +1,214 @@
+//! The running gateway: start in order, turn until told to stop, stop in reverse.
+
+use std::error::Error;
+use std::io;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::Arc;
+use std::time::Instant;
+
+use config::Config;
+use mio::net::UnixStream;
+use mio::{Events, Interest, Poll, Token, Waker};
+use pipeline::{Worker, WorkerId};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::bridge::Bridge;
+use crate::gateway::{CONFIRM, Gateway, Parts};
+use crate::kernel::Kernel;
+use crate::ports::{self, Ports, WorkerPort};
+use crate::show::{Response, Server};
+use crate::worker_thread::{Shell, WorkerThread};
+
+const KERNEL: Token = Token(0);
+const SIGNALS: Token = Token(1);
+const WORKERS: Token = Token(2);
+const SHOW: Token = Token(3);
+/// Clients of the control socket have this token and those above it.
+const SHOW_CLIENTS: usize = 16;
+
+/// Runs the gateway until SIGINT or SIGTERM.
+///
+/// # Errors
+/// What keeps it from starting, in words a user can act on; a failure of the kernel's interfaces
+/// that it cannot go on with.
+pub fn run(config: Config) -> Result<(), Box<dyn Error>> {
+    let signals = catch_signals()?;
+    let kernel = Kernel::open().map_err(|error| format!("cannot ask the kernel: {error}"))?;
+    warn_of_addresses(&config, &kernel);
+    warn_of_weak_suites(&config);
+    let mtus: Vec<u32> = config.ports.iter().map(|port| mtu_of(&kernel, port)).collect();
+    let mut seeds = || {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|error| format!("no randomness: {error}"))?;
+        Ok(seed)
+    };
+    let bridge = Bridge::new(&config, &mut seeds)?;
+    let server = Server::bind(&config.gateway.control_socket)?;
+    let Ports { workers, opened, steering } = ports::open(&config, &mtus)?;
+    let cores = choose_cores(&config);
+    keep_off(&cores);
+    let parts = Parts { config, kernel, bridge, ports: opened, steering, cores };
+    let mut gateway = Gateway::new(parts);
+    gateway.rebuild()?;
+    let mut control = Control::new(signals, server, &mut gateway)?;
+    let threads = start_workers(&gateway, workers, &control.waker)?;
+    tracing::info!("{} is up with {} worker(s)", gateway.config.gateway.name, threads.len());
+    let outcome = control.turn_until_stopped(&mut gateway, &threads);
+    gateway.detach();
+    for thread in threads {
+        thread.stop();
+    }
+    tracing::info!("stopped");
+    outcome
+}
+
+/// What the control thread waits on.
+struct Control {
+    poll: Poll,
+    waker: Arc<Waker>,
+    signals: UnixStream,
+    server: Server,
+}
+
+impl Control {
+    fn new(signals: StdUnixStream, mut server: Server, gateway: &mut Gateway) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let registry = poll.registry();
+        signals.set_nonblocking(true)?;
+        let mut signals = UnixStream::from_std(signals);
+        registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
+        registry.register(gateway.kernel().event_source(), KERNEL, Interest::READABLE)?;
+        server.register(registry, SHOW, SHOW_CLIENTS)?;
+        let waker = Arc::new(Waker::new(registry, WORKERS)?);
+        Ok(Self { poll, waker, signals, server })
+    }
+
+    fn turn_until_stopped(
+        &mut self,
+        gateway: &mut Gateway,
+        threads: &[WorkerThread],
+    ) -> Result<(), Box<dyn Error>> {
+        let mut events = Events::with_capacity(64);
+        let mut confirmed = Instant::now();
+        loop {
+            let timeout = CONFIRM.saturating_sub(confirmed.elapsed());
+            match self.poll.poll(&mut events, Some(timeout)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                outcome => outcome?,
+            }
+            let mut news = false;
+            for event in &events {
+                match event.token() {
+                    SIGNALS if self.told_to_stop() => return Ok(()),
+                    SIGNALS => {}
+                    KERNEL => news |= gateway.follow_kernel()?,
+                    WORKERS => {}
+                    token => {
+                        let registry = self.poll.registry();
+                        let mut answer = |request: &_| -> Response { gateway.answer(request) };
+                        self.server.on_event(token, registry, &mut answer);
+                    }
+                }
+            }
+            news |= gateway.answer_workers();
+            if confirmed.elapsed() >= CONFIRM {
+                confirmed = Instant::now();
+                gateway.confirm_neighbours();
+            }
+            if news {
+                threads.iter().for_each(WorkerThread::wake);
+            }
+        }
+    }
+
+    fn told_to_stop(&mut self) -> bool {
+        let mut byte = [0; 16];
+        matches!(io::Read::read(&mut self.signals, &mut byte), Ok(n) if n > 0)
+    }
+}
+
+/// SIGINT and SIGTERM become bytes on this stream.
+fn catch_signals() -> io::Result<StdUnixStream> {
+    let (reading, writing) = StdUnixStream::pair()?;
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::low_level::pipe::register(signal, writing.try_clone()?)?;
+    }
+    Ok(reading)
+}
+
+fn start_workers(
+    gateway: &Gateway,
+    workers: Vec<(port::FramePool, Vec<WorkerPort>)>,
+    control: &Arc<Waker>,
+) -> io::Result<Vec<WorkerThread>> {
+    let of = workers.len() as u16;
+    let start = |(index, (pool, ports)): (usize, (port::FramePool, Vec<WorkerPort>))| {
+        let events = Arc::clone(&gateway.events[index]);
+        let counters = Arc::clone(&gateway.counters[index]);
+        let id = WorkerId { index: index as u16, of };
+        let reader = gateway.reader();
+        let worker = Worker::new(id, ports, pool, reader, counters, Arc::clone(&events));
+        let core = gateway.cores[index];
+        let idle = gateway.config.gateway.idle;
+        let control = Arc::clone(control);
+        WorkerThread::start(worker, Shell { index, core, idle, events, control })
+    };
+    workers.into_iter().enumerate().map(start).collect()
+}
+
+fn mtu_of(kernel: &Kernel, port: &config::Port) -> u32 {
+    kernel.state().link_by_name(port.device.get_ref()).map_or(0, |link| link.mtu)
+}
+
+/// The configured cores, or the last ones: control and interrupts favour the first.
+fn choose_cores(config: &Config) -> Vec<Option<usize>> {
+    let workers = config.gateway.workers;
+    if let Some(cores) = &config.gateway.cores {
+        return cores.get_ref().iter().copied().map(Some).collect();
+    }
+    let all = core_affinity::get_core_ids().unwrap_or_default();
+    if all.len() < workers {
+        tracing::warn!("{workers} workers share {} core(s); they are not pinned", all.len());
+        return vec![None; workers];
+    }
+    all[all.len() - workers..].iter().map(|core| Some(core.id)).collect()
+}
+
+/// Keeps this thread off the workers' cores when there is another one.
+fn keep_off(workers: &[Option<usize>]) {
+    let all = core_affinity::get_core_ids().unwrap_or_default();
+    let free = all.into_iter().find(|core| !workers.contains(&Some(core.id)));
+    if let Some(core) = free
+        && !core_affinity::set_for_current(core)
+    {
+        tracing::warn!("the system refused to keep control off the workers' cores");
+    }
+}
+
+fn warn_of_addresses(config: &Config, kernel: &Kernel) {
+    for port in &config.ports {
+        let Some(link) = kernel.state().link_by_name(port.device.get_ref()) else { continue };
+        for net in &port.addresses {
+            let has =
+                |address: &crate::kernel::Address| ipnet::IpNet::V4(address.net) == *net.get_ref();
+            if !kernel.state().addresses_of(link.ifindex).any(|address| has(&address)) {
+                let (net_text, device) = (net.get_ref(), port.device.get_ref());
+                let warning = config.span_warning(
+                    net.span(),
+                    format!("{device} does not have the address {net_text}"),
+                    "the interface's own addresses are used",
+                    format!("`ip address add {net_text} dev {device}`, or correct this line"),
+                );
+                tracing::warn!("{warning}");
+            }
+        }
+    }
+}
+
+fn warn_of_weak_suites(config: &Config) {
+    for tunnel in &config.tunnels {
+        if let Some((sa, weakness)) = tunnel.sa().and_then(|sa| Some((sa, sa.suite.weakness()?))) {
+            tracing::warn!("tunnel {}: {} is weak: {weakness}", tunnel.name, sa.suite.name());
+        }
+    }
+}

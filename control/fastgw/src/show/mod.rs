@@ -1,0 +1,22 @@
+//! `fastgw show`: the live state of a gateway, over a Unix socket, as tables or JSON.
+//!
+//! 1. The control loop owns a [`Server`] on the control socket; it never blocks on it.
+//! 2. `fastgw show` connects ([`client`]) and sends a request ([`protocol`]).
+//! 3. The control loop answers with a [`Status`] that [`collect`] takes from tables and counters.
+//! 4. The client prints it ([`text`]), or passes on the JSON.
+
+mod bind;
+pub mod client;
+pub mod collect;
+pub mod protocol;
+mod server;
+pub mod status;
+mod table;
+mod text;
+mod units;
+
+pub use self::{
+    collect::{PortFacts, Sources},
+    protocol::{Request, Response, Section, answer},
+    server::Server,
+};

@@ -1,0 +1,118 @@
+//! What goes over the control socket: JSON objects, each ended by a zero byte.
+//!
+//! The framing and the shape of the objects are those of Varlink (varlink.org/Method-Call), so
+//! that its tools work too: `{"method":"org.fastgw.Show","parameters":{"section":"ports"}}` is
+//! answered with `{"parameters":{...}}` or `{"error":"...","parameters":{...}}`.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::status::Status;
+
+/// The method that gives a [`Status`]. Its one parameter, `section`, is a [`Section`]; without it
+/// everything is given.
+pub const SHOW: &str = "org.fastgw.Show";
+
+/// Longest request, bytes, without the zero byte.
+pub const REQUEST_LEN_MAX: usize = 64 << 10;
+
+/// A part of a [`Status`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Section {
+    /// Everything
+    #[default]
+    Summary,
+    /// Interfaces: how they are attached, their traffic
+    Ports,
+    /// Worker threads
+    Workers,
+    /// Tunnels: their state and traffic
+    Tunnels,
+    /// Security associations, without keys
+    Sas,
+    /// Why packets went no further
+    Drops,
+    /// Where destinations go
+    Routes,
+    /// Next hops and their MACs
+    Neighbors,
+}
+
+impl Section {
+    /// Whether `part` is in this section.
+    pub fn has(self, part: Self) -> bool {
+        self == Self::Summary || self == part
+    }
+}
+
+/// A method call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Its name, interface included.
+    pub method: String,
+    /// Its parameters, by name.
+    #[serde(default)]
+    pub parameters: Map<String, Value>,
+    /// Whether the caller wants no reply.
+    #[serde(default)]
+    pub oneway: bool,
+}
+
+impl Request {
+    /// Asks for a section.
+    pub fn show(section: Section) -> Self {
+        let parameters = Map::from_iter([("section".to_owned(), json!(section))]);
+        Self { method: SHOW.to_owned(), parameters, oneway: false }
+    }
+}
+
+/// The reply to a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response(Vec<u8>);
+
+impl Response {
+    /// The result of a call that went well.
+    pub fn result(parameters: &impl Serialize) -> Self {
+        #[derive(Serialize)]
+        struct Envelope<'a, T> {
+            parameters: &'a T,
+        }
+        match serde_json::to_vec(&Envelope { parameters }) {
+            Ok(json) => Self(json),
+            Err(error) => Self::error("org.fastgw.Internal", &json!({ "why": error.to_string() })),
+        }
+    }
+
+    /// The name of what went wrong, and what there is to know about it.
+    pub fn error(name: &str, parameters: &Value) -> Self {
+        Self(json!({ "error": name, "parameters": parameters }).to_string().into_bytes())
+    }
+
+    /// The reply as it goes over the socket.
+    pub(super) fn into_frame(self) -> Vec<u8> {
+        let mut frame = self.0;
+        frame.push(0);
+        frame
+    }
+}
+
+/// Answers a request. `status` makes the state of the gateway, with the lists of one section.
+pub fn answer(request: &Request, status: impl FnOnce(Section) -> Status) -> Response {
+    if request.method != SHOW {
+        let parameters = json!({ "method": request.method });
+        return Response::error("org.varlink.service.MethodNotFound", &parameters);
+    }
+    let section = match request.parameters.get("section") {
+        None | Some(Value::Null) => Ok(Section::Summary),
+        Some(value) => Section::deserialize(value),
+    };
+    match section {
+        Ok(section) => Response::result(&status(section)),
+        Err(_) => {
+            let parameters = json!({ "parameter": "section" });
+            Response::error("org.varlink.service.InvalidParameter", &parameters)
+        }
+    }
+}
