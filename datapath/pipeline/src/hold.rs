@@ -51,6 +51,10 @@ impl HoldQueue {
     ) {
         let same = |held: &&Held| held.port == port && held.address == address;
         let waiting = self.held.iter().filter(same).count();
+        if self.held.is_empty() {
+            // The first request is made here; from now on the time to ask again counts.
+            self.asked_ns = ctx.now_ns;
+        }
         if waiting == 0 {
             self.ask(port, address);
         }
@@ -98,13 +102,21 @@ impl HoldQueue {
                 (_, Some(Neighbour::Failed)) => self.fail(ctx, at),
                 _ if expired => self.fail(ctx, at),
                 _ => {
-                    if due {
+                    if due && self.is_first_of_its_neighbour(at) {
                         self.ask(held.port, held.address);
                     }
                     at += 1;
                 }
             }
         }
+    }
+
+    /// Whether no older packet waits for the same next hop as the one at `at`: one request is
+    /// enough for all of them.
+    fn is_first_of_its_neighbour(&self, at: usize) -> bool {
+        let of = |held: &Held| (held.port, held.address);
+        let wanted = self.held.get(at).map(of);
+        self.held.iter().take(at).all(|older| Some(of(older)) != wanted)
     }
 
     fn fail(&mut self, ctx: &mut Context<'_>, at: usize) {
