@@ -9,7 +9,7 @@ use zerocopy::FromBytes;
 
 use crate::context::Context;
 use crate::fragment;
-use crate::packet::{Packet, Verdict};
+use crate::packet::{Origin, Packet, Verdict};
 use crate::queues::run_key;
 
 /// Encapsulates every packet of the list, which is sorted into runs of one tunnel each.
@@ -55,6 +55,8 @@ fn encap_run(ctx: &mut Context<'_>, tunnel: &Tunnel, run: &mut [Packet]) {
             Ok(()) => {
                 packets += 1;
                 bytes += inner_len;
+                // The outer packet is ours: nobody else is to hear of its errors.
+                packet.origin = Origin::Gateway;
                 Verdict::Out(egress)
             }
             Err(reason) => Verdict::Drop(reason),
