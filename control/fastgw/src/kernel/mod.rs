@@ -24,9 +24,8 @@ use std::net::Ipv4Addr;
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 
 pub use self::address::Address;
-pub use self::link::Link;
-pub use self::neighbour::{Neighbour, Resolution};
-pub use self::route::{NextHop, Route, RouteHop, RouteTarget};
+pub use self::neighbour::Resolution;
+pub use self::route::RouteTarget;
 use self::socket::{Delivery, Events, Requests};
 pub use self::state::{Change, State};
 
@@ -39,6 +38,7 @@ pub struct Kernel {
     untold: Vec<Change>,
     /// The mirror may differ from the kernel: read everything again.
     suspect: bool,
+    /// How often events were lost, each time made good by reading everything.
     overruns: u64,
 }
 
@@ -73,9 +73,10 @@ impl Kernel {
                     self.suspect |= applied.suspect;
                 }
                 Delivery::Lost(why) => {
-                    tracing::debug!(why, "kernel events were lost, reading everything again");
                     self.suspect = true;
                     self.overruns += 1;
+                    let overruns = self.overruns;
+                    tracing::debug!(why, overruns, "kernel events lost, reading everything again");
                 }
                 Delivery::RoutesSuspect => self.suspect = true,
                 Delivery::Drained => break,
@@ -110,11 +111,6 @@ impl Kernel {
                 format!("the kernel refused to resolve {address} on link {ifindex}: {error}"),
             )
         })
-    }
-
-    /// How often events were lost since the start, each time made good by reading everything.
-    pub fn overruns(&self) -> u64 {
-        self.overruns
     }
 
     /// What the kernel was known to have at the last [`Kernel::read_events`].

@@ -31,16 +31,6 @@ pub enum Resolution {
     Failed,
 }
 
-impl Neighbour {
-    /// Where to send frames, when that is known.
-    pub fn mac(&self) -> Option<[u8; 6]> {
-        match self.resolution {
-            Resolution::Reachable(mac) => Some(mac),
-            Resolution::Incomplete | Resolution::Failed => None,
-        }
-    }
-}
-
 /// What a message says of an IPv4 neighbour.
 pub(super) enum Said {
     /// It is so now.

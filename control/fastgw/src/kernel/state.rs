@@ -90,12 +90,15 @@ impl State {
             .hop_for(destination)
     }
 
-    /// The prefixes that the kernel sends out of this link, connected and via gateways: those of
-    /// whose routes the one that decides has a live hop there.
-    pub fn routes_through(&self, ifindex: u32) -> impl Iterator<Item = Ipv4Net> {
-        self.routes.keys().copied().filter(move |prefix| {
-            self.deciding_route(prefix)
-                .is_some_and(|route| route.live_hops().any(|hop| hop.ifindex == ifindex))
+    /// The prefixes that the kernel sends out of this link, each with the router behind which it
+    /// lies, or `None` when it is on the link: those whose deciding route has a live hop there.
+    pub fn routes_through(
+        &self,
+        ifindex: u32,
+    ) -> impl Iterator<Item = (Ipv4Net, Option<Ipv4Addr>)> {
+        self.routes.keys().filter_map(move |prefix| {
+            let mut hops = self.deciding_route(prefix)?.live_hops();
+            hops.find(|hop| hop.ifindex == ifindex).map(|hop| (*prefix, hop.gateway))
         })
     }
 

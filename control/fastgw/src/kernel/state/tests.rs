@@ -124,8 +124,9 @@ fn longest_prefix_wins_then_lowest_metric() {
     assert_eq!(to("8.8.8.8"), Some((WAN, Some(ip("192.0.2.254")))));
 
     let through = |ifindex| state.routes_through(ifindex).collect::<Vec<_>>();
-    assert_eq!(through(WAN), [net("0.0.0.0/0")]);
-    assert_eq!(through(LAN), [net("10.0.0.0/8"), net("10.1.0.0/16")]);
+    assert_eq!(through(WAN), [(net("0.0.0.0/0"), Some(ip("192.0.2.254")))]);
+    let via_lan = (net("10.0.0.0/8"), Some(ip("10.1.0.2")));
+    assert_eq!(through(LAN), [via_lan, (net("10.1.0.0/16"), None)]);
 }
 
 #[test]
@@ -264,7 +265,8 @@ fn neighbour_is_told_only_when_its_use_changes() {
     for nud in usable {
         assert_eq!(state.apply(0, &says(nud, Some(mac))), Applied::default(), "{nud}");
     }
-    assert_eq!(state.neighbour(WAN, ip(peer)).and_then(Neighbour::mac), Some(mac));
+    let usable = state.neighbour(WAN, ip(peer)).map(|known| known.resolution);
+    assert_eq!(usable, Some(Resolution::Reachable(mac)));
     assert_eq!(state.apply(0, &says(NeighbourState::Permanent, Some(mac))).changes, [change]);
     assert!(state.neighbour(WAN, ip(peer)).is_some_and(|known| known.fixed));
     assert_eq!(state.apply(0, &says(NeighbourState::Stale, Some([3; 6]))).changes, [change]);
