@@ -13,12 +13,12 @@ use toml::Spanned;
 use zeroize::Zeroizing;
 
 use crate::{
+    Suite,
     diagnostic::Diagnostic,
     findings::Findings,
     secret::Secret,
     section::KeyText,
     spelling::{count, shown},
-    suite::Suite,
 };
 
 /// Permission bits of anybody but the owner.
@@ -217,7 +217,7 @@ fn wanted(kind: KeyKind, suite: Suite) -> String {
 
 /// A suite that differs from this one in nothing but this key's length.
 fn suite_with_key(kind: KeyKind, len: usize, suite: Suite) -> Option<Suite> {
-    Suite::ALL.into_iter().find(|other| {
+    Suite::ALL.iter().copied().find(|other| {
         kind.len(*other) == len
             && kind == KeyKind::Encryption
             && other.is_aead() == suite.is_aead()

@@ -22,7 +22,6 @@ mod secret;
 mod section;
 mod source;
 mod spelling;
-mod suite;
 
 use std::{
     fs::{self, File},
@@ -45,9 +44,9 @@ pub use self::{
     },
     secret::Secret,
     source::Source,
-    suite::Suite,
 };
 pub use toml::Spanned;
+pub use wire::Suite;
 
 /// Largest configuration in bytes: room for tens of thousands of tunnels.
 const FILE_LEN_MAX: u64 = 16 << 20;

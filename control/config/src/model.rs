@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, ops::Range, path::PathBuf, sync::Arc};
 use ipnet::IpNet;
 use toml::Spanned;
 
-use crate::{diagnostic::Diagnostic, secret::Secret, source::Source, suite::Suite};
+use crate::{Suite, diagnostic::Diagnostic, secret::Secret, source::Source};
 
 /// A whole configuration: every value is present, in range and consistent with the others.
 #[derive(Debug)]

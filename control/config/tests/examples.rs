@@ -48,7 +48,7 @@ fn core_is_a_policy_tunnel_with_the_demonstration_keys() {
     };
     assert_eq!(local_subnets[0].get_ref().to_string(), "10.1.0.0/24");
     assert_eq!(remote_subnets[0].get_ref().to_string(), "10.2.0.0/24");
-    assert_eq!((sa.suite, sa.replay_window, sa.esn), (Suite::Aes256Gcm16, 1024, false));
+    assert_eq!((sa.suite, sa.replay_window, sa.esn), (Suite::AES256GCM16, 1024, false));
     assert_eq!((sa.outbound.spi, sa.inbound.spi), (0x1001, 0x1002));
     let key = sa.outbound.encryption.expose();
     assert_eq!((key.len(), &key[..2], &key[34..]), (36, &[0xff, 0xf3][..], &[0x03, 0xd2][..]));

@@ -82,7 +82,7 @@ fn every_option_is_taken_as_written() {
     assert_eq!((null.mtu, null.outer.ttl), (Some(576), 255));
     assert_eq!((null.outer.dscp, null.outer.df), (Dscp::Fixed(46), Df::Set));
     let sa = null.sa().unwrap();
-    assert_eq!((sa.suite, sa.esn, sa.replay_window), (Suite::NullMd5, true, 65536));
+    assert_eq!((sa.suite, sa.esn, sa.replay_window), (Suite::NULL_MD5, true, 65536));
     assert_eq!((sa.outbound.spi, sa.inbound.spi), (u32::MAX, 256));
     assert!(sa.outbound.encryption.is_empty());
     assert_eq!(sa.outbound.authentication.expose()[9..], [10, 11, 12, 13, 14, 15, 16]);
@@ -91,7 +91,7 @@ fn every_option_is_taken_as_written() {
     assert!(matches!(vti.kind, TunnelKind::Vti { address: None, .. }));
     assert_eq!((vti.outer.dscp, vti.outer.df, vti.outer.ttl), (Dscp::Copy, Df::Clear, 64));
     let sa = vti.sa().unwrap();
-    assert_eq!((sa.suite, sa.esn, sa.replay_window), (Suite::Aes256Sha1, false, 0));
+    assert_eq!((sa.suite, sa.esn, sa.replay_window), (Suite::AES256_SHA1, false, 0));
     assert_eq!((sa.inbound.encryption.len(), sa.inbound.authentication.len()), (32, 20));
 
     assert!(matches!(config.routes[0].target, RouteTarget::Tunnel(1)));
@@ -103,7 +103,7 @@ fn every_option_is_taken_as_written() {
 fn keys_stay_out_of_debug_output() {
     let config = parse("x.toml", ALL_OPTIONS, "").unwrap_or_else(|report| panic!("{report}"));
     let debug = format!("{config:?}").to_lowercase();
-    assert!(debug.contains("nullmd5"));
+    assert!(debug.contains("null-md5"));
     assert!(!debug.contains("0102030405060708"), "{debug}");
     assert!(!debug.contains("2, 3, 4, 5, 6, 7"), "{debug}");
 }

@@ -4,20 +4,24 @@
 //! `SPI | sequence | IV | payload, pad, pad length, next header | ICV`.
 //! `high` is the high half of the sequence number when it is extended: authenticated, never sent.
 
+mod aead;
 mod cbc;
-mod gcm;
+mod gmac;
 mod mac;
 
-use crate::suite::Confidentiality;
+use wire::suite::Encryption;
+
 use crate::{KeyError, Keys, OpenError, Suite};
 
+use aead::Aead;
 use cbc::{Decryptor, Encryptor};
-use gcm::Gcm;
+use gmac::Gmac;
 use mac::Mac;
 
 /// What an outbound SA is keyed with.
 pub(crate) enum Sealer {
-    Gcm(Gcm),
+    Aead(Aead),
+    Gmac(Gmac),
     CbcMac(Encryptor, Mac),
     NullMac(Mac),
 }
@@ -25,12 +29,15 @@ pub(crate) enum Sealer {
 impl Sealer {
     pub(crate) fn new(suite: Suite, keys: Keys<'_>) -> Result<Self, KeyError> {
         keys.check(suite)?;
-        Ok(match suite.confidentiality() {
-            Confidentiality::Gcm => Self::Gcm(Gcm::new(suite, keys)?),
-            Confidentiality::Cbc => {
+        Ok(match suite.encryption() {
+            Encryption::AesGcm(..) | Encryption::ChaCha20Poly1305 => {
+                Self::Aead(Aead::new(suite, keys)?)
+            }
+            Encryption::NullAesGmac(_) => Self::Gmac(Gmac::new(suite, keys)?),
+            Encryption::AesCbc(_) => {
                 Self::CbcMac(Encryptor::new(suite, keys)?, Mac::new(suite, keys)?)
             }
-            Confidentiality::Null => Self::NullMac(Mac::new(suite, keys)?),
+            Encryption::Null => Self::NullMac(Mac::new(suite, keys)?),
         })
     }
 
@@ -38,7 +45,8 @@ impl Sealer {
     #[inline]
     pub(crate) fn seal(&self, high: Option<u32>, packet: &mut [u8]) -> Option<()> {
         match self {
-            Self::Gcm(gcm) => gcm.seal(high, packet),
+            Self::Aead(aead) => aead.seal(high, packet),
+            Self::Gmac(gmac) => gmac.seal(high, packet),
             Self::CbcMac(cbc, mac) => {
                 let (covered, icv) = mac.split(packet)?;
                 cbc.encrypt(covered)?;
@@ -54,7 +62,8 @@ impl Sealer {
 
 /// What an inbound SA is keyed with.
 pub(crate) enum Opener {
-    Gcm(Gcm),
+    Aead(Aead),
+    Gmac(Gmac),
     CbcMac(Decryptor, Mac),
     NullMac(Mac),
 }
@@ -62,12 +71,15 @@ pub(crate) enum Opener {
 impl Opener {
     pub(crate) fn new(suite: Suite, keys: Keys<'_>) -> Result<Self, KeyError> {
         keys.check(suite)?;
-        Ok(match suite.confidentiality() {
-            Confidentiality::Gcm => Self::Gcm(Gcm::new(suite, keys)?),
-            Confidentiality::Cbc => {
+        Ok(match suite.encryption() {
+            Encryption::AesGcm(..) | Encryption::ChaCha20Poly1305 => {
+                Self::Aead(Aead::new(suite, keys)?)
+            }
+            Encryption::NullAesGmac(_) => Self::Gmac(Gmac::new(suite, keys)?),
+            Encryption::AesCbc(_) => {
                 Self::CbcMac(Decryptor::new(suite, keys)?, Mac::new(suite, keys)?)
             }
-            Confidentiality::Null => Self::NullMac(Mac::new(suite, keys)?),
+            Encryption::Null => Self::NullMac(Mac::new(suite, keys)?),
         })
     }
 
@@ -75,7 +87,8 @@ impl Opener {
     #[inline]
     pub(crate) fn open(&self, high: Option<u32>, packet: &mut [u8]) -> Result<(), OpenError> {
         match self {
-            Self::Gcm(gcm) => gcm.open(high, packet),
+            Self::Aead(aead) => aead.open(high, packet),
+            Self::Gmac(gmac) => gmac.open(high, packet),
             Self::CbcMac(cbc, mac) => {
                 let (covered, icv) = mac.split(packet).ok_or(OpenError::Truncated)?;
                 mac.verify(covered, high, icv)?;

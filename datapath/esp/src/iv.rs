@@ -3,10 +3,10 @@
 
 use aes::Aes128Enc;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use wire::suite::Encryption;
 use zeroize::Zeroize;
 
 use crate::Suite;
-use crate::suite::Confidentiality;
 
 /// Makes the IV of each sequence number.
 pub(crate) enum IvSource {
@@ -29,12 +29,14 @@ impl IvSource {
     pub(crate) fn new(suite: Suite, mut seed: [u8; 32]) -> Self {
         let mut key = std::array::from_fn::<u8, 16, _>(|at| seed[at]);
         let start = u128::from_be_bytes(std::array::from_fn(|at| seed[16 + at]));
-        let source = match suite.confidentiality() {
-            Confidentiality::Gcm => Self::Counter { start: start as u64 },
-            Confidentiality::Cbc => {
+        let source = match suite.encryption() {
+            Encryption::AesGcm(..) | Encryption::ChaCha20Poly1305 | Encryption::NullAesGmac(_) => {
+                Self::Counter { start: start as u64 }
+            }
+            Encryption::AesCbc(_) => {
                 Self::EncryptedCounter { cipher: Aes128Enc::new(&key.into()), start }
             }
-            Confidentiality::Null => Self::None,
+            Encryption::Null => Self::None,
         };
         seed.zeroize();
         key.zeroize();
@@ -110,7 +112,7 @@ mod tests {
     #[test]
     fn cbc_ivs_do_not_show_the_counter() {
         // Neighbouring IVs differ in about half of their bits, and never by a constant.
-        let ivs = ivs(Suite::Aes128CbcSha1, [3; 32], 1..=1000);
+        let ivs = ivs(Suite::AES128_SHA1, [3; 32], 1..=1000);
         let differing = |pair: &[[u8; 16]]| {
             let bits = |(a, b): (&u8, &u8)| (a ^ b).count_ones();
             pair[0].iter().zip(&pair[1]).map(bits).sum::<u32>()
@@ -124,7 +126,7 @@ mod tests {
         let mut seed = [0; 32];
         seed[..16].copy_from_slice(&0x2b7e1516_28aed2a6_abf71588_09cf4f3c_u128.to_be_bytes());
         seed[16..].copy_from_slice(&0x3243f6a8_885a308d_313198a2_e0370734_u128.to_be_bytes());
-        let iv = ivs(Suite::Aes256CbcSha256, seed, 0..1)[0];
+        let iv = ivs(Suite::AES256_SHA256, seed, 0..1)[0];
         assert_eq!(u128::from_be_bytes(iv), 0x3925841d_02dc09fb_dc118597_196a0b32);
     }
 }

@@ -14,8 +14,10 @@ pub mod gre;
 pub mod icmp;
 pub mod ipv4;
 mod malformed;
+pub mod suite;
 
 pub use malformed::Malformed;
+pub use suite::Suite;
 
 /// IANA protocol numbers that the gateway acts on.
 pub mod protocol {

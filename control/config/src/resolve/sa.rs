@@ -9,13 +9,13 @@ use super::{
     value::{Unique, choice, number},
 };
 use crate::{
+    Suite,
     findings::Findings,
     keys::{self, KeyKind},
     model::{ManualSa, SaKeys},
     schema,
     secret::Secret,
     section::{Field, KeyText, One},
-    suite::Suite,
 };
 
 /// SPIs below this one are reserved (RFC 4303 section 2.1).
@@ -65,7 +65,7 @@ impl Sas {
     ) -> Option<ManualSa> {
         let at = section.span();
         let section = section.into_inner().0;
-        let suites = Suite::ALL.map(|suite| (suite.name(), suite));
+        let suites: Vec<_> = Suite::ALL.iter().map(|suite| (suite.name(), *suite)).collect();
         let suite = choice(section.suite.required(at.clone(), found), "suite", &suites, found);
         let esn = section.esn.optional();
         let replay_window = window(section.replay_window, esn.as_ref(), found);

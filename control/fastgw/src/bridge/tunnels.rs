@@ -196,24 +196,10 @@ fn sa_pair(
     seeds: &mut Seeds<'_>,
 ) -> Result<(Arc<OutboundSa>, Arc<InboundSa>), Box<dyn Error>> {
     let (out, inbound) = (&sa.outbound, &sa.inbound);
-    let suite = suite(sa.suite);
+    let suite = sa.suite;
     let sealing = OutboundSa::new(out.spi, suite, keys(out), sa.esn, (seeds.0)()?)?;
     let opening = InboundSa::new(inbound.spi, suite, keys(inbound), sa.esn, sa.replay_window)?;
     Ok((Arc::new(sealing), Arc::new(opening)))
-}
-
-fn suite(suite: config::Suite) -> esp::Suite {
-    use esp::Suite;
-    match suite {
-        config::Suite::Aes128Gcm16 => Suite::Aes128Gcm16,
-        config::Suite::Aes256Gcm16 => Suite::Aes256Gcm16,
-        config::Suite::Aes128Sha1 => Suite::Aes128CbcSha1,
-        config::Suite::Aes256Sha1 => Suite::Aes256CbcSha1,
-        config::Suite::Aes128Sha256 => Suite::Aes128CbcSha256,
-        config::Suite::Aes256Sha256 => Suite::Aes256CbcSha256,
-        config::Suite::NullSha1 => Suite::NullSha1,
-        config::Suite::NullMd5 => Suite::NullMd5,
-    }
 }
 
 fn keys(sa: &SaKeys) -> Keys<'_> {

@@ -1,6 +1,6 @@
 //! AES-CBC in ESP (RFC 3602): `SPI | sequence | IV (16) | ciphertext`, without the ICV.
 
-use aes::{Aes128Dec, Aes128Enc, Aes256Dec, Aes256Enc};
+use aes::{Aes128Dec, Aes128Enc, Aes192Dec, Aes192Enc, Aes256Dec, Aes256Enc};
 use cbc::cipher::array::Array;
 use cbc::cipher::consts::U16;
 use cbc::cipher::{
@@ -17,6 +17,7 @@ const BLOCK_LEN: usize = 16;
 /// The key schedule of an outbound SA.
 pub(crate) enum Encryptor {
     Aes128(Aes128Enc),
+    Aes192(Aes192Enc),
     Aes256(Aes256Enc),
 }
 
@@ -24,6 +25,7 @@ impl Encryptor {
     pub(crate) fn new(suite: Suite, keys: Keys<'_>) -> Result<Self, KeyError> {
         match keys.encryption.len() {
             16 => Aes128Enc::new_from_slice(keys.encryption).map(Self::Aes128),
+            24 => Aes192Enc::new_from_slice(keys.encryption).map(Self::Aes192),
             _ => Aes256Enc::new_from_slice(keys.encryption).map(Self::Aes256),
         }
         .map_err(|_| refused(suite, keys))
@@ -35,6 +37,7 @@ impl Encryptor {
         let (iv, blocks) = split(packet)?;
         match self {
             Self::Aes128(key) => encrypt_blocks(key, iv, blocks),
+            Self::Aes192(key) => encrypt_blocks(key, iv, blocks),
             Self::Aes256(key) => encrypt_blocks(key, iv, blocks),
         }
         Some(())
@@ -44,6 +47,7 @@ impl Encryptor {
 /// The key schedule of an inbound SA.
 pub(crate) enum Decryptor {
     Aes128(Aes128Dec),
+    Aes192(Aes192Dec),
     Aes256(Aes256Dec),
 }
 
@@ -51,6 +55,7 @@ impl Decryptor {
     pub(crate) fn new(suite: Suite, keys: Keys<'_>) -> Result<Self, KeyError> {
         match keys.encryption.len() {
             16 => Aes128Dec::new_from_slice(keys.encryption).map(Self::Aes128),
+            24 => Aes192Dec::new_from_slice(keys.encryption).map(Self::Aes192),
             _ => Aes256Dec::new_from_slice(keys.encryption).map(Self::Aes256),
         }
         .map_err(|_| refused(suite, keys))
@@ -62,6 +67,7 @@ impl Decryptor {
         let (iv, blocks) = split(packet)?;
         match self {
             Self::Aes128(key) => decrypt_blocks(key, iv, blocks),
+            Self::Aes192(key) => decrypt_blocks(key, iv, blocks),
             Self::Aes256(key) => decrypt_blocks(key, iv, blocks),
         }
         Some(())

@@ -5,7 +5,8 @@ use hmac::digest::block_api::EagerHash;
 use hmac::{Hmac, KeyInit, Mac as _};
 use md5::Md5;
 use sha1::Sha1;
-use sha2::Sha256;
+use sha2::{Sha256, Sha384, Sha512};
+use wire::suite::Integrity;
 
 use crate::{KeyError, Keys, OpenError, Suite};
 
@@ -22,17 +23,21 @@ enum Hash {
     Sha1(Hmac<Sha1>),
     /// HMAC-SHA-256-128 (RFC 4868).
     Sha256(Hmac<Sha256>),
+    /// HMAC-SHA-384-192 (RFC 4868).
+    Sha384(Hmac<Sha384>),
+    /// HMAC-SHA-512-256 (RFC 4868).
+    Sha512(Hmac<Sha512>),
 }
 
 impl Mac {
     pub(crate) fn new(suite: Suite, keys: Keys<'_>) -> Result<Self, KeyError> {
         let key = keys.authentication;
-        let hash = match suite {
-            Suite::NullMd5 => Hmac::new_from_slice(key).map(Hash::Md5),
-            Suite::Aes128CbcSha256 | Suite::Aes256CbcSha256 => {
-                Hmac::new_from_slice(key).map(Hash::Sha256)
-            }
-            _ => Hmac::new_from_slice(key).map(Hash::Sha1),
+        let hash = match suite.integrity() {
+            Integrity::HmacMd5 => Hmac::new_from_slice(key).map(Hash::Md5),
+            Integrity::HmacSha256 => Hmac::new_from_slice(key).map(Hash::Sha256),
+            Integrity::HmacSha384 => Hmac::new_from_slice(key).map(Hash::Sha384),
+            Integrity::HmacSha512 => Hmac::new_from_slice(key).map(Hash::Sha512),
+            Integrity::HmacSha1 | Integrity::Combined => Hmac::new_from_slice(key).map(Hash::Sha1),
         };
         let (expected, found) = (suite.authentication_key_len(), key.len());
         let hash = hash.map_err(|_| KeyError::AuthenticationLength { expected, found })?;
@@ -52,6 +57,8 @@ impl Mac {
             Hash::Md5(keyed) => cut(absorb(keyed, covered, high), icv),
             Hash::Sha1(keyed) => cut(absorb(keyed, covered, high), icv),
             Hash::Sha256(keyed) => cut(absorb(keyed, covered, high), icv),
+            Hash::Sha384(keyed) => cut(absorb(keyed, covered, high), icv),
+            Hash::Sha512(keyed) => cut(absorb(keyed, covered, high), icv),
         }
     }
 
@@ -67,6 +74,8 @@ impl Mac {
             Hash::Md5(keyed) => absorb(keyed, covered, high).verify_truncated_left(icv),
             Hash::Sha1(keyed) => absorb(keyed, covered, high).verify_truncated_left(icv),
             Hash::Sha256(keyed) => absorb(keyed, covered, high).verify_truncated_left(icv),
+            Hash::Sha384(keyed) => absorb(keyed, covered, high).verify_truncated_left(icv),
+            Hash::Sha512(keyed) => absorb(keyed, covered, high).verify_truncated_left(icv),
         }
         .map_err(|_| OpenError::Integrity)
     }

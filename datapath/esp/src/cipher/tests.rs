@@ -1,6 +1,10 @@
 //! The primitives as we key and feed them, against the vectors of their standards.
 #![cfg(not(loom))]
 
+use aes::{Aes128Dec, Aes128Enc, Aes256Dec, Aes256Enc};
+use hmac::digest::block_api::EagerHash;
+use zeroize::ZeroizeOnDrop;
+
 use super::*;
 use crate::tests::known_answers::records;
 
@@ -27,9 +31,9 @@ fn hmacs_are_those_of_rfc_2202_4231_and_4868() {
 
 fn suite_of(hash: &str) -> Suite {
     match hash {
-        "md5" => Suite::NullMd5,
-        "sha1" => Suite::NullSha1,
-        _ => Suite::Aes128CbcSha256,
+        "md5" => Suite::NULL_MD5,
+        "sha1" => Suite::NULL_SHA1,
+        _ => Suite::AES128_SHA256,
     }
 }
 
@@ -40,7 +44,7 @@ fn cbc_is_that_of_rfc_3602_and_nist_800_38a() {
     for record in records {
         let key = record.bytes("key");
         let keys = Keys { encryption: &key, authentication: &[] };
-        let suite = if key.len() == 16 { Suite::Aes128CbcSha1 } else { Suite::Aes256CbcSha1 };
+        let suite = if key.len() == 16 { Suite::AES128_SHA1 } else { Suite::AES256_SHA1 };
         let head = [vec![0; 8], record.bytes("iv")].concat();
         let plain = [head.clone(), record.bytes("plain")].concat();
         let cipher = [head, record.bytes("cipher")].concat();
@@ -73,4 +77,18 @@ fn what_is_too_short_or_not_whole_blocks_is_neither_sealed_nor_opened() {
             assert_eq!(sealer.seal(None, &mut vec![0; len]), None);
         }
     }
+}
+
+#[test]
+fn key_schedules_and_keyed_hashes_are_wiped_on_drop() {
+    // Compiles only with the crates' `zeroize` features.
+    fn wiped<T: ZeroizeOnDrop>() {}
+    wiped::<Aes128Enc>();
+    wiped::<Aes128Dec>();
+    wiped::<Aes256Enc>();
+    wiped::<Aes256Dec>();
+    // An HMAC's two keyed states are these; it is not marked itself.
+    wiped::<<md5::Md5 as EagerHash>::Core>();
+    wiped::<<sha1::Sha1 as EagerHash>::Core>();
+    wiped::<<sha2::Sha256 as EagerHash>::Core>();
 }

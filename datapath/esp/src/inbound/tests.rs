@@ -25,7 +25,7 @@ fn a_replayed_packet_is_refused() {
 
 #[test]
 fn a_packet_left_of_the_window_is_refused_and_one_at_its_edge_is_not() {
-    let (outbound, inbound) = pair(Suite::Aes128Gcm16, false, 64);
+    let (outbound, inbound) = pair(Suite::AES128GCM16, false, 64);
     for (seq, expected) in [(100, Ok(())), (36, Err(OpenError::TooOld)), (37, Ok(()))] {
         let opened = inbound.open(&mut sealed(&outbound, seq, 4, b"late"));
         assert_eq!(opened.map(|opened| assert_eq!(opened.seq, seq)), expected);
@@ -36,7 +36,7 @@ fn a_packet_left_of_the_window_is_refused_and_one_at_its_edge_is_not() {
 #[test]
 fn number_zero_is_refused() {
     for esn in [false, true] {
-        let (outbound, inbound) = pair(Suite::NullSha1, esn, 64);
+        let (outbound, inbound) = pair(Suite::NULL_SHA1, esn, 64);
         let mut packet = sealed(&outbound, 0, 4, b"never sent");
         assert_eq!(inbound.open(&mut packet), Err(OpenError::TooOld));
     }
@@ -45,7 +45,7 @@ fn number_zero_is_refused() {
 #[test]
 fn without_a_window_replays_and_numbers_that_wrapped_pass() {
     // RFC 4303 3.3.3: a sender whose peer has no anti-replay service lets the counter cycle.
-    let (outbound, inbound) = pair(Suite::NullSha1, false, 0);
+    let (outbound, inbound) = pair(Suite::NULL_SHA1, false, 0);
     for seq in [7, 7, 0, 1] {
         assert!(inbound.open(&mut sealed(&outbound, seq, 4, b"again")).is_ok());
     }
@@ -72,7 +72,7 @@ fn the_high_half_is_followed_across_its_change_in_both_directions() {
 
 #[test]
 fn a_number_before_the_first_or_behind_the_last_is_too_old() {
-    let (outbound, inbound) = pair(Suite::Aes256Gcm16, true, 64);
+    let (outbound, inbound) = pair(Suite::AES256GCM16, true, 64);
     let before = inbound.open(&mut sealed(&outbound, u64::from(u32::MAX), 4, b"from before 1"));
     assert_eq!(before, Err(OpenError::TooOld));
     inbound.accept_up_to(u64::MAX - 1);
@@ -163,9 +163,9 @@ fn every_trailer_of_an_authentic_packet_is_read_or_refused() {
 
 #[test]
 fn windows_out_of_range_and_esn_without_a_window_are_refused() {
-    let bytes = KeyBytes::of(Suite::NullMd5);
+    let bytes = KeyBytes::of(Suite::NULL_MD5);
     let new = |esn, window| {
-        InboundSa::new(SPI, Suite::NullMd5, bytes.keys(), esn, window).map(|sa| sa.replay_window())
+        InboundSa::new(SPI, Suite::NULL_MD5, bytes.keys(), esn, window).map(|sa| sa.replay_window())
     };
     for window in [0, 32, 100, 65_536] {
         assert_eq!(new(false, window), Ok(window));
@@ -178,7 +178,7 @@ fn windows_out_of_range_and_esn_without_a_window_are_refused() {
 
 #[test]
 fn usage_adds_up_and_debug_shows_no_key() {
-    let (_, inbound) = pair(Suite::Aes128Gcm16, false, 64);
+    let (_, inbound) = pair(Suite::AES128GCM16, false, 64);
     inbound.count(3, 4200);
     inbound.count(1, 60);
     assert_eq!((inbound.packets(), inbound.bytes()), (4, 4260));
@@ -193,6 +193,6 @@ fn usage_adds_up_and_debug_shows_no_key() {
 fn an_sa_is_shared_by_threads_and_costs_what_the_essay_says() {
     fn shared<T: Send + Sync>() {}
     shared::<InboundSa>();
-    assert!(size_of::<InboundSa>() <= 1024, "{}", size_of::<InboundSa>());
+    assert_eq!(size_of::<InboundSa>(), 640);
     assert_eq!((align_of::<Written>(), size_of::<Written>()), (64, 64));
 }

@@ -19,7 +19,7 @@ fn a_tunnel_of_others_opens_to_pings() {
     let encryption = hex("aaaabbbbccccdddd4043434545464649494a4a4c4c4f4f515152525454575758");
     let authentication = hex("8765876587658765876587658765876587658765");
     let keys = Keys { encryption: &encryption, authentication: &authentication };
-    let sa = InboundSa::new(SPI, Suite::Aes256CbcSha1, keys, false, 64).unwrap();
+    let sa = InboundSa::new(SPI, Suite::AES256_SHA1, keys, false, 64).unwrap();
 
     let packets: Vec<_> = esp_packets(&capture);
     assert_eq!(packets.len(), 8);

@@ -135,7 +135,7 @@ fn cbc_packets_are_those_of_rfc_3602() {
         let (spi, seq) = expected[..8].split_at(4);
         let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap());
         // The RFC's packets have no ICV: ours is cut off before the comparison.
-        let suite = Suite::Aes128CbcSha1;
+        let suite = Suite::AES128_SHA1;
         let keys = Keys { encryption: &key, authentication: &[0; 20] };
         let outbound = OutboundSa::new(number(spi), suite, keys, false, [0; 32]).unwrap();
         let next_header = record.text("next_header").parse().unwrap();
