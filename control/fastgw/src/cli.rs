@@ -65,8 +65,7 @@ pub struct Replay {
     /// A capture (pcap) whose frames arrive at PORT
     #[arg(long = "in", value_name = "PORT=FILE", required = true, value_parser = port_file)]
     pub inputs: Vec<(String, PathBuf)>,
-    /// Where to write the frames that leave by PORT; what leaves by a port without a file is
-    /// counted only
+    /// Where to write the frames that leave by PORT; without it they are counted only
     #[arg(long = "out", value_name = "PORT=FILE", value_parser = port_file)]
     pub outputs: Vec<(String, PathBuf)>,
     /// Print the counters as JSON
@@ -111,7 +110,6 @@ impl Cli {
     override_usage = "fastgw --config FILE\n       fastgw COMMAND",
     subcommand_value_name = "COMMAND",
     disable_help_subcommand = true,
-    max_term_width = 100,
     long_about = LONG_ABOUT,
     after_help = "`fastgw --help` has examples, where keys go, and exit codes.",
     after_long_help = AFTER_LONG_HELP,

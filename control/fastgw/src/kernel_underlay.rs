@@ -7,7 +7,7 @@ use tables::{Neighbour, PortId};
 use wire::ethernet::Mac;
 
 use crate::bridge::{PortState, Underlay};
-use crate::kernel::{Resolution, RouteTarget, State};
+use crate::kernel::{Resolution, State};
 
 /// The kernel's state with the interface index of each port.
 pub struct KernelUnderlay<'a> {
@@ -46,20 +46,7 @@ impl Underlay for KernelUnderlay<'_> {
     }
 
     fn routes(&self, port: PortId) -> Vec<(Ipv4Net, Option<Ipv4Addr>)> {
-        let ifindex = self.ifindex(port);
-        let mut routes = Vec::new();
-        let mut decided = None;
-        for route in self.state.routes() {
-            // Routes of one prefix come in the order in which the kernel tries them.
-            let refuses = !matches!(route.target, RouteTarget::Forward(_));
-            if decided == Some(route.prefix) || !(refuses || route.live_hops().next().is_some()) {
-                continue;
-            }
-            decided = Some(route.prefix);
-            let hop = route.live_hops().find(|hop| hop.ifindex == ifindex);
-            routes.extend(hop.map(|hop| (route.prefix, hop.gateway)));
-        }
-        routes
+        self.state.routes_through(self.ifindex(port)).collect()
     }
 
     fn next_hop(&self, destination: Ipv4Addr) -> Option<(PortId, Ipv4Addr)> {

@@ -23,7 +23,7 @@
 //! out of the other workers' caches. Nothing of a single packet is kept in an SA: everything there
 //! is either shared by all packets or an argument.
 //!
-//! An outbound SA takes 896 bytes. An inbound one takes 640, and for its window a byte per 4
+//! An outbound SA takes 896 bytes. An inbound one takes 704, and for its window a byte per 4
 //! packets, rounded up beyond the next power of two: 512 bytes for a window of 1024.
 //!
 //! # Where randomness comes from

@@ -68,7 +68,7 @@ pub enum Integrity {
 
 /// A cipher with its integrity algorithm, as carried by one SA. Only sound combinations exist:
 /// those of [`Suite::ALL`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Suite {
     name: &'static str,
     encryption: Encryption,
@@ -261,6 +261,12 @@ impl Suite {
             }
             _ => None,
         }
+    }
+}
+
+impl fmt::Debug for Suite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
     }
 }
 

@@ -10,6 +10,8 @@ use wire::suite::{AesKey, Encryption};
 use super::aead::{Salt, refused, split_key};
 use crate::{KeyError, Keys, OpenError, Suite};
 
+/// ESP header and IV.
+const HEAD_LEN: usize = 16;
 const ICV_LEN: usize = 16;
 /// The SPI, behind which the high half of an extended sequence number is authenticated.
 const SPI_LEN: usize = 4;
@@ -21,10 +23,11 @@ pub(crate) struct Gmac {
     salt: Salt,
 }
 
+/// Boxed: few SAs have one, and it is larger than what the others have.
 enum Key {
-    Aes128(AesGcm<Aes128, U12, U16>),
-    Aes192(AesGcm<Aes192, U12, U16>),
-    Aes256(AesGcm<Aes256, U12, U16>),
+    Aes128(Box<AesGcm<Aes128, U12, U16>>),
+    Aes192(Box<AesGcm<Aes192, U12, U16>>),
+    Aes256(Box<AesGcm<Aes256, U12, U16>>),
 }
 
 impl Gmac {
@@ -32,12 +35,12 @@ impl Gmac {
         let (bytes, salt) = split_key(suite, keys)?;
         let key = match suite.encryption() {
             Encryption::NullAesGmac(AesKey::Bits128) => {
-                AesGcm::new_from_slice(bytes).map(Key::Aes128)
+                AesGcm::new_from_slice(bytes).map(|key| Key::Aes128(Box::new(key)))
             }
             Encryption::NullAesGmac(AesKey::Bits192) => {
-                AesGcm::new_from_slice(bytes).map(Key::Aes192)
+                AesGcm::new_from_slice(bytes).map(|key| Key::Aes192(Box::new(key)))
             }
-            _ => AesGcm::new_from_slice(bytes).map(Key::Aes256),
+            _ => AesGcm::new_from_slice(bytes).map(|key| Key::Aes256(Box::new(key))),
         };
         Ok(Self { key: key.map_err(|_| refused(suite, keys))?, salt })
     }
@@ -63,6 +66,9 @@ impl Gmac {
     ) -> Option<[u8; ICV_LEN]> {
         let nonce = self.salt.nonce(packet.first_chunk()?);
         let covered_len = packet.len().checked_sub(ICV_LEN)?;
+        if covered_len < HEAD_LEN {
+            return None;
+        }
         let Some(high) = high else {
             return self.key.tag(&nonce, packet.get(..covered_len)?, expected);
         };
@@ -86,9 +92,9 @@ impl Key {
         expected: Option<[u8; ICV_LEN]>,
     ) -> Option<[u8; ICV_LEN]> {
         match self {
-            Self::Aes128(key) => tag_with(key, nonce, covered, expected),
-            Self::Aes192(key) => tag_with(key, nonce, covered, expected),
-            Self::Aes256(key) => tag_with(key, nonce, covered, expected),
+            Self::Aes128(key) => tag_with(&**key, nonce, covered, expected),
+            Self::Aes192(key) => tag_with(&**key, nonce, covered, expected),
+            Self::Aes256(key) => tag_with(&**key, nonce, covered, expected),
         }
     }
 }

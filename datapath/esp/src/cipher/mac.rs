@@ -16,6 +16,7 @@ pub(crate) struct Mac {
     icv_len: usize,
 }
 
+/// The larger ones are boxed: few SAs have them, and every SA would pay.
 enum Hash {
     /// HMAC-MD5-96 (RFC 2403).
     Md5(Hmac<Md5>),
@@ -24,9 +25,9 @@ enum Hash {
     /// HMAC-SHA-256-128 (RFC 4868).
     Sha256(Hmac<Sha256>),
     /// HMAC-SHA-384-192 (RFC 4868).
-    Sha384(Hmac<Sha384>),
+    Sha384(Box<Hmac<Sha384>>),
     /// HMAC-SHA-512-256 (RFC 4868).
-    Sha512(Hmac<Sha512>),
+    Sha512(Box<Hmac<Sha512>>),
 }
 
 impl Mac {
@@ -35,8 +36,12 @@ impl Mac {
         let hash = match suite.integrity() {
             Integrity::HmacMd5 => Hmac::new_from_slice(key).map(Hash::Md5),
             Integrity::HmacSha256 => Hmac::new_from_slice(key).map(Hash::Sha256),
-            Integrity::HmacSha384 => Hmac::new_from_slice(key).map(Hash::Sha384),
-            Integrity::HmacSha512 => Hmac::new_from_slice(key).map(Hash::Sha512),
+            Integrity::HmacSha384 => {
+                Hmac::new_from_slice(key).map(|keyed| Hash::Sha384(Box::new(keyed)))
+            }
+            Integrity::HmacSha512 => {
+                Hmac::new_from_slice(key).map(|keyed| Hash::Sha512(Box::new(keyed)))
+            }
             Integrity::HmacSha1 | Integrity::Combined => Hmac::new_from_slice(key).map(Hash::Sha1),
         };
         let (expected, found) = (suite.authentication_key_len(), key.len());

@@ -60,7 +60,7 @@ fn cbc_is_that_of_rfc_3602_and_nist_800_38a() {
 #[test]
 fn what_is_too_short_or_not_whole_blocks_is_neither_sealed_nor_opened() {
     for suite in Suite::ALL {
-        let (encryption, authentication) = ([1; 36], [2; 32]);
+        let (encryption, authentication) = ([1; 36], [2; 64]);
         let keys = Keys {
             encryption: &encryption[..suite.encryption_key_len()],
             authentication: &authentication[..suite.authentication_key_len()],

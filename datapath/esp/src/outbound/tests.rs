@@ -102,7 +102,7 @@ fn debug_shows_no_key() {
     let sa = OutboundSa::new(SPI, Suite::AES128_SHA1, bytes.keys(), true, [1; 32]).unwrap();
     assert_eq!(
         format!("{sa:?}"),
-        "OutboundSa { spi: 0xc0ffee01, suite: Aes128CbcSha1, esn: true, sequence: 0, .. }"
+        "OutboundSa { spi: 0xc0ffee01, suite: aes128-sha1, esn: true, sequence: 0, .. }"
     );
 }
 

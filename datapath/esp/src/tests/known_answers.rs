@@ -100,12 +100,13 @@ fn gcm_packets_are_those_of_the_draft_by_mcgrew() {
 }
 
 #[test]
-fn packets_of_every_suite_are_those_that_scapy_makes() {
-    let records = records(include_str!("../../../../tests/vectors/esp-scapy.txt"));
+fn packets_of_every_suite_are_those_that_scapy_and_openssl_make() {
+    let mut records = records(include_str!("../../../../tests/vectors/esp-scapy.txt"));
+    records.extend(self::records(include_str!("../../../../tests/vectors/esp-openssl.txt")));
     for suite in Suite::ALL {
         for esn in ["no", "yes"] {
             let of_suite = |r: &&Record| r.suite() == *suite && r.text("esn") == esn;
-            assert_eq!(records.iter().filter(of_suite).count(), 2);
+            assert!(records.iter().filter(of_suite).count() >= 2, "{suite}");
         }
     }
     for record in records {

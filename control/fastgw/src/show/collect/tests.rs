@@ -80,8 +80,8 @@ fn keys() -> Keys<'static> {
 }
 
 fn tables() -> Tables {
-    let sa = OutboundSa::new(0x1001, Suite::Aes256Gcm16, keys(), false, [7; 32]).unwrap();
-    let opener = InboundSa::new(0x1002, Suite::Aes256Gcm16, keys(), true, 1024).unwrap();
+    let sa = OutboundSa::new(0x1001, Suite::AES256GCM16, keys(), false, [7; 32]).unwrap();
+    let opener = InboundSa::new(0x1002, Suite::AES256GCM16, keys(), true, 1024).unwrap();
     let hop = Nexthop {
         port: PortId(1),
         address: "203.0.113.2".parse().unwrap(),
