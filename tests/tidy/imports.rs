@@ -16,7 +16,7 @@ const TABLE: [(&str, &[&str]); 10] = [
     ("port", &["af_xdp"]),
     ("tables", &["wire", "esp"]),
     ("pipeline", &["wire", "esp", "port", "tables"]),
-    ("config", &[]),
+    ("config", &["wire"]),
     ("fastgw", &["wire", "esp", "af_xdp", "port", "tables", "pipeline", "config"]),
     ("bench", &["wire", "esp", "port", "tables", "pipeline", "config"]),
     ("tests", &["wire", "esp", "port", "tables", "pipeline", "config"]),

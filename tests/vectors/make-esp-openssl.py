@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Writes esp-openssl.txt: ESP packets composed in Python over OpenSSL (python3-cryptography), for the
-suites that scapy does not know. Run it in its folder; the seed is fixed."""
+"""Writes esp-openssl.txt: ESP packets composed in Python over OpenSSL (python3-cryptography),
+for the suites that scapy does not know. Run it in its folder; the seed is fixed."""
 import hashlib
 import hmac
 import random

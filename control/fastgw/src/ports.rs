@@ -216,7 +216,7 @@ fn packet_memory(
     let chunks = sockets * CHUNKS_PER_SOCKET + config.gateway.workers * POOL;
     let umem = Umem::mapped(UmemConfig { chunk_size, chunks, headroom: HEADROOM })?;
     let pages = if umem.area().is_some_and(|area| area.huge()) { "huge" } else { "ordinary" };
-    let mib = chunks * chunk_size >> 20;
+    let mib = (chunks * chunk_size) >> 20;
     tracing::info!(
         "packet memory: {chunks} chunks of {chunk_size} bytes, {mib} MiB, {pages} pages"
     );

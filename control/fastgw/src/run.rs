@@ -92,6 +92,8 @@ impl Control {
         let mut confirmed = Instant::now();
         loop {
             let timeout = CONFIRM.saturating_sub(confirmed.elapsed());
+            let patience = self.server.deadline().map(|at| at.duration_since(Instant::now()));
+            let timeout = patience.map_or(timeout, |patience| timeout.min(patience));
             match self.poll.poll(&mut events, Some(timeout)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 outcome => outcome?,
@@ -110,6 +112,7 @@ impl Control {
                     }
                 }
             }
+            self.server.on_timeout(Instant::now());
             news |= gateway.answer_workers();
             if confirmed.elapsed() >= CONFIRM {
                 confirmed = Instant::now();
@@ -191,7 +194,7 @@ fn warn_of_addresses(config: &Config, kernel: &Kernel) {
         for net in &port.addresses {
             let has =
                 |address: &crate::kernel::Address| ipnet::IpNet::V4(address.net) == *net.get_ref();
-            if !kernel.state().addresses_of(link.ifindex).any(|address| has(&address)) {
+            if !kernel.state().addresses_of(link.ifindex).any(has) {
                 let (net_text, device) = (net.get_ref(), port.device.get_ref());
                 let warning = config.span_warning(
                     net.span(),

@@ -18,7 +18,7 @@ pub(crate) enum IvSource {
     /// RFC 3602 3: the IV must be unpredictable, or whoever can choose payloads can test guesses.
     /// NIST SP 800-38A appendix C gives the method: encrypt a counter. The key of it is not the
     /// payload's, so that what the IV cipher outputs is never seen elsewhere, and drawn anew for
-    /// each SA, so that a restart repeats nothing. A permutation of distinct numbers stays distinct.
+    /// each SA, so that a restart repeats nothing. A permutation keeps distinct numbers distinct.
     EncryptedCounter { cipher: Aes128Enc, start: u128 },
     /// NULL encryption has no IV (RFC 2410).
     None,

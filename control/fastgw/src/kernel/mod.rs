@@ -25,7 +25,6 @@ use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 
 pub use self::address::Address;
 pub use self::neighbour::Resolution;
-pub use self::route::RouteTarget;
 use self::socket::{Delivery, Events, Requests};
 pub use self::state::{Change, State};
 

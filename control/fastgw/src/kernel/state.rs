@@ -73,6 +73,7 @@ impl State {
     }
 
     /// All routes, by prefix; those of one prefix in the order in which the kernel tries them.
+    #[cfg(test)]
     pub fn routes(&self) -> impl Iterator<Item = &Route> {
         self.routes.values().flatten()
     }

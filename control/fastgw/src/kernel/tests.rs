@@ -9,7 +9,8 @@ use ipnet::Ipv4Net;
 use mio::{Events, Interest, Poll, Token};
 
 use self::namespace::{Inside, inside, ip_batch, ip_command, write};
-use super::{Change, Kernel, Resolution, RouteTarget};
+use super::route::RouteTarget;
+use super::{Change, Kernel, Resolution};
 
 #[test]
 fn open_sees_everything_that_is_there() {

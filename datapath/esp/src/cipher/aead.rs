@@ -27,6 +27,7 @@ pub(crate) struct Aead {
     salt: Salt,
 }
 
+#[expect(clippy::large_enum_variant, reason = "the large one is the one to be fast")]
 enum Key {
     Ring(LessSafeKey),
     Other(Box<dyn DetachedAead>),
