@@ -12,7 +12,8 @@ use netlink_packet_route::route::{
     RouteType, RouteVia,
 };
 
-use super::super::{Resolution, RouteTarget};
+use super::super::Resolution;
+use super::super::route::RouteTarget;
 use super::*;
 
 const WAN: u32 = 2;

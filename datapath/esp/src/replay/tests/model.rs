@@ -115,7 +115,8 @@ proptest! {
         // Any odd step visits all of a power of two once; those beyond the size are left out.
         let span = u64::from(size.next_power_of_two());
         let stride = order.index(size as usize) as u64 * 2 + 1;
-        let seqs = || (0..span).map(|at| at.wrapping_mul(stride) % span).filter(|at| *at < u64::from(size));
+        let within = |at: &u64| *at < u64::from(size);
+        let seqs = || (0..span).map(|at| at.wrapping_mul(stride) % span).filter(within);
         for at in seqs() {
             prop_assert_eq!(offer(&window, base + at), Ok(()));
         }
