@@ -4,8 +4,8 @@
 set -euo pipefail
 
 build=(gcc g++ make)
-network=(ethtool iperf3 iproute2 iputils-ping tshark)
-peers=(e2fsprogs git python3 python3-cryptography python3-scapy qemu-system-x86 strace tcpdump)
+network=(ethtool iperf3 iproute2 iputils-ping tcpdump tshark)
+peers=(e2fsprogs git python3 python3-cryptography python3-scapy qemu-system-x86 strace)
 
 main() {
 	case ${1:-} in

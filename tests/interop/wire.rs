@@ -19,41 +19,57 @@ pub fn judge(file: &Path, case: &Case) -> Result<String, String> {
     };
     tshark.well_formed()?;
     let tunnel = if case.sas().is_some() { "esp" } else { "gre" };
-    let none = [
-        (format!("!{tunnel} && ip.addr == 10.0.0.0/8"), "a site's packet in clear"),
-        ("esp && !(esp.icv_good == 1)".to_owned(), "an ICV that does not verify"),
-    ];
-    for (filter, what) in none {
-        let frames = tshark.summary(&filter);
-        if !frames.is_empty() {
-            return Err(format!("{what}:\n{frames}"));
-        }
-    }
+    let clear = format!("!{tunnel} && ip.addr == 10.0.0.0/8");
+    tshark.nothing_matches(&[&clear, "esp && !(esp.icv_good == 1)"])?;
+
+    let packets = packets(&tshark, tunnel);
     for (from, inner) in [(GATEWAY_WAN, HOST), (PEER_WAN, SITE)] {
-        let ping = format!("{tunnel} && ip.src == {from} && ip.src == {inner} && icmp.type == 8");
-        let load = format!("{tunnel} && ip.src == {from} && ip.src == {inner} && tcp.len > 0");
-        for filter in [ping, load] {
-            if tshark.count(&filter) == 0 {
-                return Err(format!("nothing matches {filter}"));
-            }
+        // tshark gives the outer and the inner address of a packet that it could read.
+        let addresses = format!("{from},{inner}");
+        let mut readable = packets.iter().filter(|packet| packet.sources == addresses);
+        if !readable.clone().any(|packet| packet.icmp_type == "8") {
+            return Err(format!("no readable echo request of {inner} from {from}"));
+        }
+        if !readable.any(|packet| packet.tcp_len.parse().is_ok_and(|len: u32| len > 0)) {
+            return Err(format!("no readable TCP data of {inner} from {from}"));
         }
     }
     if let Some((outbound, _)) = case.sas() {
-        counts_up(&tshark, outbound)?;
+        counts_up(&packets, outbound)?;
     }
-    Ok(format!("{} packets", tshark.count(tunnel)))
+    Ok(format!("{} packets", packets.len()))
+}
+
+/// What the checks want to know of a tunnel packet, as tshark writes it.
+struct Packet {
+    sources: String,
+    icmp_type: String,
+    tcp_len: String,
+    spi: String,
+    sequence: String,
+}
+
+fn packets(tshark: &Tshark, tunnel: &str) -> Vec<Packet> {
+    let fields = ["ip.src", "icmp.type", "tcp.len", "esp.spi", "esp.sequence"];
+    let rows = tshark.fields(tunnel, &fields).into_iter();
+    rows.map(|row| {
+        let [sources, icmp_type, tcp_len, spi, sequence] =
+            row.try_into().expect("a value for each field");
+        Packet { sources, icmp_type, tcp_len, spi, sequence }
+    })
+    .collect()
 }
 
 /// The sequence numbers of what we send begin with 1 and grow (RFC 4303 section 2.2).
-fn counts_up(tshark: &Tshark, sa: &Sa) -> Result<(), String> {
-    let rows = tshark.fields(&format!("esp.spi == {}", sa.spi), &["esp.sequence"]);
+fn counts_up(packets: &[Packet], sa: &Sa) -> Result<(), String> {
+    let spi = format!("0x{:08x}", sa.spi);
     let mut last = 0;
-    for row in rows {
-        let sequence: u32 = row[0].parse().map_err(|_| format!("sequence {}", row[0]))?;
+    for packet in packets.iter().filter(|packet| packet.spi == spi) {
+        let sequence = packet.sequence.parse().unwrap_or(0);
         if sequence <= last || (last == 0 && sequence != 1) {
-            return Err(format!("sequence number {sequence} after {last}"));
+            return Err(format!("sequence number {} after {last}", packet.sequence));
         }
         last = sequence;
     }
-    Ok(())
+    if last == 0 { Err(format!("nothing with SPI {spi}")) } else { Ok(()) }
 }
