@@ -183,7 +183,7 @@ fn an_error_comes_from_the_address_of_the_port_that_the_packet_came_in_on() {
 
 #[test]
 fn an_error_about_a_packet_out_of_a_tunnel_goes_back_through_the_tunnel() {
-    for join in [Join::Gre, Join::Policy(Suite::Aes256Gcm16), Join::Vti(Suite::Aes128CbcSha1)] {
+    for join in [Join::Gre, Join::Policy(Suite::AES256GCM16), Join::Vti(Suite::AES128_SHA1)] {
         let (mut a, mut b) = (Site::a(join), Site::b(join));
         // Two hops left: the far gateway takes one, this one the other.
         let sent = ttl(packet(B_HOST, A_HOST, 100), 2);
@@ -370,7 +370,7 @@ fn a_full_transmit_ring_drops_what_has_no_room_and_nothing_twice() {
 #[test]
 fn clear_traffic_from_the_outside_is_refused_in_silence() {
     let sent_to = |destination| packet(B_OUTER, destination, 60);
-    for join in [Join::Gre, Join::Vti(Suite::Aes128Gcm16)] {
+    for join in [Join::Gre, Join::Vti(Suite::AES128GCM16)] {
         let mut a = Site::a(join);
         let transit = [
             sent_to(A_HOST),

@@ -67,7 +67,7 @@ fn a_packet_of_the_mtu_passes_and_one_more_byte_is_reported_with_the_exact_size(
 
 #[test]
 fn a_small_mtu_of_a_tunnel_is_what_the_sender_is_told() {
-    let mut a = Site::a(Join::Vti(Suite::Aes128Gcm16));
+    let mut a = Site::a(Join::Vti(Suite::AES128GCM16));
     for mtu in [68, 576, 1280] {
         a.change_tunnel(|tunnel| tunnel.mtu = mtu);
         a.host_sends(&unfragmentable(packet(A_HOST, B_HOST, usize::from(mtu) + 1)));
@@ -79,7 +79,7 @@ fn a_small_mtu_of_a_tunnel_is_what_the_sender_is_told() {
 
 #[test]
 fn the_far_side_hears_through_the_tunnel_that_a_packet_exceeds_our_lan() {
-    for join in [Join::Gre, Join::Policy(Suite::Aes256CbcSha256)] {
+    for join in [Join::Gre, Join::Policy(Suite::AES256_SHA256)] {
         let (mut a, mut b) = (Site::a(join), Site::b(join));
         b.change_port(LAN, |port| port.mtu = 1000);
         let sent = unfragmentable(packet(A_HOST, B_HOST, 1200));
@@ -201,7 +201,7 @@ fn what_cannot_be_cut_is_named() {
 
 #[test]
 fn outer_fragments_and_outer_options_are_refused_by_name() {
-    for join in [Join::Gre, Join::Policy(Suite::NullMd5)] {
+    for join in [Join::Gre, Join::Policy(Suite::NULL_MD5)] {
         let (mut a, mut b) = (Site::a(join), Site::b(join));
         let outer = b.host_sends(&packet(B_HOST, A_HOST, 1000)).remove(0);
         let pieces = fragments_of(&outer, 504);
@@ -240,8 +240,8 @@ fn with_every_chunk_in_use_nothing_is_cut_and_nothing_is_reported() {
 fn a_chunk_without_room_for_headers_or_trailer_is_named() {
     let chunk = |headroom| UmemConfig { chunk_size: 2048, chunks: 256, headroom };
     for (join, headroom, len) in [
-        (Join::Vti(Suite::Aes128Gcm16), 128, 1890),
-        (Join::Vti(Suite::Aes256CbcSha256), 10, 500),
+        (Join::Vti(Suite::AES128GCM16), 128, 1890),
+        (Join::Vti(Suite::AES256_SHA256), 10, 500),
         (Join::Gre, 0, 500),
     ] {
         let mut a = Site::new(Umem::heap(chunk(headroom)).unwrap(), tables(join, false, false));

@@ -217,7 +217,7 @@ fn nobody_is_told_about_what_waited_from_the_outside() {
 
 #[test]
 fn sealed_packets_wait_sealed_and_are_not_reported() {
-    let join = Join::Vti(esp::Suite::Aes128Gcm16);
+    let join = Join::Vti(esp::Suite::AES128GCM16);
     let (mut a, mut b) = (Site::a(join), Site::b(join));
     a.change_nexthops(vec![unresolved(WAN, B_OUTER), hop(LAN, A_HOST)]);
     assert!(a.host_sends(&packet(A_HOST, B_HOST, 100)).is_empty());

@@ -44,7 +44,7 @@ fn the_outer_header_is_what_the_rfcs_ask_for() {
 
 #[test]
 fn nothing_but_esp_leaves_a_protected_tunnel() {
-    let mut a = Site::a(Join::Policy(Suite::Aes256Gcm16));
+    let mut a = Site::a(Join::Policy(Suite::AES256GCM16));
     let sent = packet(A_HOST, B_HOST, 600);
     let outer = a.host_sends(&sent).remove(0);
     let payload = &sent[28..];
@@ -53,7 +53,7 @@ fn nothing_but_esp_leaves_a_protected_tunnel() {
 
 #[test]
 fn a_protected_tunnel_without_an_sa_sends_nothing() {
-    let mut a = Site::a(Join::Policy(Suite::Aes128Gcm16));
+    let mut a = Site::a(Join::Policy(Suite::AES128GCM16));
     a.change(|tables| {
         let mut tunnel = tables.tunnels[0].clone();
         tunnel.protection = tables::Protection::Esp(None);
@@ -77,12 +77,12 @@ fn a_tunnel_without_a_path_sends_nothing() {
 
 #[test]
 fn selectors_hold_in_both_directions() {
-    let join = Join::Policy(Suite::NullSha1);
+    let join = Join::Policy(Suite::NULL_SHA1);
     let mut a = Site::a(join);
     assert!(a.host_sends(&packet([10, 9, 0, 1].into(), B_HOST, 60)).is_empty());
     a.assert_drops(&[(DropReason::TunnelSelectors, 1)]);
     // The far side seals what our selectors do not allow: same keys, no selectors.
-    let mut liar = Site::b(Join::Vti(Suite::NullSha1));
+    let mut liar = Site::b(Join::Vti(Suite::NULL_SHA1));
     let outer = liar.host_sends(&packet([10, 9, 0, 1].into(), A_HOST, 60));
     assert!(a.peer_sends(&outer[0]).is_empty());
     a.assert_drops(&[(DropReason::EspSelectors, 1), (DropReason::TunnelSelectors, 1)]);
@@ -90,7 +90,7 @@ fn selectors_hold_in_both_directions() {
 
 #[test]
 fn a_used_up_sequence_space_stops_the_tunnel() {
-    let mut a = Site::a(Join::Vti(Suite::Aes128Gcm16));
+    let mut a = Site::a(Join::Vti(Suite::AES128GCM16));
     let tables::Protection::Esp(Some(sa)) = &a.publisher.newest().tunnels[0].protection else {
         panic!("the tunnel is protected");
     };
@@ -115,7 +115,7 @@ fn congestion_marks_cross_the_tunnel() {
 
 #[test]
 fn the_gateway_answers_echo_requests_from_the_far_side() {
-    for join in [Join::Policy(Suite::Aes128CbcSha256), Join::Gre] {
+    for join in [Join::Policy(Suite::AES128_SHA256), Join::Gre] {
         let (mut a, mut b) = (Site::a(join), Site::b(join));
         let outer = a.host_sends(&echo(A_HOST, B_LAN, b"are you there?"));
         assert!(b.peer.send(&mut b.pool, &frame(&outer[0])));

@@ -30,6 +30,15 @@ pub struct Site {
     now_ns: u64,
 }
 
+/// What came of one frame.
+#[derive(Debug)]
+pub struct Outcome {
+    pub at_host: Vec<Vec<u8>>,
+    pub at_peer: Vec<Vec<u8>>,
+    /// Under which reasons packets were dropped.
+    pub dropped: Vec<DropReason>,
+}
+
 pub fn umem() -> &'static Umem {
     Umem::heap(UmemConfig { chunk_size: 16_384, chunks: 2048, headroom: 128 }).unwrap()
 }
@@ -138,6 +147,35 @@ impl Site {
             .filter(|(_, count)| *count > 0)
             .collect();
         assert_eq!(found, expected);
+    }
+
+    /// Sends a frame and gives all that comes of it.
+    pub fn outcome(&mut self, from: PortId, frame: &[u8]) -> Outcome {
+        let counts = |site: &Self| DropReason::ALL.iter().map(|r| site.drops(*r)).collect();
+        let before: Vec<u64> = counts(self);
+        if from == LAN {
+            self.put_at_host(frame)
+        } else {
+            self.put_at_peer(frame)
+        };
+        self.settle();
+        let after: Vec<u64> = counts(self);
+        let risen = DropReason::ALL.iter().zip(before.iter().zip(&after));
+        let dropped = risen.flat_map(|(reason, (before, after))| {
+            std::iter::repeat_n(*reason, (after - before) as usize)
+        });
+        let dropped = dropped.collect();
+        Outcome { at_host: self.frames_at_host(), at_peer: self.frames_at_peer(), dropped }
+    }
+
+    /// Sends a frame of which nothing may come out anywhere, and gives the reason under which it
+    /// was counted, once.
+    pub fn refusal(&mut self, from: PortId, frame: &[u8]) -> DropReason {
+        let outcome = self.outcome(from, frame);
+        let silent = outcome.at_host.is_empty() && outcome.at_peer.is_empty();
+        assert!(silent, "something came of {frame:02x?}: {outcome:02x?}");
+        assert_eq!(outcome.dropped.len(), 1, "{:?}", outcome.dropped);
+        outcome.dropped[0]
     }
 
     /// Packets dropped for any reason.

@@ -15,6 +15,11 @@ pub fn frame(packet: &[u8]) -> Vec<u8> {
     [&GW_MAC.0[..], &HOST_MAC.0, &[0x08, 0x00], packet].concat()
 }
 
+/// An Ethernet frame from the gateway to a host or peer around an IP packet.
+pub fn frame_to_host(packet: &[u8]) -> Vec<u8> {
+    [&HOST_MAC.0[..], &GW_MAC.0, &[0x08, 0x00], packet].concat()
+}
+
 pub fn unframe(frame: Vec<u8>) -> Vec<u8> {
     assert_eq!(frame[..14], [&HOST_MAC.0[..], &GW_MAC.0, &[0x08, 0x00]].concat());
     frame[14..].to_vec()

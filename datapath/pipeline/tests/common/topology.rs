@@ -127,14 +127,22 @@ pub fn suite_of(join: Join) -> Option<Suite> {
     }
 }
 
+/// Encryption and authentication key of the direction that A (1) or B (2) seals.
+pub fn keys(suite: Suite, sealer: u8) -> (Vec<u8>, Vec<u8>) {
+    let key = |seed: u8, len: usize| (0..len).map(|n| seed ^ n as u8).collect::<Vec<_>>();
+    let authentication = key(sealer ^ 0x55, suite.authentication_key_len());
+    (key(sealer, suite.encryption_key_len()), authentication)
+}
+
+/// What B seals with.
+pub fn far_sa(suite: Suite, esn: bool) -> Arc<OutboundSa> {
+    sa_pair(suite, esn, true).0
+}
+
 /// Outbound and inbound SA of one side; the other side has them the other way round.
 pub fn sa_pair(suite: Suite, esn: bool, mirrored: bool) -> (Arc<OutboundSa>, Arc<InboundSa>) {
-    let key = |seed: u8, len: usize| (0..len).map(|n| seed ^ n as u8).collect::<Vec<_>>();
-    let keys = |seed| {
-        (key(seed, suite.encryption_key_len()), key(seed ^ 0x55, suite.authentication_key_len()))
-    };
     let (ours, theirs) = if mirrored { (2, 1) } else { (1, 2) };
-    let (out, inbound) = (keys(ours), keys(theirs));
+    let (out, inbound) = (keys(suite, ours), keys(suite, theirs));
     let as_keys = |(encryption, authentication)| Keys { encryption, authentication };
     let sealing = as_keys((&out.0[..], &out.1[..]));
     let opening = as_keys((&inbound.0[..], &inbound.1[..]));
