@@ -172,8 +172,9 @@ Examples:
 
 Keys:
   A key is written in the configuration, `encryption_key = \"0x...\"`, or better in a file of its
-  own, `encryption_key = \"file:keys/to-b.out\"`, sought in the configuration's folder. Either file
-  must be readable by its owner only. To make a key of 36 bytes (aes256gcm16):
+  own, `encryption_key = \"file:keys/to-b.out\"`, sought in the configuration's folder. A key file
+  that others can read is refused; a configuration with keys that others can read is warned of.
+  To make a key of 36 bytes (aes256gcm16):
       (umask 077; openssl rand -hex 36 > keys/to-b.out)
   No key is ever logged, shown or quoted in a message.
 
@@ -212,7 +213,8 @@ Exit codes: 0 shown, 1 no gateway answers, 2 the command line makes no sense.";
 
 const AFTER_OFFLINE: &str = "\
 Runs the same pipelines as the gateway, on files: no root, no interfaces, and the same result each
-time. Every neighbour answers at once. Prints the counters at the end.
+time. Every neighbour answers at once. Prints the counters at the end. To be the same each time it
+uses no randomness, so what it writes is for study and not to be sent.
 
 Examples:
   fastgw offline --config core.toml --in wan=encrypted.pcap --out lan=clear.pcap

@@ -39,7 +39,7 @@ pub fn print(text: &str) -> Result<(), Box<dyn Error>> {
 /// Prints the result of a command, as JSON or in words.
 ///
 /// # Errors
-/// Those of [`print`].
+/// Those of [`print()`].
 pub fn print_summary(
     summary: &(impl Serialize + fmt::Display),
     json: bool,

@@ -2,7 +2,8 @@
 //!
 //! 1. The control loop owns a [`Server`] on the control socket; it never blocks on it.
 //! 2. `fastgw show` connects ([`client`]) and sends a request ([`protocol`]).
-//! 3. The control loop answers with a [`Status`] that [`collect`] takes from tables and counters.
+//! 3. The control loop answers with a [`status::Status`] that [`collect`] takes from tables and
+//!    counters.
 //! 4. The client prints it ([`text`]), or passes on the JSON.
 
 mod bind;

@@ -1,3 +1,5 @@
+//! What the client says when there is no gateway, several, or a strange one.
+
 use std::os::unix::net::UnixListener;
 
 use tempfile::TempDir;

@@ -1,3 +1,5 @@
+//! The state of a gateway that is made up of tables and counters alone.
+
 use std::path::Path;
 
 use esp::{InboundSa, Keys, OutboundSa, Suite};

@@ -1,3 +1,5 @@
+//! Tables as they are printed, letter by letter.
+
 use serde_json::Value;
 
 use super::*;
