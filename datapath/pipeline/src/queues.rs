@@ -19,13 +19,15 @@ pub(crate) struct Queues {
     gre: Vec<Packet>,
     encap: Vec<Packet>,
     pub(crate) out: Vec<Packet>,
+    /// Takes the place of a list while that one is emptied.
+    spare: Vec<Packet>,
 }
 
 impl Queues {
     /// Empty lists that hold `capacity` packets each without growing.
     pub(crate) fn new(capacity: usize) -> Self {
         let list = || Vec::with_capacity(capacity);
-        Self { route: list(), open: list(), gre: list(), encap: list(), out: list() }
+        Self { route: list(), open: list(), gre: list(), encap: list(), out: list(), spare: list() }
     }
 
     /// Takes every packet through the stages until all that still live wait for `emit`.
@@ -58,14 +60,13 @@ impl Queues {
         hold: &mut HoldQueue,
         list: fn(&mut Self) -> &mut Vec<Packet>,
     ) {
-        let mut done = core::mem::take(list(self));
+        // What this stage sends to itself waits in the list that is empty until then.
+        let spare = core::mem::take(&mut self.spare);
+        let mut done = core::mem::replace(list(self), spare);
         for packet in done.drain(..) {
             self.send(ctx, hold, packet);
         }
-        // The list's memory goes back; what this stage sent to itself was kept in a new one only
-        // if it had to be.
-        let again = core::mem::replace(list(self), done);
-        list(self).extend(again);
+        self.spare = done;
         // In the order they were made: a packet's fragments leave in the order of their offsets.
         let mut made = core::mem::take(ctx.made);
         for packet in made.drain(..) {
