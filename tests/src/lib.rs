@@ -17,4 +17,5 @@ pub mod netns;
 pub mod peer;
 pub mod privileges;
 pub mod process;
+pub mod site;
 pub mod tshark;

@@ -4,7 +4,7 @@ use std::{
     fmt, fs,
     fs::File,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     thread,
     time::{Duration, Instant},
@@ -36,6 +36,14 @@ pub fn output(command: &mut Command) -> Output {
 pub fn said(output: &Output) -> String {
     let stdout = String::from_utf8_lossy(&output.stdout);
     format!("{stdout}{}", String::from_utf8_lossy(&output.stderr))
+}
+
+/// A script for Debian's Python, which is the one that has Debian's scapy.
+pub fn python(script: &Path) -> Command {
+    let mut command = Command::new("/usr/bin/python3");
+    // Its modules must not leave compiled files in the checkout.
+    command.arg("-B").arg(script);
+    command
 }
 
 /// Asks again until there is an answer, for at most `limit`; then panics naming `what`.

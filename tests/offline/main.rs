@@ -1,0 +1,10 @@
+//! `fastgw offline` needs no privileges and no network: captures that others made are opened,
+//! what one site seals the other one opens, and what cannot be played is named.
+
+#![forbid(unsafe_code)]
+
+mod captures;
+mod keys;
+mod play;
+mod refusals;
+mod round_trip;
