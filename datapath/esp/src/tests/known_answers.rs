@@ -74,9 +74,10 @@ impl Answer {
 }
 
 #[test]
-fn gcm_packets_are_those_of_the_draft_by_mcgrew() {
-    let records = records(include_str!("../../../../tests/vectors/esp-aes-gcm.txt"));
+fn aead_packets_are_those_of_the_draft_by_mcgrew_and_of_rfc_7634() {
+    let mut records = records(include_str!("../../../../tests/vectors/esp-aes-gcm.txt"));
     assert_eq!(records.len(), 13);
+    records.extend(self::records(include_str!("../../../../tests/vectors/esp-chacha20.txt")));
     for record in records {
         let (plain, spi) = (record.bytes("plain"), record.number("spi") as u32);
         let pad_len = usize::from(plain[plain.len() - 2]);
