@@ -76,7 +76,10 @@ fn tunnel(out: &mut String, tunnel: &Tunnel) -> fmt::Result {
     let what = match tunnel.kind {
         TunnelKind::Esp { .. } => "ESP by policy",
         TunnelKind::Vti { .. } => "ESP by route",
-        TunnelKind::Gre { .. } => "GRE in clear",
+        TunnelKind::Gre { sa: None, .. } => "GRE in clear",
+        TunnelKind::Gre { .. } => "GRE under ESP",
+        TunnelKind::Ipip { sa: None, .. } => "IPIP in clear",
+        TunnelKind::Ipip { .. } => "IPIP under ESP",
     };
     let (local, remote) = (tunnel.local.get_ref(), tunnel.remote.get_ref());
     writeln!(out, "tunnel {}: {what}, from {local} to {remote}", tunnel.name)?;
@@ -85,7 +88,9 @@ fn tunnel(out: &mut String, tunnel: &Tunnel) -> fmt::Result {
             let (ours, theirs) = (join_spanned(local_subnets), join_spanned(remote_subnets));
             writeln!(out, "    packets between {ours} here and {theirs} there, no others")?;
         }
-        TunnelKind::Vti { address, .. } | TunnelKind::Gre { address } => {
+        TunnelKind::Vti { address, .. }
+        | TunnelKind::Gre { address, .. }
+        | TunnelKind::Ipip { address, .. } => {
             let address = address.as_ref().map(|own| format!(", own address {own}"));
             writeln!(out, "    whatever routes lead into it{}", address.unwrap_or_default())?;
         }

@@ -39,8 +39,8 @@ use self::{findings::Findings, resolve::Surroundings, section::Section};
 pub use self::{
     diagnostic::{Diagnostic, Report, Severity},
     model::{
-        Config, Df, Dscp, Gateway, Idle, ManualSa, OuterRules, Port, PortMode, Role, Route,
-        RouteTarget, SaKeys, Tunnel, TunnelKind,
+        Config, Df, Dscp, EspMode, Gateway, Idle, ManualSa, OuterRules, Port, PortMode, Role,
+        Route, RouteTarget, SaKeys, Tunnel, TunnelKind,
     },
     secret::Secret,
     source::Source,

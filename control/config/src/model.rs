@@ -137,14 +137,16 @@ impl Tunnel {
     pub fn sa(&self) -> Option<&ManualSa> {
         match &self.kind {
             TunnelKind::Esp { sa, .. } | TunnelKind::Vti { sa, .. } => Some(sa),
-            TunnelKind::Gre { .. } => None,
+            TunnelKind::Gre { sa, .. } | TunnelKind::Ipip { sa, .. } => sa.as_ref(),
         }
     }
 
     /// The tunnel interface's own address, where it has one.
     pub fn address(&self) -> Option<&Spanned<IpNet>> {
         match &self.kind {
-            TunnelKind::Vti { address, .. } | TunnelKind::Gre { address } => address.as_ref(),
+            TunnelKind::Vti { address, .. }
+            | TunnelKind::Gre { address, .. }
+            | TunnelKind::Ipip { address, .. } => address.as_ref(),
             TunnelKind::Esp { .. } => None,
         }
     }
@@ -169,20 +171,32 @@ pub enum TunnelKind {
         /// Its keys.
         sa: ManualSa,
     },
-    /// GRE in clear (RFC 2784); routes decide what enters.
+    /// GRE (RFC 2784), in clear or under ESP; routes decide what enters.
     Gre {
         /// The tunnel interface's own address.
         address: Option<Spanned<IpNet>>,
+        /// Tells tunnels with the same endpoints apart (RFC 2890).
+        key: Option<u32>,
+        /// Its keys; `None` is in clear.
+        sa: Option<ManualSa>,
+    },
+    /// IPv4 in IPv4 (RFC 2003), in clear or under ESP; routes decide what enters.
+    Ipip {
+        /// The tunnel interface's own address.
+        address: Option<Spanned<IpNet>>,
+        /// Its keys; `None` is in clear.
+        sa: Option<ManualSa>,
     },
 }
 
 impl TunnelKind {
-    /// The name in a configuration: `esp`, `vti` or `gre`.
+    /// The name in a configuration: `esp`, `vti`, `gre` or `ipip`.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Esp { .. } => "esp",
             Self::Vti { .. } => "vti",
             Self::Gre { .. } => "gre",
+            Self::Ipip { .. } => "ipip",
         }
     }
 }
@@ -223,6 +237,11 @@ pub enum Df {
 pub struct ManualSa {
     /// Cipher and authentication of both directions.
     pub suite: Suite,
+    /// What ESP covers.
+    pub mode: EspMode,
+    /// The ends of ESP tunnel mode, ours first, where they are not the tunnel's own: GRE or IPIP
+    /// between loopback addresses.
+    pub endpoints: Option<[Spanned<IpAddr>; 2]>,
     /// Width of the anti-replay window in packets: 0 for none, else 32 to 65536.
     pub replay_window: u32,
     /// Whether the peer counts in 64 bits (extended sequence numbers, RFC 4304).
@@ -231,6 +250,15 @@ pub struct ManualSa {
     pub outbound: SaKeys,
     /// What we receive.
     pub inbound: SaKeys,
+}
+
+/// What ESP covers (RFC 4301 section 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EspMode {
+    /// What follows the tunnel's own outer header.
+    Transport,
+    /// A whole packet; ESP brings an outer header of its own.
+    Tunnel,
 }
 
 /// SPI and keys of one direction. No key appears in another SA of the file.

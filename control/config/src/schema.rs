@@ -57,6 +57,7 @@ section! {
         remote_subnets: Vec<Spanned<String>> =
             "remote_subnets", "remote_subnets = [\"10.2.0.0/24\"]";
         address: String = "address", "address = \"10.255.0.1/30\"";
+        key: i64 = "key", "key = 42";
         mtu: i64 = "mtu", "mtu = 1400";
         ttl: i64 = "ttl", "ttl = 64";
         dscp: WordOrNumber = "dscp", "dscp = \"copy\"";
@@ -69,6 +70,9 @@ section! {
     /// The manual SA of a tunnel.
     Sa at "[tunnel.sa]" {
         suite: String = "suite", "suite = \"aes256gcm16\"";
+        mode: String = "mode", "mode = \"transport\"";
+        local: String = "local", "local = \"203.0.113.1\"";
+        remote: String = "remote", "remote = \"203.0.113.2\"";
         replay_window: i64 = "replay_window", "replay_window = 1024";
         esn: bool = "esn", "esn = false";
         outbound: One<Direction> = "out", "[tunnel.sa.out]";

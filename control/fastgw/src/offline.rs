@@ -270,9 +270,12 @@ impl Machine {
             IpNet::V6(_) => None,
         };
         let networks = |port: &config::Port| port.addresses.iter().filter_map(v4).collect();
-        let endpoint = |tunnel: &config::Tunnel| match tunnel.local.get_ref() {
-            IpAddr::V4(address) => Some(*address),
-            IpAddr::V6(_) => None,
+        let endpoint = |tunnel: &config::Tunnel| {
+            let named = tunnel.sa().and_then(|sa| sa.endpoints.as_ref());
+            match named.map_or(&tunnel.local, |[local, _]| local).get_ref() {
+                IpAddr::V4(address) => Some(*address),
+                IpAddr::V6(_) => None,
+            }
         };
         Self {
             ports: config.ports.iter().map(|port| (port.role, networks(port))).collect(),

@@ -10,6 +10,7 @@ use wire::protocol;
 use zerocopy::FromBytes;
 
 use crate::context::Context;
+use crate::decap::parse_gre;
 use crate::fragment;
 use crate::icmp::{answer_echo, report};
 use crate::packet::{Origin, Packet, Verdict};
@@ -109,8 +110,12 @@ fn local(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReas
         Ipv4::ref_from_prefix(packet.frame.data()).map_err(|_| DropReason::Ipv4Truncated)?;
     let header = *header;
     match header.protocol {
-        protocol::ESP | protocol::GRE if header.is_fragment() => Err(DropReason::OuterFragment),
-        protocol::ESP | protocol::GRE if usize::from(packet.header_len) > Ipv4::LEN => {
+        protocol::ESP | protocol::GRE | protocol::IPV4 if header.is_fragment() => {
+            Err(DropReason::OuterFragment)
+        }
+        protocol::ESP | protocol::GRE | protocol::IPV4
+            if usize::from(packet.header_len) > Ipv4::LEN =>
+        {
             Err(DropReason::OuterOptions)
         }
         protocol::ESP => {
@@ -120,9 +125,12 @@ fn local(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReas
             Ok(Verdict::Open(slot))
         }
         protocol::GRE => {
-            let (local, remote) = (header.destination_addr(), header.source_addr());
-            let tunnel = ctx.tables.clear_tunnels.find(ClearKind::Gre, local, remote);
-            Ok(Verdict::Gre(tunnel.ok_or(DropReason::GreNoTunnel)?))
+            let gre = packet.frame.data().get(Ipv4::LEN..).unwrap_or_default();
+            let kind = ClearKind::Gre(parse_gre(gre)?.key);
+            clear_tunnel(ctx, kind, &header).ok_or(DropReason::GreNoTunnel)
+        }
+        protocol::IPV4 => {
+            clear_tunnel(ctx, ClearKind::Ipip, &header).ok_or(DropReason::IpipNoTunnel)
         }
         protocol::ICMP if !came_from_outside(ctx, packet) => {
             answer_echo(ctx, packet)?;
@@ -130,4 +138,9 @@ fn local(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReas
         }
         _ => Err(DropReason::NotServed),
     }
+}
+
+fn clear_tunnel(ctx: &Context<'_>, kind: ClearKind, outer: &Ipv4) -> Option<Verdict> {
+    let (local, remote) = (outer.destination_addr(), outer.source_addr());
+    ctx.tables.clear_tunnels.find(kind, local, remote).map(Verdict::Decap)
 }

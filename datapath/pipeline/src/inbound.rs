@@ -7,9 +7,8 @@ use wire::ipv4::Ipv4;
 use wire::protocol;
 use zerocopy::FromBytes;
 
-use crate::arrival::check_ipv4;
 use crate::context::Context;
-use crate::ecn;
+use crate::decap::unwrap;
 use crate::packet::{Origin, Packet, Verdict};
 use crate::queues::run_key;
 
@@ -46,17 +45,16 @@ fn open_one(entry: &InboundEntry, tunnel: &Tunnel, packet: &mut Packet) -> Resul
     }
     let outer_tos = outer.tos;
     packet.frame.trim_front(usize::from(packet.header_len));
-    unseal(entry, &mut packet.frame)?;
-    packet.header_len = check_ipv4(&mut packet.frame)? as u8;
+    unseal(entry, tunnel.payload.next_header(), &mut packet.frame)?;
+    packet.header_len = unwrap(&mut packet.frame, tunnel.payload, outer_tos)? as u8;
     check_selectors(tunnel, &packet.frame)?;
-    ecn::decapsulate(outer_tos, packet.frame.data_mut())?;
     packet.origin = Origin::Tunnel(entry.tunnel);
     packet.depth += 1;
     Ok(())
 }
 
 /// Leaves the decrypted payload in the frame.
-fn unseal(entry: &InboundEntry, frame: &mut Frame) -> Result<(), DropReason> {
+fn unseal(entry: &InboundEntry, expected: u8, frame: &mut Frame) -> Result<(), DropReason> {
     let opened = entry.sa.open(frame.data_mut()).map_err(|error| match error {
         OpenError::Truncated => DropReason::EspTruncated,
         OpenError::Alignment => DropReason::EspAlignment,
@@ -66,7 +64,7 @@ fn unseal(entry: &InboundEntry, frame: &mut Frame) -> Result<(), DropReason> {
         OpenError::Padding => DropReason::EspPadding,
     })?;
     match opened.next_header {
-        protocol::IPV4 => {
+        found if found == expected => {
             frame.truncate(opened.payload.end);
             frame.trim_front(opened.payload.start);
             Ok(())

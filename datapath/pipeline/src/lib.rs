@@ -6,7 +6,8 @@
 //!
 //! 1. `arrival`: Ethernet off, IPv4 checked once.
 //! 2. `forward`: TTL, route: to ourselves, out of a port, or into a tunnel.
-//! 3. `inbound`: ESP opened, runs of one SA at a time; `gre`: GRE taken off. Back to 2.
+//! 3. `inbound`: ESP opened, runs of one SA at a time; `decap`: GRE and IPIP
+//!    taken off. Back to 2.
 //! 4. `outbound`: size, ESP sealed and outer headers put on, runs of one tunnel at a time.
 //! 5. `emit`: Ethernet on, into the port's transmit batch; `hold` keeps what still lacks a MAC.
 //!
@@ -21,12 +22,12 @@
 
 mod arrival;
 mod context;
+mod decap;
 mod ecn;
 mod emit;
 mod event;
 mod forward;
 mod fragment;
-mod gre;
 mod hold;
 mod icmp;
 mod inbound;

@@ -4,7 +4,6 @@ use esp::OutboundSa;
 use port::Frame;
 use tables::{DropReason, Protection, Rewrite, Tunnel};
 use wire::ipv4::Ipv4;
-use wire::protocol;
 use zerocopy::FromBytes;
 
 use crate::context::Context;
@@ -50,8 +49,8 @@ fn encap_run(ctx: &mut Context<'_>, tunnel: &Tunnel, run: &mut [Packet]) {
     for (seq, packet) in (first..).zip(admitted) {
         let inner_len = packet.frame.len() as u64;
         let sealing = sa.map(|sa| (sa, seq));
-        let id = ctx.identification.next();
-        packet.verdict = match wrap(&tunnel.rewrite, sealing, id, &mut packet.frame) {
+        let ids = [ctx.identification.next(), ctx.identification.next()];
+        packet.verdict = match wrap(tunnel, sealing, ids, &mut packet.frame) {
             Ok(()) => {
                 packets += 1;
                 bytes += inner_len;
@@ -91,19 +90,33 @@ fn admit(ctx: &mut Context<'_>, tunnel: &Tunnel, packet: &mut Packet) -> Result<
 
 /// Seals the packet, if there is an SA, and puts the outer headers in front.
 fn wrap(
-    rewrite: &Rewrite,
+    tunnel: &Tunnel,
     sealing: Option<(&OutboundSa, u64)>,
-    id: u16,
+    [id, inner_id]: [u16; 2],
     frame: &mut Frame,
 ) -> Result<(), DropReason> {
     let (inner, _) = Ipv4::ref_from_prefix(frame.data()).map_err(|_| DropReason::Ipv4Truncated)?;
     let (tos, dont_fragment) = (inner.tos, inner.dont_fragment());
+    if let Some(inner) = &tunnel.inner {
+        put_on(inner, inner_id, tos, dont_fragment, frame)?;
+    }
     if let Some((sa, seq)) = sealing {
         let (suite, payload_len) = (sa.suite(), frame.len());
         frame.append(suite.trailer_len(payload_len)).ok_or(DropReason::NoRoom)?;
         let packet = frame.prepend(suite.header_len()).ok_or(DropReason::NoRoom)?;
-        sa.seal(seq, protocol::IPV4, packet, payload_len).map_err(|_| DropReason::NoRoom)?;
+        sa.seal(seq, tunnel.payload.next_header(), packet, payload_len)
+            .map_err(|_| DropReason::NoRoom)?;
     }
+    put_on(&tunnel.rewrite, id, tos, dont_fragment, frame)
+}
+
+fn put_on(
+    rewrite: &Rewrite,
+    id: u16,
+    tos: u8,
+    dont_fragment: bool,
+    frame: &mut Frame,
+) -> Result<(), DropReason> {
     let packet = frame.prepend(rewrite.header_len()).ok_or(DropReason::NoRoom)?;
     if rewrite.apply(packet, id, tos, dont_fragment) { Ok(()) } else { Err(DropReason::NoRoom) }
 }

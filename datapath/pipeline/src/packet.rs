@@ -21,8 +21,8 @@ pub(crate) enum Verdict {
     Route,
     /// To be opened by the SA in this slot of the SAD.
     Open(u32),
-    /// Out of this GRE tunnel.
-    Gre(TunnelId),
+    /// Out of this clear tunnel.
+    Decap(TunnelId),
     /// Into this tunnel.
     Encap(TunnelId),
     /// To this next hop.

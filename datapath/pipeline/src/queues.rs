@@ -6,7 +6,7 @@ use tables::{DropReason, TunnelId};
 use crate::context::Context;
 use crate::hold::HoldQueue;
 use crate::packet::{Packet, Verdict};
-use crate::{forward, gre, inbound, outbound};
+use crate::{decap, forward, inbound, outbound};
 
 /// How many tunnels one packet may enter or leave in one turn. Two are GRE under ESP; a packet
 /// that needs more than this is an attempt to keep the worker busy.
@@ -16,7 +16,7 @@ const DEPTH_MAX: u8 = 4;
 pub(crate) struct Queues {
     pub(crate) route: Vec<Packet>,
     open: Vec<Packet>,
-    gre: Vec<Packet>,
+    decap: Vec<Packet>,
     encap: Vec<Packet>,
     pub(crate) out: Vec<Packet>,
     /// Takes the place of a list while that one is emptied.
@@ -27,7 +27,14 @@ impl Queues {
     /// Empty lists that hold `capacity` packets each without growing.
     pub(crate) fn new(capacity: usize) -> Self {
         let list = || Vec::with_capacity(capacity);
-        Self { route: list(), open: list(), gre: list(), encap: list(), out: list(), spare: list() }
+        Self {
+            route: list(),
+            open: list(),
+            decap: list(),
+            encap: list(),
+            out: list(),
+            spare: list(),
+        }
     }
 
     /// Takes every packet through the stages until all that still live wait for `emit`.
@@ -40,9 +47,9 @@ impl Queues {
                 sort_runs(&mut self.open);
                 inbound::open(ctx, &mut self.open);
                 self.dispatch(ctx, hold, |queues| &mut queues.open);
-            } else if !self.gre.is_empty() {
-                gre::decap(ctx, &mut self.gre);
-                self.dispatch(ctx, hold, |queues| &mut queues.gre);
+            } else if !self.decap.is_empty() {
+                decap::decap(ctx, &mut self.decap);
+                self.dispatch(ctx, hold, |queues| &mut queues.decap);
             } else if !self.encap.is_empty() {
                 sort_runs(&mut self.encap);
                 outbound::encap(ctx, &mut self.encap);
@@ -79,12 +86,14 @@ impl Queues {
     fn send(&mut self, ctx: &mut Context<'_>, hold: &mut HoldQueue, mut packet: Packet) {
         let list = match packet.verdict {
             Verdict::Route => &mut self.route,
-            Verdict::Open(_) | Verdict::Gre(_) | Verdict::Encap(_) if packet.depth >= DEPTH_MAX => {
+            Verdict::Open(_) | Verdict::Decap(_) | Verdict::Encap(_)
+                if packet.depth >= DEPTH_MAX =>
+            {
                 ctx.drop(packet.frame, DropReason::NestedTooDeep);
                 return;
             }
             Verdict::Open(_) => &mut self.open,
-            Verdict::Gre(_) => &mut self.gre,
+            Verdict::Decap(_) => &mut self.decap,
             Verdict::Encap(_) => &mut self.encap,
             Verdict::Out(_) => &mut self.out,
             Verdict::Hold(port, address) => {
@@ -103,7 +112,7 @@ impl Queues {
     /// Gives every frame back.
     pub(crate) fn release(&mut self, pool: &mut FramePool) {
         let lists =
-            [&mut self.route, &mut self.open, &mut self.gre, &mut self.encap, &mut self.out];
+            [&mut self.route, &mut self.open, &mut self.decap, &mut self.encap, &mut self.out];
         for packet in lists.into_iter().flat_map(|list| list.drain(..)) {
             pool.free(packet.frame);
         }
@@ -121,7 +130,7 @@ fn sort_runs(list: &mut [Packet]) {
 pub(crate) fn run_key(packet: &Packet) -> u32 {
     match packet.verdict {
         Verdict::Open(slot) => slot,
-        Verdict::Encap(TunnelId(tunnel)) | Verdict::Gre(TunnelId(tunnel)) => tunnel,
+        Verdict::Encap(TunnelId(tunnel)) | Verdict::Decap(TunnelId(tunnel)) => tunnel,
         _ => u32::MAX,
     }
 }

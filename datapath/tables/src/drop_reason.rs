@@ -82,6 +82,8 @@ drop_reasons! {
     EspDummy => "esp_dummy",
     /// The decrypted payload is not what the tunnel carries.
     EspNextHeader => "esp_next_header",
+    /// The decrypted packet is not between the ends of the tunnel that ESP protects.
+    EspEndpoints => "esp_endpoints",
     /// The decrypted packet's addresses are outside the tunnel's selectors (RFC 4301 5.2).
     EspSelectors => "esp_selectors",
     /// The outer header is marked "congestion experienced" and the inner sender does not
@@ -95,6 +97,8 @@ drop_reasons! {
     GreFlags => "gre_flags",
     /// No GRE tunnel has these endpoints.
     GreNoTunnel => "gre_no_tunnel",
+    /// No IPIP tunnel has these endpoints.
+    IpipNoTunnel => "ipip_no_tunnel",
     /// The GRE payload is not IPv4.
     GreProtocol => "gre_protocol",
     /// The TTL ran out here; the sender was told.

@@ -29,7 +29,9 @@ pub use nexthop::{Neighbour, Nexthop, NexthopId, Nexthops};
 pub use port::{PortEntry, PortId, Role};
 pub use rewrite::{Df, Dscp, OuterRules, Rewrite};
 pub use sad::{InboundEntry, Sad};
-pub use tunnel::{ClearKind, ClearTunnels, Protection, Selectors, Tunnel, TunnelId};
+pub use tunnel::{
+    ClearKind, ClearTunnels, Endpoints, Payload, Protection, Selectors, Tunnel, TunnelId,
+};
 
 /// Everything a worker looks up, at one moment.
 #[derive(Clone, Default)]

@@ -46,32 +46,49 @@ impl Default for OuterRules {
     }
 }
 
-/// Longest template: an IPv4 header and GRE.
-const TEMPLATE_MAX: usize = Ipv4::LEN + Gre::LEN;
+/// Longest template: an IPv4 header and GRE with a key.
+const TEMPLATE_MAX: usize = Ipv4::LEN + Gre::LEN + Gre::KEY_LEN;
 
-/// The header template in front of everything a tunnel sends, IPv4 header first.
+/// A header template in front of what a tunnel sends: an IPv4 header with what follows it, or, in
+/// ESP transport mode, only what follows it.
 #[derive(Clone, Debug)]
 pub struct Rewrite {
     template: [u8; TEMPLATE_MAX],
     len: usize,
-    rules: OuterRules,
+    /// How the IPv4 header is filled in; `None` when the template has none.
+    rules: Option<OuterRules>,
 }
 
 impl Rewrite {
     /// An outer IPv4 header in front of ESP.
     #[must_use]
     pub fn esp(local: Ipv4Addr, remote: Ipv4Addr, rules: OuterRules) -> Self {
-        Self::new(local, remote, protocol::ESP, &[], rules)
+        Self::behind_ipv4(local, remote, protocol::ESP, &[], rules)
     }
 
-    /// An outer IPv4 header and a GRE header (RFC 2784) in front of an IPv4 packet.
+    /// An outer IPv4 header in front of an IPv4 packet (RFC 2003).
     #[must_use]
-    pub fn gre(local: Ipv4Addr, remote: Ipv4Addr, rules: OuterRules) -> Self {
-        let gre = Gre { flags_version: U16::ZERO, protocol: U16::new(wire::ethernet::IPV4) };
-        Self::new(local, remote, protocol::GRE, gre.as_bytes(), rules)
+    pub fn ipip(local: Ipv4Addr, remote: Ipv4Addr, rules: OuterRules) -> Self {
+        Self::behind_ipv4(local, remote, protocol::IPV4, &[], rules)
     }
 
-    fn new(
+    /// An outer IPv4 header and a GRE header (RFC 2784, 2890) in front of an IPv4 packet.
+    #[must_use]
+    pub fn gre(local: Ipv4Addr, remote: Ipv4Addr, key: Option<u32>, rules: OuterRules) -> Self {
+        let (header, len) = gre_header(key);
+        Self::behind_ipv4(local, remote, protocol::GRE, &header[..len], rules)
+    }
+
+    /// A GRE header alone, for ESP transport mode, where the outer IPv4 header is ESP's.
+    #[must_use]
+    pub fn bare_gre(key: Option<u32>) -> Self {
+        let (header, len) = gre_header(key);
+        let mut template = [0; TEMPLATE_MAX];
+        template[..len].copy_from_slice(&header[..len]);
+        Self { template, len, rules: None }
+    }
+
+    fn behind_ipv4(
         local: Ipv4Addr,
         remote: Ipv4Addr,
         protocol: u8,
@@ -84,7 +101,7 @@ impl Rewrite {
         let (ip, rest) = template.split_at_mut(Ipv4::LEN);
         ip.copy_from_slice(outer.as_bytes());
         rest[..behind.len()].copy_from_slice(behind);
-        Self { template, len: Ipv4::LEN + behind.len(), rules }
+        Self { template, len: Ipv4::LEN + behind.len(), rules: Some(rules) }
     }
 
     /// Bytes that go in front.
@@ -109,16 +126,17 @@ impl Rewrite {
             return false;
         };
         room.copy_from_slice(template);
+        let Some(rules) = self.rules else { return true };
         let Ok((outer, _)) = zerocopy::Ref::<_, Ipv4>::from_prefix(room) else { return false };
         let outer = zerocopy::Ref::into_mut(outer);
         // RFC 6040 4.1: the ECN field is copied in normal mode.
-        outer.tos = match self.rules.dscp {
+        outer.tos = match rules.dscp {
             Dscp::Copy => tos,
             Dscp::Set(dscp) => dscp << 2 | tos & 3,
         };
         outer.total_len.set(total_len);
         outer.id.set(id);
-        let df = match self.rules.df {
+        let df = match rules.df {
             Df::Copy => dont_fragment,
             Df::Set => true,
             Df::Clear => false,
@@ -130,6 +148,17 @@ impl Rewrite {
     }
 }
 
+/// A GRE header around IPv4, and its length.
+fn gre_header(key: Option<u32>) -> ([u8; Gre::LEN + Gre::KEY_LEN], usize) {
+    let flags = if key.is_some() { Gre::KEY } else { 0 };
+    let fixed = Gre { flags_version: U16::new(flags), protocol: U16::new(wire::ethernet::IPV4) };
+    let mut header = [0; Gre::LEN + Gre::KEY_LEN];
+    let (front, behind) = header.split_at_mut(Gre::LEN);
+    front.copy_from_slice(fixed.as_bytes());
+    behind.copy_from_slice(&key.unwrap_or(0).to_be_bytes());
+    (header, if key.is_some() { Gre::LEN + Gre::KEY_LEN } else { Gre::LEN })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,7 +168,12 @@ mod tests {
 
     fn applied(rules: OuterRules, tos: u8, dont_fragment: bool) -> Ipv4 {
         let mut packet = [0xaa; 100];
-        assert!(Rewrite::gre(LOCAL, REMOTE, rules).apply(&mut packet, 77, tos, dont_fragment));
+        assert!(Rewrite::gre(LOCAL, REMOTE, None, rules).apply(
+            &mut packet,
+            77,
+            tos,
+            dont_fragment
+        ));
         let (outer, header_len, total_len) = Ipv4::parse(&packet).unwrap();
         assert_eq!((header_len, total_len, outer.id.get()), (20, 100, 77));
         assert_eq!(packet[20..25], [0, 0, 8, 0, 0xaa]);

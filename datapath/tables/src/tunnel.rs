@@ -66,8 +66,13 @@ impl Selectors {
 pub struct Tunnel {
     /// Name from the configuration.
     pub name: Box<str>,
-    /// What goes in front of its packets.
+    /// What goes in front of a packet before it is sealed: GRE or IPIP headers of a tunnel that
+    /// ESP protects.
+    pub inner: Option<Rewrite>,
+    /// What goes in front of everything.
     pub rewrite: Rewrite,
+    /// What is sealed, and must come out again.
+    pub payload: Payload,
     /// What they are protected with.
     pub protection: Protection,
     /// Which packets may use it; `None` is any (route-based).
@@ -87,6 +92,7 @@ impl Tunnel {
     /// where a tunnel's overhead is computed.
     #[must_use]
     pub fn outer_len(&self, inner: usize) -> usize {
+        let inner = inner + self.inner.as_ref().map_or(0, Rewrite::header_len);
         let protection = match &self.protection {
             Protection::Esp(Some(sa)) => sa.suite().header_len() + sa.suite().trailer_len(inner),
             Protection::Esp(None) | Protection::Clear => 0,
@@ -103,40 +109,86 @@ impl Tunnel {
     }
 }
 
+/// What a tunnel's packets look like where ESP, if any, has been taken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// The packet itself: ESP tunnel mode, or IPIP under ESP transport mode, which look the same.
+    Ip,
+    /// A GRE header with this key and the packet: GRE under ESP transport mode, or in clear.
+    Gre(Option<u32>),
+    /// An IPv4 header between the tunnel's own endpoints, then a GRE header with this key and the
+    /// packet: GRE under ESP tunnel mode.
+    IpGre(Endpoints, Option<u32>),
+    /// An IPv4 header between the tunnel's own endpoints, then the packet: IPIP under ESP tunnel
+    /// mode.
+    IpIp(Endpoints),
+}
+
+impl Payload {
+    /// The ESP next header (RFC 4303 2.6).
+    #[must_use]
+    pub fn next_header(self) -> u8 {
+        match self {
+            Self::Gre(_) => wire::protocol::GRE,
+            Self::Ip | Self::IpGre(..) | Self::IpIp(_) => wire::protocol::IPV4,
+        }
+    }
+}
+
+/// The two ends of an encapsulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Ours.
+    pub local: Ipv4Addr,
+    /// The other gateway's.
+    pub remote: Ipv4Addr,
+}
+
 /// The encapsulations that can run without protection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClearKind {
-    /// GRE (RFC 2784).
-    Gre,
+    /// GRE (RFC 2784) with this key (RFC 2890), or without one.
+    Gre(Option<u32>),
+    /// IPv4 in IPv4 (RFC 2003).
+    Ipip,
 }
 
-/// Clear tunnels by the addresses of their endpoints.
+/// Clear tunnels by kind and endpoints.
 #[derive(Clone, Debug, Default)]
 pub struct ClearTunnels {
-    gre: Index,
+    index: Index,
+    /// What each entry of the index stands for: the index only narrows it down.
+    entries: Box<[(ClearKind, Endpoints, TunnelId)]>,
 }
 
 impl ClearTunnels {
-    /// The table of these (kind, local, remote, tunnel).
-    pub fn build(
-        tunnels: impl IntoIterator<Item = (ClearKind, Ipv4Addr, Ipv4Addr, TunnelId)>,
-    ) -> Self {
-        let gre = tunnels
-            .into_iter()
-            .map(|(ClearKind::Gre, local, remote, tunnel)| (endpoints(local, remote), tunnel.0));
-        Self { gre: Index::build(gre) }
+    /// The table of these tunnels; no two have the same kind and endpoints.
+    pub fn build(tunnels: impl IntoIterator<Item = (ClearKind, Endpoints, TunnelId)>) -> Self {
+        let entries: Box<[_]> = tunnels.into_iter().collect();
+        let keys = entries.iter().enumerate();
+        let index = Index::build(keys.map(|(n, (kind, ends, _))| (digest(*kind, *ends), n as u32)));
+        Self { index, entries }
     }
 
     /// The tunnel of this kind between `local` (us) and `remote`.
     #[inline]
     #[must_use]
     pub fn find(&self, kind: ClearKind, local: Ipv4Addr, remote: Ipv4Addr) -> Option<TunnelId> {
-        match kind {
-            ClearKind::Gre => self.gre.find(endpoints(local, remote)).map(TunnelId),
-        }
+        let ends = Endpoints { local, remote };
+        let at = self.index.find(digest(kind, ends))?;
+        let (found_kind, found_ends, tunnel) = self.entries.get(at as usize)?;
+        (*found_kind == kind && *found_ends == ends).then_some(*tunnel)
     }
 }
 
-fn endpoints(local: Ipv4Addr, remote: Ipv4Addr) -> u64 {
-    u64::from(local.to_bits()) << 32 | u64::from(remote.to_bits())
+/// Kind and endpoints in 64 bits: different for tunnels that differ in their endpoints alone,
+/// nearly always different for others, and compared in full by whoever finds an entry by it.
+fn digest(kind: ClearKind, ends: Endpoints) -> u64 {
+    let kind = match kind {
+        ClearKind::Gre(None) => 0,
+        ClearKind::Ipip => 1,
+        ClearKind::Gre(Some(key)) => u64::from(key) + 2,
+    };
+    let ends = u64::from(ends.local.to_bits()) << 32 | u64::from(ends.remote.to_bits());
+    ends ^ kind.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

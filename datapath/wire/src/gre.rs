@@ -1,12 +1,13 @@
-//! GRE version 0 (RFC 2784), without the optional fields of RFC 2890.
+//! GRE version 0 (RFC 2784) with the key of RFC 2890.
 
-use zerocopy::byteorder::network_endian::U16;
+use zerocopy::byteorder::network_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::Malformed;
 
 /// ```text
-/// |C|       reserved 0      | ver |         protocol type         |
+/// |C| |K|S|       reserved 0      | ver |       protocol type       |
+/// |                        key, if K is set                         |
 /// ```
 #[repr(C)]
 #[derive(
@@ -21,21 +22,43 @@ pub struct Gre {
 
 const _: () = assert!(size_of::<Gre>() == Gre::LEN);
 
+/// What a header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parsed {
+    /// EtherType of the payload.
+    pub protocol: u16,
+    /// The key, where there is one.
+    pub key: Option<u32>,
+    /// Length of the header with its optional fields, bytes.
+    pub header_len: usize,
+}
+
 impl Gre {
     /// Length of the header without optional fields, bytes.
     pub const LEN: usize = 4;
+    /// Length of the key field, bytes.
+    pub const KEY_LEN: usize = 4;
+    /// "Key present" in [`Gre::flags_version`].
+    pub const KEY: u16 = 0x2000;
 
-    /// The header and what follows it.
+    /// Reads the header in front of `packet`.
     ///
     /// # Errors
-    /// [`Malformed::Truncated`] below 4 bytes, [`Malformed::Version`] for any version but 0 (RFC
-    /// 2637 has 1), [`Malformed::Reserved`] for any flag: neither checksum, key nor sequence
-    /// number was agreed, and RFC 2784 2.3 demands that bits 1 to 5 be refused.
+    /// [`Malformed::Truncated`] when the header is not all there, [`Malformed::Version`] for any
+    /// version but 0 (RFC 2637 has 1), [`Malformed::Reserved`] for any flag but K: neither
+    /// checksum nor sequence number was agreed, and RFC 2784 2.3 demands that bits 1 to 5 of its
+    /// time be refused.
     #[inline]
-    pub fn split(packet: &[u8]) -> Result<(&Self, &[u8]), Malformed> {
+    pub fn parse(packet: &[u8]) -> Result<Parsed, Malformed> {
         let (header, rest) = Self::ref_from_prefix(packet).map_err(|_| Malformed::Truncated)?;
+        let protocol = header.protocol.get();
         match header.flags_version.get() {
-            0 => Ok((header, rest)),
+            0 => Ok(Parsed { protocol, key: None, header_len: Self::LEN }),
+            Self::KEY => {
+                let (key, _) = U32::ref_from_prefix(rest).map_err(|_| Malformed::Truncated)?;
+                let header_len = Self::LEN + Self::KEY_LEN;
+                Ok(Parsed { protocol, key: Some(key.get()), header_len })
+            }
             word if word & 7 != 0 => Err(Malformed::Version),
             _ => Err(Malformed::Reserved),
         }
@@ -45,15 +68,19 @@ impl Gre {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ethernet::IPV4;
 
     #[test]
-    fn only_a_plain_version_zero_header_is_taken() {
-        assert_eq!(Gre::split(&[0, 0, 8]), Err(Malformed::Truncated));
-        assert_eq!(Gre::split(&[0, 1, 8, 0]).map(|_| ()), Err(Malformed::Version));
-        for flag in [0x80, 0x40, 0x20, 0x10, 0x08] {
-            assert_eq!(Gre::split(&[flag, 0, 8, 0]).map(|_| ()), Err(Malformed::Reserved));
+    fn a_plain_or_keyed_version_zero_header_is_taken_and_nothing_else() {
+        assert_eq!(Gre::parse(&[0, 0, 8]), Err(Malformed::Truncated));
+        assert_eq!(Gre::parse(&[0x20, 0, 8, 0, 0, 0, 0]), Err(Malformed::Truncated));
+        assert_eq!(Gre::parse(&[0, 1, 8, 0]), Err(Malformed::Version));
+        for flag in [0x80, 0x40, 0x10, 0x08] {
+            assert_eq!(Gre::parse(&[flag, 0, 8, 0]), Err(Malformed::Reserved));
         }
-        let (header, rest) = Gre::split(&[0, 0, 8, 0, 7]).unwrap();
-        assert_eq!((header.protocol.get(), rest), (crate::ethernet::IPV4, &[7][..]));
+        let plain = Parsed { protocol: IPV4, key: None, header_len: 4 };
+        assert_eq!(Gre::parse(&[0, 0, 8, 0, 7]), Ok(plain));
+        let keyed = Parsed { protocol: IPV4, key: Some(42), header_len: 8 };
+        assert_eq!(Gre::parse(&[0x20, 0, 8, 0, 0, 0, 0, 42]), Ok(keyed));
     }
 }

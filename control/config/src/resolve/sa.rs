@@ -5,14 +5,14 @@ use std::{cmp::Ordering, net::IpAddr, ops::Range};
 use toml::Spanned;
 
 use super::{
-    Surroundings,
+    Surroundings, address,
     value::{Unique, choice, number},
 };
 use crate::{
     Suite,
     findings::Findings,
     keys::{self, KeyKind},
-    model::{ManualSa, SaKeys},
+    model::{EspMode, ManualSa, SaKeys},
     schema,
     secret::Secret,
     section::{Field, KeyText, One},
@@ -60,6 +60,7 @@ impl Sas {
         &mut self,
         section: Spanned<One<schema::Sa>>,
         remote: Option<IpAddr>,
+        default_mode: EspMode,
         surroundings: Surroundings<'_>,
         found: &mut Findings,
     ) -> Option<ManualSa> {
@@ -67,6 +68,13 @@ impl Sas {
         let section = section.into_inner().0;
         let suites: Vec<_> = Suite::ALL.iter().map(|suite| (suite.name(), *suite)).collect();
         let suite = choice(section.suite.required(at.clone(), found), "suite", &suites, found);
+        let modes = [("transport", EspMode::Transport), ("tunnel", EspMode::Tunnel)];
+        let mode_at = section.mode.span();
+        let mode = choice(section.mode.optional(), "mode", &modes, found);
+        let mode = (mode.unwrap_or(default_mode), mode_at);
+        let endpoints = endpoints(section.local, section.remote, at.clone(), mode.0, found);
+        check_mode(mode.0, default_mode, mode.1, found);
+        let remote = endpoints.as_ref().map_or(remote, |[_, remote]| Some(*remote.get_ref()));
         let esn = section.esn.optional();
         let replay_window = window(section.replay_window, esn.as_ref(), found);
         let mut keys = |field: Field<One<schema::Direction>>, direction| {
@@ -77,6 +85,8 @@ impl Sas {
         let inbound = keys(section.inbound, Direction::Inbound);
         Some(ManualSa {
             suite: suite?,
+            mode: mode.0,
+            endpoints,
             replay_window: replay_window?,
             esn: esn.is_some_and(Spanned::into_inner),
             outbound: outbound?,
@@ -254,3 +264,37 @@ impl PartialEq for UsedKey {
 }
 
 impl Eq for UsedKey {}
+
+/// The ends of ESP where the section names them: both or none, and only in tunnel mode.
+fn endpoints(
+    local: Field<String>,
+    remote: Field<String>,
+    at: Range<usize>,
+    mode: EspMode,
+    found: &mut Findings,
+) -> Option<[Spanned<IpAddr>; 2]> {
+    let named = local.span().or(remote.span())?;
+    if mode == EspMode::Transport {
+        let error = found.error(named, "in transport mode ESP ends where the tunnel does");
+        let error = error.label("not part of transport mode");
+        found.push(error.help("remove `local` and `remote` here, or write `mode = \"tunnel\"`"));
+        return None;
+    }
+    let local = address::host(local.required(at.clone(), found), "local", found);
+    let remote = address::host(remote.required(at, found), "remote", found);
+    Some([local?, remote?])
+}
+
+/// Transport mode needs a tunnel that brings a header of its own.
+fn check_mode(
+    mode: EspMode,
+    default_mode: EspMode,
+    at: Option<Range<usize>>,
+    found: &mut Findings,
+) {
+    if let (EspMode::Transport, EspMode::Tunnel, Some(at)) = (mode, default_mode, at) {
+        let error = found.error(at, "this kind of tunnel is ESP tunnel mode");
+        let error = error.label("transport mode would leave the packet without an outer header");
+        found.push(error.help("remove this line, or write `kind = \"gre\"` or `kind = \"ipip\"`"));
+    }
+}

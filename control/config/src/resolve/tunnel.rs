@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     findings::Findings,
-    model::{Df, Dscp, ManualSa, OuterRules, Tunnel, TunnelKind},
+    model::{Df, Dscp, EspMode, ManualSa, OuterRules, Tunnel, TunnelKind},
     schema,
     section::{Field, Many, One, WordOrNumber},
     spelling::shown,
@@ -32,6 +32,7 @@ pub(super) enum Kind {
     Esp,
     Vti,
     Gre,
+    Ipip,
 }
 
 /// The tunnels that are sound, and what is known of all of them.
@@ -55,7 +56,8 @@ pub(super) struct Known {
 /// What must not occur twice, over all tunnels.
 struct Taken {
     names: Unique<String>,
-    gre_endpoints: Unique<(IpAddr, IpAddr)>,
+    /// Kind by name, endpoints, key.
+    endpoints: Unique<(&'static str, IpAddr, IpAddr, Option<u32>)>,
     sas: Sas,
 }
 
@@ -65,7 +67,7 @@ pub(super) fn resolve(
     surroundings: Surroundings<'_>,
     found: &mut Findings,
 ) -> Tunnels {
-    let mut taken = Taken { names: Unique::new(), gre_endpoints: Unique::new(), sas: Sas::new() };
+    let mut taken = Taken { names: Unique::new(), endpoints: Unique::new(), sas: Sas::new() };
     let mut tunnels = Tunnels { list: Vec::new(), places: Vec::new(), known: BTreeMap::new() };
     for section in sections.0 {
         one(section, &mut taken, &mut tunnels, surroundings, found);
@@ -87,12 +89,18 @@ fn one(
     if let Some(name) = &name {
         taken.names.take_name("tunnels", name, "give each tunnel a name of its own", found);
     }
-    let kinds = [("esp", Kind::Esp), ("vti", Kind::Vti), ("gre", Kind::Gre)];
+    let kinds = [("esp", Kind::Esp), ("vti", Kind::Vti), ("gre", Kind::Gre), ("ipip", Kind::Ipip)];
     let kind = choice(section.kind.required(at.clone(), found), "kind", &kinds, found);
     let local = address::host(section.local.required(at.clone(), found), "local", found);
     let remote = address::host(section.remote.required(at.clone(), found), "remote", found);
+    let key_at = section.key.span();
+    let key = number(section.key.optional(), "key", 0..=i64::from(u32::MAX), "", found);
+    if let (Some(at), Some(Kind::Esp | Kind::Vti | Kind::Ipip)) = (key_at, kind) {
+        let error = found.error(at, "only a gre tunnel has a `key`");
+        found.push(error.label("not part of this kind of tunnel").help("remove this line"));
+    }
     if let (Some(local), Some(remote)) = (&local, &remote) {
-        check_endpoints(kind, local, remote, taken, found);
+        check_endpoints(kind, key, local, remote, taken, found);
     }
     let outer = outer(section.ttl, section.dscp, section.df, found);
     let mtu = number(section.mtu.optional(), "mtu", MTU_MIN..=MTU_MAX, " bytes", found);
@@ -100,6 +108,7 @@ fn one(
         local_subnets: section.local_subnets,
         remote_subnets: section.remote_subnets,
         address: section.address,
+        key,
         sa: section.sa,
     };
     let peer = remote.as_ref().map(|remote| *remote.get_ref());
@@ -122,6 +131,7 @@ fn one(
 
 fn check_endpoints(
     kind: Option<Kind>,
+    key: Option<u32>,
     local: &Spanned<IpAddr>,
     remote: &Spanned<IpAddr>,
     taken: &mut Taken,
@@ -132,14 +142,18 @@ fn check_endpoints(
         let error = found.error(remote.span(), "the tunnel leads to itself");
         let error = error.label("the same address as `local`").also(local.span(), "`local`");
         found.push(error.help("write the other gateway's address as `remote`"));
-    } else if kind == Some(Kind::Gre)
-        && let Err(first) = taken.gre_endpoints.take(endpoints, remote.span())
-    {
-        let error = found.error(remote.span(), "two gre tunnels have the same endpoints");
+        return;
+    }
+    let (kind, help) = match kind {
+        Some(Kind::Gre) => ("gre", "use another `local` or `remote` address, or another `key`"),
+        Some(Kind::Ipip) => ("ipip", "use another `local` or `remote` address"),
+        _ => return,
+    };
+    if let Err(first) = taken.endpoints.take((kind, endpoints.0, endpoints.1, key), remote.span()) {
+        let error =
+            found.error(remote.span(), format!("two {kind} tunnels have the same endpoints"));
         let error = error.label("packets of the two cannot be told apart");
-        found.push(
-            error.also(first, "the other one").help("use another `local` or `remote` address"),
-        );
+        found.push(error.also(first, "the other one").help(help));
     }
 }
 
@@ -183,6 +197,7 @@ struct Parts {
     local_subnets: Field<Vec<Spanned<String>>>,
     remote_subnets: Field<Vec<Spanned<String>>>,
     address: Field<String>,
+    key: Option<u32>,
     sa: Field<One<schema::Sa>>,
 }
 
@@ -210,14 +225,22 @@ impl Parts {
         let remote_subnets = remote_field.and_then(|l| subnets(l, "remote_subnets", found));
         let sa = match kind {
             Some(Kind::Esp | Kind::Vti) => self.sa.required(at, found),
-            Some(Kind::Gre) => None,
-            None => self.sa.optional(),
+            Some(Kind::Gre | Kind::Ipip) | None => self.sa.optional(),
         };
-        let sa = sa.and_then(|sa| sas.resolve(sa, peer, surroundings, found));
+        let default_mode = match kind {
+            Some(Kind::Gre | Kind::Ipip) => EspMode::Transport,
+            _ => EspMode::Tunnel,
+        };
+        let protected = sa.is_some();
+        let sa = sa.and_then(|sa| sas.resolve(sa, peer, default_mode, surroundings, found));
+        if protected && sa.is_none() {
+            return None;
+        }
         match kind? {
             Kind::Esp => esp(local_subnets?, remote_subnets?, sa, found),
             Kind::Vti => Some(TunnelKind::Vti { address, sa: sa? }),
-            Kind::Gre => Some(TunnelKind::Gre { address }),
+            Kind::Gre => Some(TunnelKind::Gre { address, key: self.key, sa }),
+            Kind::Ipip => Some(TunnelKind::Ipip { address, sa }),
         }
     }
 
@@ -235,8 +258,12 @@ impl Parts {
                 "an esp tunnel has no `address`".to_owned(),
                 "remove this line, or write `kind = \"vti\"` for a tunnel that routes lead into",
             ),
-            Some(Kind::Vti | Kind::Gre) => {
-                let kind_name = if kind == Some(Kind::Vti) { "vti" } else { "gre" };
+            Some(Kind::Vti | Kind::Gre | Kind::Ipip) => {
+                let kind_name = match kind {
+                    Some(Kind::Gre) => "gre",
+                    Some(Kind::Ipip) => "ipip",
+                    _ => "vti",
+                };
                 for (at, key) in [
                     (self.local_subnets.span(), "local_subnets"),
                     (self.remote_subnets.span(), "remote_subnets"),
@@ -249,13 +276,6 @@ impl Parts {
                 }
             }
             None => {}
-        }
-        if kind == Some(Kind::Gre) {
-            refuse(
-                self.sa.span(),
-                "a gre tunnel has no SA: it is sent in clear".to_owned(),
-                "remove [tunnel.sa], or write `kind = \"vti\"` to have it encrypted",
-            );
         }
     }
 }

@@ -2,16 +2,16 @@
 //! underlay changes.
 
 use std::error::Error;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use config::{ManualSa, SaKeys, TunnelKind};
+use config::{EspMode, ManualSa, SaKeys, TunnelKind};
 use esp::{InboundSa, Keys, OutboundSa};
 use ipnet::{IpNet, Ipv4Net};
 use tables::counters::TunnelCounters;
 use tables::{
-    ClearKind, ClearTunnels, Df, Dscp, InboundEntry, OuterRules, PortEntry, Protection, Rewrite,
-    Role, Sad, Selectors, Tunnel, TunnelId,
+    ClearKind, ClearTunnels, Df, Dscp, Endpoints, InboundEntry, OuterRules, Payload, PortEntry,
+    Protection, Rewrite, Role, Sad, Selectors, Tunnel, TunnelId,
 };
 
 use super::nexthops::NexthopRegister;
@@ -27,19 +27,28 @@ pub(super) struct Seeds<'a>(pub &'a mut dyn FnMut() -> Result<[u8; 32], Box<dyn 
 pub(super) struct TunnelSpec {
     name: Box<str>,
     kind: Kind,
-    local: Ipv4Addr,
-    remote: Ipv4Addr,
+    /// The ends of the tunnel's own header, GRE's or IPIP's; of ESP where there is none.
+    ends: Endpoints,
+    /// The ends of what is on the wire: of ESP tunnel mode, or else the same.
+    outer_ends: Endpoints,
     outer: OuterRules,
     mtu: Option<u16>,
     address: Option<Ipv4Net>,
-    sas: Option<(Arc<OutboundSa>, Arc<InboundSa>)>,
+    protection: Option<Protected>,
     counters: Arc<TunnelCounters>,
+}
+
+struct Protected {
+    mode: EspMode,
+    outbound: Arc<OutboundSa>,
+    inbound: Arc<InboundSa>,
 }
 
 enum Kind {
     Policy { local: Vec<Ipv4Net>, remote: Vec<Ipv4Net> },
     Vti,
-    Gre,
+    Gre { key: Option<u32> },
+    Ipip,
 }
 
 impl TunnelSpec {
@@ -55,19 +64,24 @@ impl TunnelSpec {
                 Kind::Policy { local: nets(local_subnets), remote: nets(remote_subnets) }
             }
             TunnelKind::Vti { .. } => Kind::Vti,
-            TunnelKind::Gre { .. } => Kind::Gre,
+            TunnelKind::Gre { key, .. } => Kind::Gre { key: *key },
+            TunnelKind::Ipip { .. } => Kind::Ipip,
         };
-        let endpoint = |address| v4(address).ok_or("tunnel endpoints are IPv4 addresses");
-        let sas = tunnel.sa().map(|sa| sa_pair(sa, seeds)).transpose();
+        let ends = endpoints(&tunnel.local, &tunnel.remote)?;
+        let outer_ends = match tunnel.sa().and_then(|sa| sa.endpoints.as_ref()) {
+            Some([local, remote]) => endpoints(local, remote)?,
+            None => ends,
+        };
+        let protection = tunnel.sa().map(|sa| protect(sa, seeds)).transpose();
         Ok(Self {
             name: tunnel.name.as_str().into(),
             kind,
-            local: endpoint(*tunnel.local.get_ref())?,
-            remote: endpoint(*tunnel.remote.get_ref())?,
+            ends,
+            outer_ends,
             outer: outer_rules(tunnel.outer),
             mtu: tunnel.mtu,
             address: tunnel.address().and_then(|net| v4_net(*net.get_ref())),
-            sas: sas.map_err(|error| format!("tunnel {}: {error}", tunnel.name))?,
+            protection: protection.map_err(|error| format!("tunnel {}: {error}", tunnel.name))?,
             counters: Arc::default(),
         })
     }
@@ -76,9 +90,9 @@ impl TunnelSpec {
         &self.name
     }
 
-    /// Our endpoint.
+    /// Our endpoint on the wire.
     pub(super) fn local(&self) -> Ipv4Addr {
-        self.local
+        self.outer_ends.local
     }
 
     /// The tunnel interface's own address.
@@ -91,7 +105,7 @@ impl TunnelSpec {
     pub(super) fn prefixes(&self) -> impl Iterator<Item = Ipv4Net> {
         let remote: &[Ipv4Net] = match &self.kind {
             Kind::Policy { remote, .. } => remote,
-            Kind::Vti | Kind::Gre => &[],
+            Kind::Vti | Kind::Gre { .. } | Kind::Ipip => &[],
         };
         remote.iter().copied().chain(self.address)
     }
@@ -104,25 +118,24 @@ impl TunnelSpec {
         nexthops: &mut NexthopRegister,
         problems: &mut Vec<String>,
     ) -> Tunnel {
-        let way = underlay.next_hop(self.remote);
+        let way = underlay.next_hop(self.outer_ends.remote);
         if way.is_none() {
-            let (name, remote) = (&self.name, self.remote);
+            let (name, remote) = (&self.name, self.outer_ends.remote);
             problems.push(format!("tunnel {name}: no route to {remote} through any port"));
         }
-        let rewrite = match self.kind {
-            Kind::Policy { .. } | Kind::Vti => Rewrite::esp(self.local, self.remote, self.outer),
-            Kind::Gre => Rewrite::gre(self.local, self.remote, self.outer),
-        };
+        let (inner, rewrite, payload) = self.headers();
         let mut tunnel = Tunnel {
             name: self.name.clone(),
+            inner,
             rewrite,
-            protection: match (&self.kind, &self.sas) {
-                (Kind::Gre, _) => Protection::Clear,
-                (_, sas) => Protection::Esp(sas.as_ref().map(|(out, _)| Arc::clone(out))),
+            payload,
+            protection: match &self.protection {
+                Some(protected) => Protection::Esp(Some(Arc::clone(&protected.outbound))),
+                None => Protection::Clear,
             },
             selectors: match &self.kind {
                 Kind::Policy { local, remote } => Some(Selectors::new(local, remote)),
-                Kind::Vti | Kind::Gre => None,
+                Kind::Vti | Kind::Gre { .. } | Kind::Ipip => None,
             },
             egress: way.and_then(|(port, address)| nexthops.id(port, address)),
             mtu: 0,
@@ -141,6 +154,34 @@ impl TunnelSpec {
         tunnel
     }
 
+    /// What goes in front of a packet before and after it is sealed, and what a packet from the
+    /// other side looks like.
+    fn headers(&self) -> (Option<Rewrite>, Rewrite, Payload) {
+        let Endpoints { local, remote } = self.ends;
+        let esp = Rewrite::esp(self.outer_ends.local, self.outer_ends.remote, self.outer);
+        let mode = self.protection.as_ref().map(|protected| protected.mode);
+        match (&self.kind, mode) {
+            (Kind::Gre { key }, None) => {
+                (None, Rewrite::gre(local, remote, *key, self.outer), Payload::Gre(*key))
+            }
+            (Kind::Gre { key }, Some(EspMode::Transport)) => {
+                (Some(Rewrite::bare_gre(*key)), esp, Payload::Gre(*key))
+            }
+            (Kind::Gre { key }, Some(EspMode::Tunnel)) => {
+                let gre = Rewrite::gre(local, remote, *key, self.outer);
+                (Some(gre), esp, Payload::IpGre(self.ends, *key))
+            }
+            (Kind::Ipip, None) => (None, Rewrite::ipip(local, remote, self.outer), Payload::Ip),
+            (Kind::Ipip, Some(EspMode::Tunnel)) => {
+                let ipip = Rewrite::ipip(local, remote, self.outer);
+                (Some(ipip), esp, Payload::IpIp(self.ends))
+            }
+            (Kind::Ipip, Some(EspMode::Transport)) | (Kind::Policy { .. } | Kind::Vti, _) => {
+                (None, esp, Payload::Ip)
+            }
+        }
+    }
+
     /// The address that ICMP errors into the tunnel come from: the tunnel's own, or one of ours
     /// that its selectors let through.
     fn error_source(&self, ports: &[PortEntry]) -> Option<Ipv4Addr> {
@@ -150,7 +191,7 @@ impl TunnelSpec {
             Kind::Policy { local, .. } => {
                 addresses.find(|address| local.iter().any(|net| net.contains(address)))
             }
-            Kind::Vti | Kind::Gre => self.own_address().or_else(|| addresses.next()),
+            _ => self.own_address().or_else(|| addresses.next()),
         }
     }
 }
@@ -158,11 +199,11 @@ impl TunnelSpec {
 /// The inbound SAs of all tunnels.
 pub(super) fn sad(tunnels: &[TunnelSpec]) -> Sad {
     let entry = |(n, spec): (usize, &TunnelSpec)| {
-        spec.sas.as_ref().map(|(_, inbound)| InboundEntry {
-            sa: Arc::clone(inbound),
+        spec.protection.as_ref().map(|protected| InboundEntry {
+            sa: Arc::clone(&protected.inbound),
             tunnel: TunnelId(n as u32),
-            remote: spec.remote,
-            local: spec.local,
+            remote: spec.outer_ends.remote,
+            local: spec.outer_ends.local,
         })
     };
     Sad::build(tunnels.iter().enumerate().filter_map(entry).collect())
@@ -170,10 +211,25 @@ pub(super) fn sad(tunnels: &[TunnelSpec]) -> Sad {
 
 /// The tunnels that run in clear.
 pub(super) fn clear(tunnels: &[TunnelSpec]) -> ClearTunnels {
-    let gre = tunnels.iter().enumerate().filter(|(_, spec)| matches!(spec.kind, Kind::Gre));
-    ClearTunnels::build(
-        gre.map(|(n, spec)| (ClearKind::Gre, spec.local, spec.remote, TunnelId(n as u32))),
-    )
+    let unprotected = tunnels.iter().enumerate().filter(|(_, spec)| spec.protection.is_none());
+    ClearTunnels::build(unprotected.filter_map(|(n, spec)| {
+        let kind = match spec.kind {
+            Kind::Gre { key } => ClearKind::Gre(key),
+            Kind::Ipip => ClearKind::Ipip,
+            Kind::Policy { .. } | Kind::Vti => return None,
+        };
+        Some((kind, spec.ends, TunnelId(n as u32)))
+    }))
+}
+
+fn endpoints(
+    local: &config::Spanned<IpAddr>,
+    remote: &config::Spanned<IpAddr>,
+) -> Result<Endpoints, Box<dyn Error>> {
+    let address = |address: &config::Spanned<IpAddr>| {
+        v4(*address.get_ref()).ok_or("tunnel endpoints are IPv4 addresses")
+    };
+    Ok(Endpoints { local: address(local)?, remote: address(remote)? })
 }
 
 fn outer_rules(rules: config::OuterRules) -> OuterRules {
@@ -191,15 +247,11 @@ fn outer_rules(rules: config::OuterRules) -> OuterRules {
     }
 }
 
-fn sa_pair(
-    sa: &ManualSa,
-    seeds: &mut Seeds<'_>,
-) -> Result<(Arc<OutboundSa>, Arc<InboundSa>), Box<dyn Error>> {
+fn protect(sa: &ManualSa, seeds: &mut Seeds<'_>) -> Result<Protected, Box<dyn Error>> {
     let (out, inbound) = (&sa.outbound, &sa.inbound);
-    let suite = sa.suite;
-    let sealing = OutboundSa::new(out.spi, suite, keys(out), sa.esn, (seeds.0)()?)?;
-    let opening = InboundSa::new(inbound.spi, suite, keys(inbound), sa.esn, sa.replay_window)?;
-    Ok((Arc::new(sealing), Arc::new(opening)))
+    let sealing = OutboundSa::new(out.spi, sa.suite, keys(out), sa.esn, (seeds.0)()?)?;
+    let opening = InboundSa::new(inbound.spi, sa.suite, keys(inbound), sa.esn, sa.replay_window)?;
+    Ok(Protected { mode: sa.mode, outbound: Arc::new(sealing), inbound: Arc::new(opening) })
 }
 
 fn keys(sa: &SaKeys) -> Keys<'_> {
