@@ -151,13 +151,19 @@ impl Site {
 
     /// Sends a frame and gives all that comes of it.
     pub fn outcome(&mut self, from: PortId, frame: &[u8]) -> Outcome {
-        let counts = |site: &Self| DropReason::ALL.iter().map(|r| site.drops(*r)).collect();
-        let before: Vec<u64> = counts(self);
         if from == LAN {
             self.put_at_host(frame)
         } else {
             self.put_at_peer(frame)
         };
+        self.wait(0)
+    }
+
+    /// Lets time pass and gives all that comes of it.
+    pub fn wait(&mut self, ns: u64) -> Outcome {
+        let counts = |site: &Self| DropReason::ALL.iter().map(|r| site.drops(*r)).collect();
+        let before: Vec<u64> = counts(self);
+        self.advance(ns);
         self.settle();
         let after: Vec<u64> = counts(self);
         let risen = DropReason::ALL.iter().zip(before.iter().zip(&after));

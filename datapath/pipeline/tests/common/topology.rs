@@ -28,7 +28,7 @@ pub const PLAIN_NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 pub const PLAIN_ROUTER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 254);
 
 /// What the two sites are joined by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Join {
     /// ESP tunnel mode with the sites' subnets as selectors.
     Policy(Suite),

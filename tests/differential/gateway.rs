@@ -1,0 +1,153 @@
+//! The real worker between two memory links, with one policy tunnel.
+
+use std::{iter, net::Ipv4Addr, sync::Arc};
+
+use esp::{InboundSa, Keys, OutboundSa};
+use pipeline::{EventRing, Worker, WorkerId};
+use port::{FramePool, Umem, UmemConfig, memory::MemoryPort};
+use tables::{
+    DropReason, Fib, InboundEntry, Neighbour, Nexthop, NexthopId, Nexthops, OuterRules, PortEntry,
+    PortId, Protection, Rewrite, Role, Route, Sad, Selectors, Tables, Tunnel, TunnelId,
+    counters::{TunnelCounters, WorkerCounters},
+    publish::Publisher,
+};
+use wire::{Suite, ethernet::Mac};
+
+/// The gateway's end of the tunnel.
+pub const HERE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+/// scapy's end of the tunnel.
+pub const THERE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
+/// What the gateway sends with.
+pub const SPI_OUT: u32 = 0xfedc_1001;
+/// What the gateway receives with.
+pub const SPI_IN: u32 = 0xfedc_1002;
+
+const LAN: PortId = PortId(0);
+const WAN: PortId = PortId(1);
+/// Of the gateway's ports, and of all its neighbours.
+const OURS: Mac = Mac([2, 0, 0, 0, 0, 1]);
+const THEIRS: Mac = Mac([2, 0, 0, 0, 0, 2]);
+/// Large enough that a packet of 9000 bytes leaves in one piece in every suite.
+const MTU: u16 = 9300;
+
+/// A gateway and the far ends of its links.
+pub struct Gateway {
+    worker: Worker<MemoryPort>,
+    host: MemoryPort,
+    peer: MemoryPort,
+    pool: FramePool,
+    counters: Arc<WorkerCounters>,
+    /// Owns the tables that the worker reads.
+    _publisher: Publisher,
+}
+
+impl Gateway {
+    pub fn new(suite: Suite) -> Self {
+        let layout = UmemConfig { chunk_size: 16_384, chunks: 256, headroom: 128 };
+        let umem = Umem::heap(layout).expect("memory");
+        let (lan, host) = MemoryPort::link(umem, 16);
+        let (wan, peer) = MemoryPort::link(umem, 16);
+        let publisher = Publisher::new(tables(suite));
+        let counters = Arc::new(WorkerCounters::new(2));
+        let worker = Worker::new(
+            WorkerId { index: 0, of: 1 },
+            vec![lan, wan],
+            umem.pool(64),
+            publisher.reader(),
+            Arc::clone(&counters),
+            Arc::new(EventRing::new(64)),
+        );
+        Self { worker, host, peer, pool: umem.pool(64), counters, _publisher: publisher }
+    }
+
+    /// Takes a packet from the LAN and gives what leaves toward the peer.
+    pub fn host_sends(&mut self, packet: &[u8]) -> Vec<Vec<u8>> {
+        assert!(self.host.send(&mut self.pool, &framed(packet)));
+        self.settle();
+        received(&mut self.peer, &mut self.pool)
+    }
+
+    /// Takes a packet from the peer and gives what leaves toward the LAN.
+    pub fn peer_sends(&mut self, packet: &[u8]) -> Vec<Vec<u8>> {
+        assert!(self.peer.send(&mut self.pool, &framed(packet)));
+        self.settle();
+        received(&mut self.host, &mut self.pool)
+    }
+
+    /// What was dropped, and how often.
+    pub fn drops(&self) -> Vec<(DropReason, u64)> {
+        let all = DropReason::ALL.iter().map(|reason| (*reason, self.counters.drops(*reason)));
+        all.filter(|(_, count)| *count > 0).collect()
+    }
+
+    fn settle(&mut self) {
+        while self.worker.turn(1) > 0 {}
+    }
+}
+
+/// Encryption and authentication key of an SA: bytes that differ between SAs.
+pub fn keys(suite: Suite, spi: u32) -> (Vec<u8>, Vec<u8>) {
+    let bytes = |start: u32, len: usize| {
+        (start..).take(len).map(|n| (n.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect()
+    };
+    let encryption = bytes(spi << 8, suite.encryption_key_len());
+    (encryption, bytes(spi << 8 | 0x80, suite.authentication_key_len()))
+}
+
+fn framed(packet: &[u8]) -> Vec<u8> {
+    [&OURS.0[..], &THEIRS.0, &[0x08, 0x00], packet].concat()
+}
+
+fn received(link: &mut MemoryPort, pool: &mut FramePool) -> Vec<Vec<u8>> {
+    let frames = iter::from_fn(|| link.receive(pool));
+    let header = [&THEIRS.0[..], &OURS.0, &[0x08, 0x00]].concat();
+    frames.map(|frame| frame.strip_prefix(&header[..]).expect("a neighbour's").to_vec()).collect()
+}
+
+fn tables(suite: Suite) -> Tables {
+    let net = |text: &str| text.parse().expect("a network");
+    let (local, remote) = (net("10.1.0.0/24"), net("10.2.0.0/24"));
+    let (outbound, inbound) = (keys(suite, SPI_OUT), keys(suite, SPI_IN));
+    let sealing = Keys { encryption: &outbound.0, authentication: &outbound.1 };
+    let opening = Keys { encryption: &inbound.0, authentication: &inbound.1 };
+    let sa = OutboundSa::new(SPI_OUT, suite, sealing, false, [7; 32]).expect("keys that fit");
+    let inbound = InboundSa::new(SPI_IN, suite, opening, false, 1024).expect("keys that fit");
+    let mut tunnel = Tunnel {
+        name: "scapy".into(),
+        rewrite: Rewrite::esp(HERE, THERE, OuterRules::default()),
+        protection: Protection::Esp(Some(Arc::new(sa))),
+        selectors: Some(Selectors::new(&[local], &[remote])),
+        egress: Some(NexthopId(0)),
+        mtu: 0,
+        address: None,
+        counters: Arc::new(TunnelCounters::default()),
+    };
+    tunnel.mtu = tunnel.inner_mtu(MTU);
+    let entry =
+        InboundEntry { sa: Arc::new(inbound), tunnel: TunnelId(0), remote: THERE, local: HERE };
+    let routes = [
+        (local, Route::Connected(LAN)),
+        (remote, Route::Tunnel(TunnelId(0))),
+        (HERE.into(), Route::Local),
+    ];
+    Tables {
+        ports: [port("lan", Role::Inside), port("wan", Role::Outside)].into(),
+        fib: Arc::new(Fib::build(routes)),
+        nexthops: Arc::new(Nexthops::build(neighbours())),
+        tunnels: [tunnel].into(),
+        sad: Arc::new(Sad::build(vec![entry])),
+        ..Tables::default()
+    }
+}
+
+fn port(name: &str, role: Role) -> PortEntry {
+    PortEntry { name: name.into(), role, mac: Some(OURS), mtu: MTU, address: None, up: true }
+}
+
+/// The peer, and every host of the LAN.
+fn neighbours() -> Vec<Nexthop> {
+    let resolved =
+        |port, address| Nexthop { port, address, neighbour: Neighbour::Resolved(THEIRS) };
+    let hosts = (1..=254).map(|host| resolved(LAN, Ipv4Addr::new(10, 1, 0, host)));
+    iter::once(resolved(WAN, THERE)).chain(hosts).collect()
+}

@@ -1,0 +1,132 @@
+//! Frames that somebody else sent.
+
+use esp::Suite;
+use wire::ipv4::Ipv4;
+use wire::{checksum, protocol};
+
+use super::sites::{
+    A_OUTER, B_OUTER, GW_MAC, HOST_MAC, Join, LAN, Outcome, WAN, carry, far_sa, frame, gre, header,
+    outer, sealed, suite_of, with_site,
+};
+
+/// The joins whose gateways get whole frames.
+const JOINS: [Join; 3] =
+    [Join::Gre, Join::Policy(Suite::AES128GCM16), Join::Vti(Suite::AES256_SHA256)];
+/// The SPI that A's gateway chose.
+const SPI: u32 = 0x1002;
+
+thread_local! {
+    /// What the far gateway seals with: one for each suite, with 32 and with 64 bits.
+    static FAR: Vec<[std::sync::Arc<esp::OutboundSa>; 2]> =
+        Suite::ALL.iter().map(|suite| [far_sa(*suite, false), far_sa(*suite, true)]).collect();
+}
+
+/// ESP between the right addresses. The first byte chooses the suite; the second says whether
+/// sequence numbers are extended (bit 0), whether what follows is next header and payload to be
+/// sealed (bit 1) or stands as it is behind our SPI, and whether the payload's header checksum is
+/// made right first (bit 2).
+pub fn decap_esp(input: &[u8]) {
+    let [suite, mode, rest @ ..] = input else { return };
+    let (at, esn) = (usize::from(*suite) % Suite::ALL.len(), mode & 1 != 0);
+    with_site(Join::Vti(Suite::ALL[at]), esn, |site| {
+        if mode & 2 == 0 {
+            let packet = outer(protocol::ESP, &[&SPI.to_be_bytes()[..], rest].concat());
+            let outcome = carry(site, WAN, &frame(&packet));
+            assert_silent(&outcome);
+            return;
+        }
+        let [next_header, payload @ ..] = rest else { return };
+        let payload = if mode & 4 == 0 { payload.to_vec() } else { summed(payload) };
+        let packet = FAR.with(|far| sealed(&far[at][usize::from(esn)], *next_header, &payload));
+        let outcome = carry(site, WAN, &frame(&packet));
+        if *next_header != protocol::IPV4 {
+            assert_silent(&outcome);
+        }
+        assert_tunnelled(Join::Vti(Suite::ALL[at]), &outcome);
+    });
+}
+
+/// GRE between the right addresses. The first byte says whether what follows is GRE header and
+/// payload (bit 0) or the payload behind a plain GRE header, whose own header checksum is made
+/// right first (bit 1).
+pub fn decap_gre(input: &[u8]) {
+    let [mode, rest @ ..] = input else { return };
+    let packet = match mode & 3 {
+        0 => gre(rest),
+        2 => gre(&summed(rest)),
+        _ => outer(protocol::GRE, rest),
+    };
+    with_site(Join::Gre, false, |site| {
+        let outcome = carry(site, WAN, &frame(&packet));
+        assert_tunnelled(Join::Gre, &outcome);
+    });
+}
+
+/// A frame from the outside: none of it comes in but through a clear tunnel.
+pub fn frame_outside(input: &[u8]) {
+    let Some((join, frame)) = chosen(input) else { return };
+    with_site(join, false, |site| {
+        let outcome = carry(site, WAN, &frame);
+        if suite_of(join).is_some() {
+            assert_silent(&outcome);
+        }
+        assert_tunnelled(join, &outcome);
+    });
+}
+
+/// A frame from the inside: nothing leaves for the outside but tunnel packets.
+pub fn frame_inside(input: &[u8]) {
+    let Some((join, frame)) = chosen(input) else { return };
+    with_site(join, false, |site| assert_tunnelled(join, &carry(site, LAN, &frame)));
+}
+
+/// The join that the first byte chooses, and the frame: the rest as it is, or (high bit) the rest
+/// as an IP packet in sound Ethernet and with the header checksum made right, since chance alone
+/// gets past neither.
+fn chosen(input: &[u8]) -> Option<(Join, Vec<u8>)> {
+    let (choice, rest) = input.split_first()?;
+    let join = JOINS[usize::from(choice & 0x7f) % JOINS.len()];
+    if choice & 0x80 == 0 {
+        return Some((join, rest.to_vec()));
+    }
+    Some((join, frame(&summed(rest))))
+}
+
+/// The packet with its header checksum made right, if it has a header.
+fn summed(packet: &[u8]) -> Vec<u8> {
+    let mut packet = packet.to_vec();
+    let header_len = packet.first().map_or(0, |first| usize::from(first & 15) * 4);
+    if header_len >= Ipv4::LEN && header_len <= packet.len() {
+        packet[10..12].fill(0);
+        let sum = checksum::of(&packet[..header_len]);
+        packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    }
+    packet
+}
+
+/// Nothing came of it, and it was counted once.
+fn assert_silent(outcome: &Outcome) {
+    assert!(outcome.at_host.is_empty() && outcome.at_peer.is_empty(), "{outcome:02x?}");
+    assert_eq!(outcome.dropped.len(), 1);
+}
+
+/// Whatever left toward the outside is a sound packet of the tunnel's that fits the link, and
+/// whatever left toward the hosts is a sound packet.
+fn assert_tunnelled(join: Join, outcome: &Outcome) {
+    let number = if suite_of(join).is_some() { protocol::ESP } else { protocol::GRE };
+    for sent in &outcome.at_peer {
+        let ip = header(behind_ethernet(sent));
+        let ends = (ip.source_addr(), ip.destination_addr(), ip.protocol);
+        assert_eq!(ends, (A_OUTER, B_OUTER, number));
+        assert!(!ip.is_fragment() && sent.len() <= 14 + 1500);
+    }
+    for sent in &outcome.at_host {
+        header(behind_ethernet(sent));
+        assert!(sent.len() <= 14 + 1500);
+    }
+}
+
+fn behind_ethernet(frame: &[u8]) -> &[u8] {
+    let expected = [&HOST_MAC.0[..], &GW_MAC.0, &[0x08, 0x00]].concat();
+    frame.strip_prefix(&expected[..]).expect("Ethernet from the gateway")
+}

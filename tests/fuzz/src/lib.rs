@@ -1,0 +1,10 @@
+//! What each fuzz target does with its input, and what must hold whatever the input is.
+//!
+//! Nothing here needs libFuzzer, so that a plain test can replay the seeds.
+
+mod files;
+mod frames;
+mod sites;
+
+pub use files::{capture, config};
+pub use frames::{decap_esp, decap_gre, frame_inside, frame_outside};
