@@ -6,8 +6,8 @@ use esp::{InboundSa, Keys, OutboundSa};
 use pipeline::{EventRing, Worker, WorkerId};
 use port::{FramePool, Umem, UmemConfig, memory::MemoryPort};
 use tables::{
-    DropReason, Fib, InboundEntry, Neighbour, Nexthop, NexthopId, Nexthops, OuterRules, PortEntry,
-    PortId, Protection, Rewrite, Role, Route, Sad, Selectors, Tables, Tunnel, TunnelId,
+    DropReason, Fib, InboundEntry, Neighbour, Nexthop, NexthopId, Nexthops, OuterRules, Payload,
+    PortEntry, PortId, Protection, Rewrite, Role, Route, Sad, Selectors, Tables, Tunnel, TunnelId,
     counters::{TunnelCounters, WorkerCounters},
     publish::Publisher,
 };
@@ -114,7 +114,9 @@ fn tables(suite: Suite) -> Tables {
     let inbound = InboundSa::new(SPI_IN, suite, opening, false, 1024).expect("keys that fit");
     let mut tunnel = Tunnel {
         name: "scapy".into(),
+        inner: None,
         rewrite: Rewrite::esp(HERE, THERE, OuterRules::default()),
+        payload: Payload::Ip,
         protection: Protection::Esp(Some(Arc::new(sa))),
         selectors: Some(Selectors::new(&[local], &[remote])),
         egress: Some(NexthopId(0)),

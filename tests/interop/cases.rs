@@ -20,11 +20,65 @@ pub enum Kind {
     Esp { outbound: Sa, inbound: Sa },
     /// ESP in tunnel mode behind a tunnel interface.
     Vti { outbound: Sa, inbound: Sa },
-    /// GRE in clear.
-    Gre,
+    /// GRE or IPIP in clear.
+    Clear(Carrier),
+    /// GRE or IPIP under ESP, in `transport` or `tunnel` mode.
+    Covered { carrier: Carrier, mode: &'static str, outbound: Sa, inbound: Sa },
 }
 
-/// Every suite as a policy, one of each construction behind a VTI, and GRE.
+/// The header that a route-based tunnel brings.
+#[derive(Clone, Copy)]
+pub enum Carrier {
+    /// GRE.
+    Gre,
+    /// GRE with a key.
+    GreKey,
+    /// IPv4 in IPv4.
+    Ipip,
+}
+
+impl Carrier {
+    const ALL: [Self; 3] = [Self::Gre, Self::GreKey, Self::Ipip];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Gre => "gre",
+            Self::GreKey => "gre key 42",
+            Self::Ipip => "ipip",
+        }
+    }
+
+    /// The lines of `[[tunnel]]`.
+    fn toml(self) -> &'static str {
+        match self {
+            Self::Gre => "kind = \"gre\"\n",
+            Self::GreKey => "kind = \"gre\"\nkey = 42\n",
+            Self::Ipip => "kind = \"ipip\"\n",
+        }
+    }
+
+    /// The guest's tunnel device and what leads into it.
+    fn link(self) -> String {
+        let (kind, key) = match self {
+            Self::Gre => ("gre", ""),
+            Self::GreKey => ("gre", "key 42"),
+            Self::Ipip => ("ipip", ""),
+        };
+        format!(
+            "ip link add tunnel0 type {kind} local {PEER_WAN} remote {GATEWAY_WAN} ttl 64 {key}
+            ip link set tunnel0 up
+            ip route add 10.1.0.0/24 dev tunnel0"
+        )
+    }
+
+    /// IP protocol number.
+    fn protocol(self) -> u8 {
+        if matches!(self, Self::Ipip) { 4 } else { 47 }
+    }
+}
+
+/// Every suite as a policy, one of each construction behind a VTI, and every carrier under every
+/// cover.
 pub fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     for suite in &SUITES {
@@ -38,7 +92,15 @@ pub fn all() -> Vec<Case> {
         let (outbound, inbound) = pair(Suite::named(name), cases.len());
         cases.push(Case { name: format!("vti {name}"), kind: Kind::Vti { outbound, inbound } });
     }
-    cases.push(Case { name: "gre".to_owned(), kind: Kind::Gre });
+    for carrier in Carrier::ALL {
+        let name = carrier.name();
+        cases.push(Case { name: name.to_owned(), kind: Kind::Clear(carrier) });
+        for (mode, suite) in [("transport", "aes128gcm16"), ("tunnel", "aes256-sha256")] {
+            let (outbound, inbound) = pair(Suite::named(suite), cases.len());
+            let kind = Kind::Covered { carrier, mode, outbound, inbound };
+            cases.push(Case { name: format!("{name} {mode} {suite}"), kind });
+        }
+    }
     cases
 }
 
@@ -83,9 +145,13 @@ remote = "{PEER_WAN}"
             Kind::Esp { outbound, inbound } => {
                 format!(
                     "{}\n{}\n{}\nip route add 10.1.0.0/24 dev eth0 src 10.2.0.1",
-                    outbound.ip_xfrm_state_add(),
-                    inbound.ip_xfrm_state_add(),
-                    policies("src 10.2.0.0/24 dst 10.1.0.0/24", "src 10.1.0.0/24 dst 10.2.0.0/24"),
+                    outbound.ip_xfrm_state_add("tunnel"),
+                    inbound.ip_xfrm_state_add("tunnel"),
+                    policies(
+                        "src 10.2.0.0/24 dst 10.1.0.0/24",
+                        "src 10.1.0.0/24 dst 10.2.0.0/24",
+                        "tunnel",
+                    ),
                 )
             }
             Kind::Vti { outbound, inbound } => {
@@ -94,27 +160,44 @@ remote = "{PEER_WAN}"
                     ip link add tunnel0 type vti local {PEER_WAN} remote {GATEWAY_WAN} key 7
                     ip link set tunnel0 up
                     ip route add 10.1.0.0/24 dev tunnel0",
-                    outbound.ip_xfrm_state_add(),
-                    inbound.ip_xfrm_state_add(),
-                    policies("mark 7", "mark 7"),
+                    outbound.ip_xfrm_state_add("tunnel"),
+                    inbound.ip_xfrm_state_add("tunnel"),
+                    policies("mark 7", "mark 7", "tunnel"),
                 )
             }
-            Kind::Gre => format!(
-                "ip link add tunnel0 type gre local {PEER_WAN} remote {GATEWAY_WAN} ttl 64
-                ip link set tunnel0 up
-                ip route add 10.1.0.0/24 dev tunnel0"
-            ),
+            Kind::Clear(carrier) => carrier.link(),
+            Kind::Covered { carrier, mode, outbound, inbound } => {
+                let protocol = carrier.protocol();
+                let away = format!("src {PEER_WAN} dst {GATEWAY_WAN} proto {protocol}");
+                let here = format!("src {GATEWAY_WAN} dst {PEER_WAN} proto {protocol}");
+                format!(
+                    "{}\n{}\n{}\n{}",
+                    outbound.ip_xfrm_state_add(mode),
+                    inbound.ip_xfrm_state_add(mode),
+                    policies(&away, &here, mode),
+                    carrier.link(),
+                )
+            }
         };
         format!("{reset}\n{own}")
+    }
+
+    /// What tshark calls the packets between the gateways.
+    pub fn wire_filter(&self) -> &'static str {
+        match &self.kind {
+            Kind::Clear(Carrier::Ipip) => "ip.proto == 4",
+            Kind::Clear(_) => "gre",
+            _ => "esp",
+        }
     }
 
     /// The SAs, if there are any: what fastgw sends, what it receives.
     pub fn sas(&self) -> Option<(&Sa, &Sa)> {
         match &self.kind {
-            Kind::Esp { outbound, inbound } | Kind::Vti { outbound, inbound } => {
-                Some((outbound, inbound))
-            }
-            Kind::Gre => None,
+            Kind::Esp { outbound, inbound }
+            | Kind::Vti { outbound, inbound }
+            | Kind::Covered { outbound, inbound, .. } => Some((outbound, inbound)),
+            Kind::Clear(_) => None,
         }
     }
 
@@ -129,7 +212,12 @@ remote = "{PEER_WAN}"
             Kind::Vti { outbound, inbound } => {
                 format!("kind = \"vti\"\n{}\n{route}", sa_tables(outbound, inbound))
             }
-            Kind::Gre => format!("kind = \"gre\"\n\n{route}"),
+            Kind::Clear(carrier) => format!("{}\n{route}", carrier.toml()),
+            Kind::Covered { carrier, mode, outbound, inbound } => {
+                let tables = sa_tables(outbound, inbound)
+                    .replace("[tunnel.sa]\n", &format!("[tunnel.sa]\nmode = \"{mode}\"\n"));
+                format!("{}{tables}\n{route}", carrier.toml())
+            }
         }
     }
 }
@@ -144,9 +232,9 @@ fn sa_tables(outbound: &Sa, inbound: &Sa) -> String {
 }
 
 /// Policies of the guest for a tunnel in both directions.
-fn policies(outbound: &str, inbound: &str) -> String {
-    let away = format!("tmpl src {PEER_WAN} dst {GATEWAY_WAN} proto esp mode tunnel");
-    let here = format!("tmpl src {GATEWAY_WAN} dst {PEER_WAN} proto esp mode tunnel");
+fn policies(outbound: &str, inbound: &str, mode: &str) -> String {
+    let away = format!("tmpl src {PEER_WAN} dst {GATEWAY_WAN} proto esp mode {mode}");
+    let here = format!("tmpl src {GATEWAY_WAN} dst {PEER_WAN} proto esp mode {mode}");
     format!(
         "ip xfrm policy add {outbound} dir out {away}
         ip xfrm policy add {inbound} dir in {here}

@@ -18,15 +18,17 @@ pub fn judge(file: &Path, case: &Case) -> Result<String, String> {
         None => Tshark::new(file),
     };
     tshark.well_formed()?;
-    let tunnel = if case.sas().is_some() { "esp" } else { "gre" };
-    let clear = format!("!{tunnel} && ip.addr == 10.0.0.0/8");
+    let tunnel = case.wire_filter();
+    let clear = format!("!({tunnel}) && ip.addr == 10.0.0.0/8");
     tshark.nothing_matches(&[&clear, "esp && !(esp.icv_good == 1)"])?;
 
     let packets = packets(&tshark, tunnel);
     for (from, inner) in [(GATEWAY_WAN, HOST), (PEER_WAN, SITE)] {
-        // tshark gives the outer and the inner address of a packet that it could read.
-        let addresses = format!("{from},{inner}");
-        let mut readable = packets.iter().filter(|packet| packet.sources == addresses);
+        // tshark gives the sources of all headers of a packet that it could read.
+        let (outermost, innermost) = (format!("{from},"), format!(",{inner}"));
+        let mut readable = packets.iter().filter(|packet| {
+            packet.sources.starts_with(&outermost) && packet.sources.ends_with(&innermost)
+        });
         if !readable.clone().any(|packet| packet.icmp_type == "8") {
             return Err(format!("no readable echo request of {inner} from {from}"));
         }

@@ -106,8 +106,8 @@ impl Sa {
         toml
     }
 
-    /// The line that adds it to a Linux kernel.
-    pub fn ip_xfrm_state_add(&self) -> String {
+    /// The line that adds it to a Linux kernel, in `tunnel` or `transport` mode.
+    pub fn ip_xfrm_state_add(&self, mode: &str) -> String {
         let cipher = self.suite.kernel_cipher;
         // iproute2 wants an empty word where NULL has no key.
         let key = Some(self.encryption_key()).filter(|key| !key.is_empty());
@@ -120,7 +120,7 @@ impl Sa {
             }
         };
         format!(
-            "ip xfrm state add src {} dst {} proto esp spi {} mode tunnel replay-window 64 {}",
+            "ip xfrm state add src {} dst {} proto esp spi {} mode {mode} replay-window 64 {}",
             self.source, self.destination, self.spi, algorithms,
         )
     }
@@ -184,7 +184,7 @@ mod tests {
     fn null_has_no_cipher_key_for_anyone() {
         let null = sa("null-md5", 0x1001);
         assert!(!null.toml().contains("encryption_key"));
-        assert!(null.ip_xfrm_state_add().contains("enc 'ecb(cipher_null)' '' auth-trunc"));
+        assert!(null.ip_xfrm_state_add("tunnel").contains("enc 'ecb(cipher_null)' '' auth-trunc"));
         assert_eq!(null.tshark().cipher_key, "");
     }
 }

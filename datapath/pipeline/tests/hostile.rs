@@ -392,7 +392,12 @@ fn gre_that_was_not_agreed_to_is_refused() {
     };
     for bit in 0..16 {
         let [high, low] = (1u16 << bit).to_be_bytes();
-        let expected = if bit < 3 { DropReason::GreVersion } else { DropReason::GreFlags };
+        let expected = match bit {
+            0..3 => DropReason::GreVersion,
+            // A key, which names another tunnel.
+            13 => DropReason::GreNoTunnel,
+            _ => DropReason::GreFlags,
+        };
         assert_eq!(refusal([high, low, 8, 0], &inner()), expected);
     }
     // With the fields that the flags announce: checksum, key, sequence number.
@@ -464,4 +469,24 @@ fn a_batch_that_mixes_sound_and_hostile_frames_is_told_apart() {
         (DropReason::EspIntegrity, 16),
     ]);
     a.end();
+}
+
+#[test]
+fn a_damaged_packet_of_a_protected_carrier_is_refused_wherever_it_is_damaged() {
+    for join in carried_joins().filter(|join| suite_of(*join).is_some()) {
+        let mut a = Site::a(join);
+        let outer = Site::b(join).host_sends(&packet(B_HOST, A_HOST, 61)).remove(0);
+        let sound = frame(&outer);
+        for (at, bit) in all_bits(sound.len()).filter(|(at, _)| !SOURCE_MAC.contains(at)) {
+            let mut damaged = sound.clone();
+            damaged[at] ^= bit;
+            a.refusal(WAN, &damaged);
+        }
+        for len in 0..sound.len() {
+            a.refusal(WAN, &sound[..len]);
+        }
+        assert_passes(&mut a, &outer);
+        assert_eq!(a.refusal(WAN, &sound), DropReason::EspReplayed);
+        a.end();
+    }
 }

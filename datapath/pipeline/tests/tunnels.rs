@@ -9,7 +9,7 @@ use wire::protocol;
 
 #[test]
 fn a_packet_of_every_size_crosses_every_join_and_arrives_as_it_was_two_hops_later() {
-    for join in joins() {
+    for join in joins().into_iter().chain(carried_joins()) {
         let (mut a, mut b) = (Site::a(join), Site::b(join));
         for len in (20..1420).step_by(23).chain(1300..1390) {
             let sent = packet(A_HOST, B_HOST, len);
@@ -26,7 +26,7 @@ fn a_packet_of_every_size_crosses_every_join_and_arrives_as_it_was_two_hops_late
 
 #[test]
 fn the_outer_header_is_what_the_rfcs_ask_for() {
-    for join in joins() {
+    for join in joins().into_iter().chain(carried_joins()) {
         let mut a = Site::a(join);
         let sent = with_header(packet(A_HOST, B_HOST, 100), |header| {
             header.tos = 0xb8;
@@ -35,7 +35,11 @@ fn the_outer_header_is_what_the_rfcs_ask_for() {
         let [first, second] =
             [a.host_sends(&sent), a.host_sends(&sent)].map(|outer| header(&outer[0]));
         assert_eq!((first.source_addr(), first.destination_addr()), (A_OUTER, B_OUTER));
-        let expected = if matches!(join, Join::Gre) { protocol::GRE } else { protocol::ESP };
+        let expected = match (suite_of(join), join) {
+            (Some(_), _) => protocol::ESP,
+            (None, Join::Carried(Carrier::Ipip, _)) => protocol::IPV4,
+            (None, _) => protocol::GRE,
+        };
         assert_eq!((first.protocol, first.tos, first.ttl), (expected, 0xb8, 64));
         assert!(first.dont_fragment() && !first.is_fragment());
         assert_ne!(first.id, second.id, "each outer packet has its own identification");
@@ -127,4 +131,67 @@ fn the_gateway_answers_echo_requests_from_the_far_side() {
         assert_eq!((back[0][20], &back[0][28..]), (0, &b"are you there?"[..]));
         assert_eq!(wire::checksum::of(&back[0][20..]), 0);
     }
+}
+
+/// The lengths that captures of Cisco routers show for an echo request with 32 bytes of data.
+#[test]
+fn each_stack_is_as_long_as_a_cisco_routers() {
+    use Carrier::{Gre, Ipip};
+    let sha1 = Suite::NULL_SHA1;
+    let rows = [
+        (Join::Policy(sha1), 104),
+        (Join::Vti(sha1), 104),
+        (Join::Carried(Gre(None), Cover::Transport(sha1)), 108),
+        (Join::Carried(Gre(None), Cover::Tunnel(sha1)), 128),
+        (Join::Carried(Ipip, Cover::Transport(sha1)), 104),
+        (Join::Carried(Ipip, Cover::Tunnel(sha1)), 124),
+        (Join::Carried(Gre(Some(1)), Cover::Transport(sha1)), 112),
+    ];
+    for (join, outer_len) in rows {
+        let mut a = Site::a(join);
+        let ping = echo(A_HOST, B_HOST, &[b'a'; 32]);
+        assert_eq!(ping.len(), 60);
+        let outer = a.host_sends(&ping).remove(0);
+        assert_eq!(outer.len(), outer_len, "{join:?}");
+        // NULL encryption: the pad length stands in clear before the next header and the ICV.
+        assert_eq!(outer[outer_len - sha1.icv_len() - 2], 2, "{join:?}");
+        let tunnel = &a.publisher.newest().tunnels[0];
+        assert_eq!(tunnel.outer_len(60), outer_len, "{join:?}");
+    }
+}
+
+#[test]
+fn a_protected_carrier_in_clear_is_refused() {
+    let join = Join::Carried(Carrier::Gre(Some(42)), Cover::Transport(Suite::AES128GCM16));
+    let mut b = Site::b(join);
+    let naked = Site::a(Join::Carried(Carrier::Gre(Some(42)), Cover::Clear))
+        .host_sends(&packet(A_HOST, B_HOST, 100));
+    assert!(b.peer_sends(&naked[0]).is_empty());
+    b.assert_drops(&[(DropReason::GreNoTunnel, 1)]);
+    let mut c = Site::b(Join::Carried(Carrier::Ipip, Cover::Transport(Suite::AES128GCM16)));
+    let naked = Site::a(Join::Carried(Carrier::Ipip, Cover::Clear))
+        .host_sends(&packet(A_HOST, B_HOST, 100));
+    assert!(c.peer_sends(&naked[0]).is_empty());
+    c.assert_drops(&[(DropReason::IpipNoTunnel, 1)]);
+}
+
+#[test]
+fn what_esp_brings_must_be_between_the_carriers_own_ends() {
+    let suite = Suite::AES128GCM16;
+    let mut b = Site::b(Join::Carried(Carrier::Gre(None), Cover::Tunnel(suite)));
+    // The same keys, but the sealed packet is the host's own instead of the carrier's.
+    let bare = Site::a(Join::Vti(suite)).host_sends(&packet(A_HOST, B_HOST, 100));
+    assert!(b.peer_sends(&bare[0]).is_empty());
+    b.assert_drops(&[(DropReason::EspEndpoints, 1)]);
+}
+
+#[test]
+fn another_key_is_another_tunnel() {
+    let mut b = Site::b(Join::Carried(Carrier::Gre(Some(1)), Cover::Clear));
+    for key in [None, Some(2)] {
+        let join = Join::Carried(Carrier::Gre(key), Cover::Clear);
+        let outer = Site::a(join).host_sends(&packet(A_HOST, B_HOST, 100));
+        assert!(b.peer_sends(&outer[0]).is_empty());
+    }
+    b.assert_drops(&[(DropReason::GreNoTunnel, 2)]);
 }

@@ -7,9 +7,9 @@ use esp::{InboundSa, Keys, OutboundSa, Suite};
 use ipnet::Ipv4Net;
 use tables::counters::TunnelCounters;
 use tables::{
-    ClearKind, ClearTunnels, Fib, InboundEntry, Neighbour, Nexthop, NexthopId, Nexthops,
-    OuterRules, PortEntry, PortId, Protection, Rewrite, Role, Route, Sad, Selectors, Tables,
-    Tunnel, TunnelId,
+    ClearKind, ClearTunnels, Endpoints, Fib, InboundEntry, Neighbour, Nexthop, NexthopId, Nexthops,
+    OuterRules, Payload, PortEntry, PortId, Protection, Rewrite, Role, Route, Sad, Selectors,
+    Tables, Tunnel, TunnelId,
 };
 use wire::ethernet::Mac;
 
@@ -36,13 +36,74 @@ pub enum Join {
     Vti(Suite),
     /// GRE in clear.
     Gre,
+    /// GRE or IPIP, in clear, under ESP transport mode, or under ESP tunnel mode.
+    Carried(Carrier, Cover),
 }
 
-/// Every way to join two sites.
+/// The header that a route-based tunnel brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Carrier {
+    /// GRE with this key, or without one.
+    Gre(Option<u32>),
+    /// IPv4 in IPv4.
+    Ipip,
+}
+
+/// What a [`Carrier`] is covered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cover {
+    /// Nothing.
+    Clear,
+    /// ESP transport mode.
+    Transport(Suite),
+    /// ESP tunnel mode between the outer addresses; the carrier is between loopback addresses.
+    Tunnel(Suite),
+}
+
+/// Every way to join two sites by one header or by ESP alone.
 pub fn joins() -> Vec<Join> {
     let policies = Suite::ALL.iter().map(|suite| Join::Policy(*suite));
     let routed = Suite::ALL.iter().map(|suite| Join::Vti(*suite));
     [Join::Gre].into_iter().chain(policies).chain(routed).collect()
+}
+
+/// Every carrier under every cover, with a suite of each kind.
+pub fn carried_joins() -> impl Iterator<Item = Join> {
+    let suites = [Suite::AES128GCM16, Suite::AES256_SHA256, Suite::NULL_SHA1];
+    let transport = suites.into_iter().map(Cover::Transport);
+    let covers = transport.chain(suites.into_iter().map(Cover::Tunnel)).chain([Cover::Clear]);
+    let carriers = [Carrier::Gre(None), Carrier::Gre(Some(42)), Carrier::Ipip];
+    covers.flat_map(move |cover| carriers.map(|carrier| Join::Carried(carrier, cover)))
+}
+
+/// What goes in front before sealing, what goes in front of everything, and what comes out.
+fn headers(join: Join, outer: Endpoints, mirrored: bool) -> (Option<Rewrite>, Rewrite, Payload) {
+    let rules = OuterRules::default();
+    let loopbacks = [Ipv4Addr::new(192, 168, 255, 1), Ipv4Addr::new(192, 168, 255, 2)];
+    let [local, remote] = if mirrored { [loopbacks[1], loopbacks[0]] } else { loopbacks };
+    let esp = Rewrite::esp(outer.local, outer.remote, rules);
+    let gre = |ends: Endpoints, key| Rewrite::gre(ends.local, ends.remote, key, rules);
+    let ipip = |ends: Endpoints| Rewrite::ipip(ends.local, ends.remote, rules);
+    let ends = Endpoints { local, remote };
+    match join {
+        Join::Gre => (None, gre(outer, None), Payload::Gre(None)),
+        Join::Policy(_) | Join::Vti(_) | Join::Carried(Carrier::Ipip, Cover::Transport(_)) => {
+            (None, esp, Payload::Ip)
+        }
+        Join::Carried(Carrier::Gre(key), Cover::Clear) => {
+            (None, gre(outer, key), Payload::Gre(key))
+        }
+        Join::Carried(Carrier::Gre(key), Cover::Transport(_)) => {
+            (Some(Rewrite::bare_gre(key)), esp, Payload::Gre(key))
+        }
+        Join::Carried(Carrier::Gre(key), Cover::Tunnel(_)) => {
+            (Some(gre(ends, key)), esp, Payload::IpGre(ends, key))
+        }
+        Join::Carried(Carrier::Ipip, Cover::Clear) => (None, ipip(outer), Payload::Ip),
+        Join::Carried(Carrier::Ipip, Cover::Tunnel(_)) => {
+            (Some(ipip(ends)), esp, Payload::IpIp(ends))
+        }
+    }
 }
 
 /// The tables of site A, or of site B when `mirrored`.
@@ -56,12 +117,13 @@ pub fn tables(join: Join, esn: bool, mirrored: bool) -> Tables {
     let (net, far): (Ipv4Net, Ipv4Net) = (net.parse().unwrap(), far.parse().unwrap());
     let host = if mirrored { B_HOST } else { A_HOST };
     let sas = suite_of(join).map(|suite| sa_pair(suite, esn, mirrored));
+    let ends = Endpoints { local, remote };
+    let (inner, rewrite, payload) = headers(join, ends, mirrored);
     let mut tunnel = Tunnel {
         name: "join".into(),
-        rewrite: match join {
-            Join::Gre => Rewrite::gre(local, remote, OuterRules::default()),
-            _ => Rewrite::esp(local, remote, OuterRules::default()),
-        },
+        inner,
+        rewrite,
+        payload,
         protection: match &sas {
             Some((out, _)) => Protection::Esp(Some(Arc::clone(out))),
             None => Protection::Clear,
@@ -74,7 +136,7 @@ pub fn tables(join: Join, esn: bool, mirrored: bool) -> Tables {
     };
     tunnel.mtu = tunnel.inner_mtu(1500);
     let inbound = sas.map(|(_, sa)| InboundEntry { sa, tunnel: TunnelId(0), remote, local });
-    let clear = matches!(join, Join::Gre).then_some((ClearKind::Gre, local, remote, TunnelId(0)));
+    let clear = clear_kind(join).map(|kind| (kind, ends, TunnelId(0)));
     Tables {
         ports: [port("lan", Role::Inside, lan), port("wan", Role::Outside, local)].into(),
         fib: Arc::new(Fib::build([
@@ -123,7 +185,17 @@ pub fn hop(port: PortId, address: Ipv4Addr) -> Nexthop {
 pub fn suite_of(join: Join) -> Option<Suite> {
     match join {
         Join::Policy(suite) | Join::Vti(suite) => Some(suite),
-        Join::Gre => None,
+        Join::Carried(_, Cover::Transport(suite) | Cover::Tunnel(suite)) => Some(suite),
+        Join::Gre | Join::Carried(_, Cover::Clear) => None,
+    }
+}
+
+fn clear_kind(join: Join) -> Option<ClearKind> {
+    match join {
+        Join::Gre => Some(ClearKind::Gre(None)),
+        Join::Carried(Carrier::Gre(key), Cover::Clear) => Some(ClearKind::Gre(key)),
+        Join::Carried(Carrier::Ipip, Cover::Clear) => Some(ClearKind::Ipip),
+        _ => None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use esp::{InboundSa, Keys, OutboundSa, Suite};
 use tables::{
-    InboundEntry, Nexthop, Nexthops, OuterRules, PortEntry, Rewrite, Sad, TunnelId,
+    InboundEntry, Nexthop, Nexthops, OuterRules, Payload, PortEntry, Rewrite, Sad, TunnelId,
     counters::TunnelCounters,
 };
 use wire::ethernet::Mac;
@@ -67,7 +67,9 @@ fn tunnel(name: &str, protection: Protection, egress: Option<NexthopId>) -> tabl
     let (local, remote) = ("203.0.113.1".parse().unwrap(), "203.0.113.2".parse().unwrap());
     tables::Tunnel {
         name: name.into(),
+        inner: None,
         rewrite: Rewrite::esp(local, remote, OuterRules::default()),
+        payload: Payload::Ip,
         protection,
         selectors: None,
         egress,
