@@ -145,6 +145,7 @@ impl Gateway {
         if changes.is_empty() {
             return Ok(false);
         }
+        changes.iter().for_each(|change| self.may_ask_again(change));
         if only_neighbours {
             self.publish_nexthops();
         } else {
@@ -243,6 +244,20 @@ impl Gateway {
                 tracing::debug!("{error}");
                 false
             }
+        }
+    }
+
+    /// Lets neighbours be asked for at once that `change` may have made unknown.
+    fn may_ask_again(&mut self, change: &Change) {
+        match change {
+            // With a link that went down or has a new MAC the kernel forgets its neighbours, and
+            // what it asked just before may have been lost.
+            Change::Link(_) => self.asked.clear(),
+            Change::Neighbour(ifindex, address) => {
+                let port = self.ifindexes.iter().position(|known| known == ifindex);
+                port.and_then(|port| self.asked.remove(&(PortId(port as u16), *address)));
+            }
+            Change::Address(_) | Change::Route(_) => {}
         }
     }
 
