@@ -16,7 +16,7 @@ help:
 	@echo '               ping, iperf3, live counters, packets before and after (root, 1 minute)'
 	@echo '  make test    everything that must hold before a change goes in (root, some minutes);'
 	@echo '               FUZZ_SECONDS=$(FUZZ_SECONDS) for each fuzz target'
-	@echo '  make bench   cycles per packet of each pipeline, in memory'
+	@echo '  make bench   packets per second of each pipeline, in memory'
 	@echo
 	@echo 'demo and test install the Debian packages they miss. Parts of test, each on its own:'
 	@echo
@@ -50,4 +50,4 @@ proofs:
 	$(CARGO) test -p tests -- --test-threads=1 --nocapture
 
 fuzz:
-	tests/fuzz.sh $(FUZZ_SECONDS)
+	tests/fuzz/run.sh $(FUZZ_SECONDS)

@@ -220,7 +220,8 @@ Examples:
   fastgw offline --config core.toml --in wan=encrypted.pcap --out lan=clear.pcap
   fastgw offline --config core.toml --in lan=clear.pcap --out wan=encrypted.pcap --json
 
-Exit codes: 0 done, 1 a file was refused or could not be written, 2 the command line makes no sense.";
+Exit codes: 0 done, 1 a file was refused or could not be written, 2 the command line makes no
+sense.";
 
 /// `PORT=FILE`.
 fn port_file(text: &str) -> Result<(String, PathBuf), String> {

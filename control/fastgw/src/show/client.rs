@@ -159,7 +159,7 @@ fn understood(reply: &[u8]) -> Result<Value, String> {
     }
 }
 
-/// Connects without waiting: a gateway that hangs has a full queue, in which one could wait forever.
+/// Connects without waiting: in the full queue of a gateway that hangs one could wait forever.
 fn connect(socket: &Path) -> io::Result<UnixStream> {
     let stream = UnixStream::from(OwnedFd::from(mio::net::UnixStream::connect(socket)?));
     stream.set_nonblocking(false)?;

@@ -78,24 +78,9 @@ fn table() -> Vec<(&'static str, Vec<u8>, bool)> {
     let options = [1, 1, 1, 0];
     let marked = [0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
     let (data, control) = ([0, 2, 0, 1, 0, 2, 0xff, 3], [0xc8, 2, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0]);
-    let vlan = {
-        let mut frame = ipv4(50, ENDPOINT, &esp);
-        frame.splice(12..12, [0x81, 0x00, 0x00, 0x05]);
-        frame
-    };
-    let ethertype = |high, low| {
-        let mut frame = ipv4(50, ENDPOINT, &esp);
-        frame[12..14].copy_from_slice(&[high, low]);
-        frame
-    };
-    let version = |byte| {
-        let mut frame = ipv4(50, ENDPOINT, &esp);
-        frame[14] = byte;
-        frame
-    };
     let broadcast = Ipv4Addr::BROADCAST;
     let multicast = Ipv4Addr::new(224, 0, 0, 5);
-    vec![
+    let mut frames = vec![
         ("ESP", ipv4(50, ENDPOINT, &esp), true),
         ("GRE", ipv4(47, ENDPOINT, &gre), true),
         ("IPIP", ipv4(4, ENDPOINT, inner), true),
@@ -140,6 +125,29 @@ fn table() -> Vec<(&'static str, Vec<u8>, bool)> {
         ("outside the prefix", ipv4(6, Ipv4Addr::new(10, 2, 2, 3), &[0; 20]), false),
         ("broadcast", ipv4(17, broadcast, &udp(4500, &esp)), false),
         ("multicast", ipv4(89, multicast, &[2, 1, 0, 44]), false),
+    ];
+    frames.extend(not_ipv4(&esp));
+    frames
+}
+
+/// ESP to an endpoint with something wrong in front of it.
+fn not_ipv4(esp: &[u8]) -> Vec<(&'static str, Vec<u8>, bool)> {
+    let vlan = {
+        let mut frame = ipv4(50, ENDPOINT, esp);
+        frame.splice(12..12, [0x81, 0x00, 0x00, 0x05]);
+        frame
+    };
+    let ethertype = |high, low| {
+        let mut frame = ipv4(50, ENDPOINT, esp);
+        frame[12..14].copy_from_slice(&[high, low]);
+        frame
+    };
+    let version = |byte| {
+        let mut frame = ipv4(50, ENDPOINT, esp);
+        frame[14] = byte;
+        frame
+    };
+    vec![
         ("VLAN", vlan, false),
         ("IPv6", ethertype(0x86, 0xdd), false),
         ("ARP", ethertype(0x08, 0x06), false),
