@@ -39,11 +39,27 @@ impl Gateway {
         // It holds keys: fastgw refuses a file that others may read.
         let owner_only = fs::Permissions::from_mode(0o600);
         fs::set_permissions(&file, owner_only).expect("a file of ours");
-        let mut command = netns.command(&binary().to_string_lossy());
-        let process = Background::spawn(command.arg("--config").arg(&file));
+        let process = spawn(netns, &file);
         let mut gateway = Self { process, folder };
         gateway.wait_until_ready();
         gateway
+    }
+
+    /// Ends it without giving it a chance to clean up.
+    pub fn kill(&mut self) {
+        self.process.signal("KILL");
+        wait_for("end of fastgw", Duration::from_secs(5), || self.process.ended());
+    }
+
+    /// Starts it once more, with the same configuration, after [`Gateway::kill`].
+    pub fn start_again(&mut self, netns: &Netns) {
+        self.process = spawn(netns, &self.config());
+        self.wait_until_ready();
+    }
+
+    /// The path of its configuration.
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join("fastgw.toml")
     }
 
     /// What `fastgw show --json` says now.
@@ -73,6 +89,13 @@ impl Gateway {
         (status, self.log())
     }
 
+    /// Ends it with a signal, given by its name; gives how it ended and its whole log.
+    pub fn stop_by(mut self, signal: &str) -> (ExitStatus, String) {
+        self.process.signal(signal);
+        let status = wait_for("end of fastgw", START_LIMIT, || self.process.ended());
+        (status, self.log())
+    }
+
     /// Panics with its log if it is no longer running.
     pub fn assert_runs(&mut self) {
         self.process.assert_runs();
@@ -92,6 +115,11 @@ impl Gateway {
         command.args(["show", "--json", "--socket"]).arg(self.socket());
         command
     }
+}
+
+fn spawn(netns: &Netns, config: &Path) -> Background {
+    let mut command = netns.command(&binary().to_string_lossy());
+    Background::spawn(command.arg("--config").arg(config))
 }
 
 /// The `fastgw` of this build: compiled once, in the profile and folder of the running test.

@@ -1,0 +1,16 @@
+//! Two gateways at work on AF_XDP, each in a namespace of its own, and what an operator does to
+//! them: starts and stops, kernel changes, hostile frames, load.
+
+#![forbid(unsafe_code)]
+
+mod following;
+mod forwarding;
+mod host_stack;
+mod hostile;
+mod inject;
+mod lab;
+mod lifecycle;
+mod load;
+mod show;
+mod status;
+mod syscalls;
