@@ -72,6 +72,16 @@ fn a_truncated_capture_is_played_up_to_where_it_ends_and_then_named() {
     assert_eq!(packets(&offline.path("wan.pcap")).len(), count - 1);
 }
 
+#[test]
+fn a_capture_that_is_read_is_not_overwritten_by_whatever_name() {
+    let offline = site_a();
+    record_lan(&offline.path("lan.pcap"));
+    let before = fs::read(offline.path("lan.pcap")).expect("a capture");
+    let refused = offline.try_play(&["--in", "lan=lan.pcap", "--out", "wan=./lan.pcap"]);
+    assert_refused(&refused, &["./lan.pcap", "overwrite"]);
+    assert_eq!(fs::read(offline.path("lan.pcap")).expect("a capture"), before);
+}
+
 /// The site's keys are not those of the capture.
 #[test]
 fn the_counters_come_as_text_or_json() {

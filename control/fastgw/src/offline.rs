@@ -92,8 +92,8 @@ impl fmt::Display for Summary {
 /// what leaves the ports of `outputs`.
 ///
 /// # Errors
-/// A port that the configuration does not have, a capture that cannot be read or written; frames
-/// before a broken place in a capture are played first.
+/// A port that the configuration does not have, a capture that cannot be read or written or that
+/// is both; frames before a broken place in a capture are played first.
 pub fn offline(
     config: Config,
     inputs: &[(String, PathBuf)],
@@ -102,6 +102,7 @@ pub fn offline(
     for (name, _) in inputs.iter().chain(outputs) {
         port_named(&config, name)?;
     }
+    refuse_to_overwrite(inputs, outputs)?;
     let mut frames = Vec::new();
     let mut broken = None;
     for (name, path) in inputs {
@@ -114,6 +115,21 @@ pub fn offline(
         Some(error) => Err(error),
         None => Ok(summary),
     }
+}
+
+/// A capture that is read must not be the one that is written, by whatever name.
+fn refuse_to_overwrite(
+    inputs: &[(String, PathBuf)],
+    outputs: &[(String, PathBuf)],
+) -> Result<(), String> {
+    let read: Vec<_> = inputs.iter().filter_map(|(_, path)| path.canonicalize().ok()).collect();
+    for (port, path) in outputs {
+        if path.canonicalize().is_ok_and(|real| read.contains(&real)) {
+            let file = path.display();
+            return Err(format!("--out {port}={file} would overwrite a capture that is read"));
+        }
+    }
+    Ok(())
 }
 
 struct Played {

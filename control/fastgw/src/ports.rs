@@ -7,8 +7,8 @@ use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 
 use af_xdp::{
-    Area, Attached, Bind, Classifier, CopyMode, CopyPreference, Endpoints, Maps, OwnedPrefixes,
-    Program, RingSizes, Socket, SocketMap, UmemLayout, Watch, XDP_HEADROOM, XdpMode,
+    Area, Attached, Bind, Classifier, CopyMode, CopyPreference, Endpoints, Maps, OpenError,
+    OwnedPrefixes, Program, RingSizes, Socket, SocketMap, UmemLayout, Watch, XDP_HEADROOM, XdpMode,
 };
 use config::{Config, Diagnostic, PortMode, Report, Role};
 use ipnet::Ipv4Net;
@@ -22,6 +22,9 @@ const TAILROOM: usize = 64;
 const ETHERNET: usize = 14;
 /// Chunks for one socket: both rings that hold chunks, full, and what a worker has in hand.
 const CHUNKS_PER_SOCKET: usize = 3 * 2048;
+/// Ring entries and chunk size of the socket that tries zero-copy.
+const TRIAL_RING: u32 = 64;
+const TRIAL_CHUNK: u32 = 2048;
 /// Free chunks that a worker keeps to itself.
 const POOL: usize = 4096;
 
@@ -229,9 +232,13 @@ fn copy_mode(config: &Config, devices: &[Device]) -> Result<CopyPreference, Box<
         tracing::info!("copy mode, since a port asks for native or generic mode");
         return Ok(CopyPreference::Copy);
     }
+    let trial = Area::mapped((2 * TRIAL_RING * TRIAL_CHUNK) as usize)?;
     for (port, device) in config.ports.iter().zip(devices) {
-        let Err(refusal) = try_zero_copy(device) else { continue };
+        let Err(refusal) = try_zero_copy(trial, device) else { continue };
         let name = port.device.get_ref();
+        if refusal.source.kind() == std::io::ErrorKind::ResourceBusy {
+            return Err(format!("port {}: {refusal}", port.name).into());
+        }
         if port.mode == PortMode::ZeroCopy {
             let help = "write `mode = \"auto\"`".into();
             let title = format!("{name} does not offer zero-copy: {refusal}");
@@ -243,15 +250,13 @@ fn copy_mode(config: &Config, devices: &[Device]) -> Result<CopyPreference, Box<
     Ok(CopyPreference::ZeroCopy)
 }
 
-/// Binds a socket of its own small memory and lets go of it again.
-fn try_zero_copy(device: &Device) -> Result<(), Box<dyn Error>> {
-    const RING: u32 = 64;
-    let layout = UmemLayout { chunk_size: 2048, headroom: 0 };
-    let area = Area::mapped(2 * RING as usize * 2048)?;
-    let sizes = RingSizes { rx: RING, tx: RING, fill: RING, completion: RING };
+/// Binds a socket over a small memory of its own and lets go of it again.
+fn try_zero_copy(area: Area, device: &Device) -> Result<(), OpenError> {
+    let layout = UmemLayout { chunk_size: TRIAL_CHUNK, headroom: 0 };
+    let [rx, tx, fill, completion] = [TRIAL_RING; 4];
+    let sizes = RingSizes { rx, tx, fill, completion };
     let bind = Bind { copy: CopyPreference::ZeroCopy, need_wakeup: true };
-    Socket::open(area, layout, device.ifindex, 0, sizes, bind, None)?;
-    Ok(())
+    Socket::open(area, layout, device.ifindex, 0, sizes, bind, None).map(|_| ())
 }
 
 fn attach(
