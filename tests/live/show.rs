@@ -34,7 +34,10 @@ fn scripts_find_everything_under_its_name() {
     assert_eq!((&show["name"], show["pid"].as_u64()), (&"site-A".into(), Some(a.id().into())));
     assert_eq!(
         keys(&show["workers"][0]),
-        words("busy_turns core fragments held icmp_sent icmp_withheld index")
+        words(
+            "busy_turns core fragments held icmp_sent icmp_withheld index rx_bytes rx_packets \
+                 tx_bytes tx_packets"
+        )
     );
     assert_eq!(
         keys(&show["ports"][0]),

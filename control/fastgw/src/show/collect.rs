@@ -5,7 +5,8 @@ use std::{collections::HashMap, net::IpAddr, process, sync::Arc, time::Duration}
 use config::Config;
 use ipnet::Ipv4Net;
 use tables::{
-    DropReason, Neighbour, NexthopId, PortId, Protection, Tables, counters::WorkerCounters,
+    DropReason, Neighbour, NexthopId, PortId, Protection, Tables,
+    counters::{PortTraffic, WorkerCounters},
 };
 
 use super::{
@@ -74,9 +75,17 @@ impl Sources<'_> {
     }
 
     fn workers(&self) -> Vec<Worker> {
+        let sum = |counters: &WorkerCounters, counter: fn(&PortTraffic) -> u64| {
+            let ports = (0..self.tables.ports.len()).map(|port| PortId(port as u16));
+            ports.filter_map(|port| counters.port(port)).map(counter).sum()
+        };
         let worker = |(index, counters): (usize, &Arc<WorkerCounters>)| Worker {
             index,
             core: self.cores.get(index).copied().flatten(),
+            rx_packets: sum(counters, |port| port.rx.packets.value()),
+            rx_bytes: sum(counters, |port| port.rx.bytes.value()),
+            tx_packets: sum(counters, |port| port.tx.packets.value()),
+            tx_bytes: sum(counters, |port| port.tx.bytes.value()),
             busy_turns: counters.busy_turns.value(),
             held: counters.held.value(),
             fragments: counters.fragments.value(),
@@ -91,7 +100,7 @@ impl Sources<'_> {
         let all = entries.zip(&self.config.ports).zip((self.ports)());
         all.map(|(((index, entry), configured), facts)| {
             let here = PortId(index as u16);
-            let sum = |counter: &dyn Fn(&tables::counters::PortTraffic) -> u64| {
+            let sum = |counter: &dyn Fn(&PortTraffic) -> u64| {
                 self.workers.iter().filter_map(|worker| worker.port(here)).map(counter).sum()
             };
             Port {

@@ -49,6 +49,14 @@ pub struct Worker {
     pub index: usize,
     /// The CPU that it is pinned to; null when the system lets it wander.
     pub core: Option<usize>,
+    /// Frames received, over all ports.
+    pub rx_packets: u64,
+    /// Their bytes, without FCS.
+    pub rx_bytes: u64,
+    /// Frames sent, over all ports.
+    pub tx_packets: u64,
+    /// Their bytes, without FCS.
+    pub tx_bytes: u64,
     /// Turns in which something was received or injected.
     pub busy_turns: u64,
     /// Packets that waited for a next hop's MAC.

@@ -164,16 +164,24 @@ fn workers(workers: &[Worker], rows_max: usize) -> String {
     let mut table = Table::new([
         ("WORKER", Left),
         ("CORE", Right),
+        ("RX PACKETS", Right),
+        ("RX BYTES", Right),
+        ("TX PACKETS", Right),
+        ("TX BYTES", Right),
         ("BUSY TURNS", Right),
         ("HELD", Right),
-        ("FRAGMENTS", Right),
-        ("ICMP SENT", Right),
-        ("ICMP WITHHELD", Right),
+        ("FRAGS", Right),
+        ("ICMP", Right),
+        ("WITHHELD", Right),
     ]);
     for worker in workers.iter().take(rows_max) {
         table.row([
             worker.index.to_string(),
             or_dash(worker.core),
+            count(worker.rx_packets),
+            bytes(worker.rx_bytes),
+            count(worker.tx_packets),
+            bytes(worker.tx_bytes),
             count(worker.busy_turns),
             count(worker.held),
             count(worker.fragments),

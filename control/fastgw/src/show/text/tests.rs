@@ -50,6 +50,10 @@ fn worker(index: usize, core: Option<usize>) -> Worker {
         fragments: 12,
         icmp_sent: 2,
         icmp_withheld: 0,
+        rx_packets: 1_234_567,
+        rx_bytes: 987_654_321,
+        tx_packets: 1_234_560,
+        tx_bytes: 1_087_654_321,
     }
 }
 
