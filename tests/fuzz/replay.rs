@@ -35,6 +35,11 @@ fn gre_seeds_hold() {
 }
 
 #[test]
+fn carried_seeds_hold() {
+    replay("fuzz/seeds/decap_carried", fuzz::decap_carried);
+}
+
+#[test]
 fn frames_from_the_inside_hold() {
     replay("fuzz/seeds/frame_inside", fuzz::frame_inside);
 }

@@ -5,8 +5,8 @@ use wire::ipv4::Ipv4;
 use wire::{checksum, protocol};
 
 use super::sites::{
-    A_OUTER, B_OUTER, GW_MAC, HOST_MAC, Join, LAN, Outcome, WAN, carry, far_sa, frame, gre, header,
-    outer, sealed, suite_of, with_site,
+    A_OUTER, B_OUTER, Carrier, Cover, GW_MAC, HOST_MAC, Join, LAN, Outcome, WAN, carried_joins,
+    carry, far_sa, frame, gre, header, outer, sealed, suite_of, with_site,
 };
 
 /// The joins whose gateways get whole frames.
@@ -62,6 +62,29 @@ pub fn decap_gre(input: &[u8]) {
     });
 }
 
+/// GRE and IPIP, in clear or authentic under ESP. The first byte chooses the join and says (high
+/// bit) whether the header checksum of what follows is made right; the rest is what stands behind
+/// the outer header, or what is sealed.
+pub fn decap_carried(input: &[u8]) {
+    let [choice, rest @ ..] = input else { return };
+    let joins: Vec<Join> = carried_joins().collect();
+    let join = joins[usize::from(choice & 0x7f) % joins.len()];
+    let payload = if choice & 0x80 == 0 { rest.to_vec() } else { summed(rest) };
+    let carrier = match join {
+        Join::Carried(Carrier::Gre(_), Cover::Clear | Cover::Transport(_)) => protocol::GRE,
+        _ => protocol::IPV4,
+    };
+    let packet = match suite_of(join).and_then(|suite| Suite::ALL.iter().position(|s| *s == suite))
+    {
+        Some(at) => FAR.with(|far| sealed(&far[at][0], carrier, &payload)),
+        None => outer(carrier, &payload),
+    };
+    with_site(join, false, |site| {
+        let outcome = carry(site, WAN, &frame(&packet));
+        assert_tunnelled(join, &outcome);
+    });
+}
+
 /// A frame from the outside: none of it comes in but through a clear tunnel.
 pub fn frame_outside(input: &[u8]) {
     let Some((join, frame)) = chosen(input) else { return };
@@ -113,7 +136,11 @@ fn assert_silent(outcome: &Outcome) {
 /// Whatever left toward the outside is a sound packet of the tunnel's that fits the link, and
 /// whatever left toward the hosts is a sound packet.
 fn assert_tunnelled(join: Join, outcome: &Outcome) {
-    let number = if suite_of(join).is_some() { protocol::ESP } else { protocol::GRE };
+    let number = match (suite_of(join), join) {
+        (Some(_), _) => protocol::ESP,
+        (None, Join::Carried(Carrier::Ipip, _)) => protocol::IPV4,
+        (None, _) => protocol::GRE,
+    };
     for sent in &outcome.at_peer {
         let ip = header(behind_ethernet(sent));
         let ends = (ip.source_addr(), ip.destination_addr(), ip.protocol);

@@ -7,4 +7,4 @@ mod frames;
 mod sites;
 
 pub use files::{capture, config};
-pub use frames::{decap_esp, decap_gre, frame_inside, frame_outside};
+pub use frames::{decap_carried, decap_esp, decap_gre, frame_inside, frame_outside};
