@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 use toml::Spanned;
 
 use crate::model::{
-    Config, Df, Dscp, Gateway, Idle, ManualSa, OuterRules, Port, PortMode, Role, Route,
+    Config, Df, Dscp, EspMode, Gateway, Idle, ManualSa, OuterRules, Port, PortMode, Role, Route,
     RouteTarget, Tunnel, TunnelKind,
 };
 
@@ -96,6 +96,12 @@ fn tunnel(out: &mut String, tunnel: &Tunnel) -> fmt::Result {
         }
     }
     if let Some(sa) = tunnel.sa() {
+        if let Some([local, remote]) = &sa.endpoints {
+            let (local, remote) = (local.get_ref(), remote.get_ref());
+            writeln!(out, "    ESP in tunnel mode from {local} to {remote}")?;
+        } else if sa.mode == EspMode::Transport {
+            writeln!(out, "    ESP in transport mode")?;
+        }
         self::sa(out, sa)?;
     }
     let mtu = match tunnel.mtu {
