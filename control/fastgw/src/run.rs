@@ -103,7 +103,11 @@ impl Control {
                 match event.token() {
                     SIGNALS if self.told_to_stop() => return Ok(()),
                     SIGNALS => {}
-                    KERNEL => news |= gateway.follow_kernel()?,
+                    // Tables stay as they were or are new already; the next event tries again.
+                    KERNEL => match gateway.follow_kernel() {
+                        Ok(changed) => news |= changed,
+                        Err(error) => tracing::error!("cannot follow the kernel: {error}"),
+                    },
                     WORKERS => {}
                     token => {
                         let registry = self.poll.registry();

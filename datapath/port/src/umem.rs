@@ -2,7 +2,6 @@
 
 use core::ptr::NonNull;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use af_xdp::Area;
 use crossbeam_queue::ArrayQueue;
@@ -28,7 +27,6 @@ pub struct Umem {
     config: UmemConfig,
     /// Free chunks that no pool holds; pools take from it and spill into it.
     reservoir: ArrayQueue<Frame>,
-    pools: AtomicUsize,
 }
 
 // SAFETY: `base` is only turned into frames, each chunk into one at a time; the rest is Sync.
@@ -80,7 +78,7 @@ impl Umem {
                 let _never = frame.into_chunk();
             }
         }
-        Box::leak(Box::new(Self { base, area, config, reservoir, pools: AtomicUsize::new(0) }))
+        Box::leak(Box::new(Self { base, area, config, reservoir }))
     }
 
     /// How it was cut.
@@ -98,7 +96,6 @@ impl Umem {
     /// A pool for one thread, empty at first; it takes chunks as it needs them and keeps at most
     /// `keep` free ones to itself.
     pub fn pool(&'static self, keep: usize) -> FramePool {
-        self.pools.fetch_add(1, Ordering::Relaxed);
         FramePool::new(self, keep)
     }
 

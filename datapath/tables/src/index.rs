@@ -1,7 +1,8 @@
 //! A read-only hash index: integer key to integer value, built once, one probe as a rule.
 
 /// Open addressing with linear probing at a load of at most one half. Keys are spread by a
-/// multiplicative hash: they are chosen by the configuration or by us, not by strangers.
+/// multiplicative hash: they are chosen by the configuration, or capped where strangers can add
+/// to them (next hops).
 #[derive(Clone, Debug)]
 pub struct Index {
     /// (key, value + 1); a zero value marks a free slot.
