@@ -1,5 +1,19 @@
 //! The Internet checksum, whole (RFC 1071) and incremental (RFC 1624).
 
+use core::net::IpAddr;
+
+/// The sum over the pseudo header of a segment of `len` bytes (RFC 768, RFC 9293 3.1, RFC 8200
+/// 8.1), to which the segment itself is added.
+#[inline]
+#[must_use]
+pub fn pseudo(source: IpAddr, destination: IpAddr, protocol: u8, len: usize) -> u64 {
+    let address = |sum, address| match address {
+        IpAddr::V4(address) => add(sum, &address.octets()),
+        IpAddr::V6(address) => add(sum, &address.octets()),
+    };
+    address(address(0, source), destination) + u64::from(protocol) + len as u64
+}
+
 /// Adds the big-endian 16-bit words of `bytes` to `sum`; an odd last byte is padded with zero.
 ///
 /// The sum is kept unfolded in 64 bits, so up to 2^32 bytes cannot overflow it.

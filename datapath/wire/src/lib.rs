@@ -12,15 +12,23 @@ pub mod esp;
 pub mod ethernet;
 pub mod gre;
 pub mod icmp;
+pub mod icmpv6;
 pub mod ipv4;
+pub mod ipv6;
+pub mod l2tp;
 mod malformed;
+pub mod ppp;
 pub mod suite;
+pub mod tcp;
+pub mod udp;
 
 pub use malformed::Malformed;
 pub use suite::Suite;
 
 /// IANA protocol numbers that the gateway acts on.
 pub mod protocol {
+    /// Hop-by-hop options, an extension header of IPv6 (RFC 8200 4.3).
+    pub const HOP_BY_HOP: u8 = 0;
     /// ICMP (RFC 792).
     pub const ICMP: u8 = 1;
     /// IPv4 in IPv4 (RFC 2003), and the ESP next header of tunnel mode.
@@ -31,10 +39,20 @@ pub mod protocol {
     pub const UDP: u8 = 17;
     /// IPv6 encapsulation (RFC 2473, 4213).
     pub const IPV6: u8 = 41;
+    /// Routing, an extension header of IPv6 (RFC 8200 4.4).
+    pub const ROUTING: u8 = 43;
+    /// Fragment, an extension header of IPv6 (RFC 8200 4.5).
+    pub const FRAGMENT: u8 = 44;
     /// GRE (RFC 2784).
     pub const GRE: u8 = 47;
     /// ESP (RFC 4303).
     pub const ESP: u8 = 50;
+    /// ICMPv6 (RFC 4443).
+    pub const ICMPV6: u8 = 58;
     /// No next header: an ESP dummy packet (RFC 4303 2.6).
     pub const NONE: u8 = 59;
+    /// Destination options, an extension header of IPv6 (RFC 8200 4.6).
+    pub const DESTINATION_OPTIONS: u8 = 60;
+    /// SCTP (RFC 9260).
+    pub const SCTP: u8 = 132;
 }
