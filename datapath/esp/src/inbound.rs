@@ -13,7 +13,7 @@ use wire::esp::{Esp, strip_trailer};
 
 use crate::cipher::Opener;
 use crate::replay::ReplayWindow;
-use crate::usage::Usage;
+use crate::usage::{Limits, Usage};
 use crate::{KeyError, Keys, Suite, esn};
 
 /// One direction of a tunnel, from the peer. Shared by the workers; see the crate's essay.
@@ -21,6 +21,7 @@ pub struct InboundSa {
     spi: u32,
     suite: Suite,
     esn: bool,
+    limits: Limits,
     opener: Opener,
     written: Written,
 }
@@ -41,6 +42,9 @@ pub struct Opened {
     pub next_header: u8,
     /// Sequence number, with its inferred high half if it is extended.
     pub seq: u64,
+    /// Whether no later sequence number was accepted before, so that the packet tells what is so
+    /// now: from where the peer sends, for example.
+    pub newest: bool,
 }
 
 /// Why a packet was not opened.
@@ -83,7 +87,28 @@ impl InboundSa {
         }
         let window =
             ReplayWindow::new(replay_window).ok_or(KeyError::ReplayWindow(replay_window))?;
-        Ok(Self { spi, suite, esn, opener, written: Written { window, usage: Usage::default() } })
+        let (limits, written) = (Limits::default(), Written { window, usage: Usage::default() });
+        Ok(Self { spi, suite, esn, limits, opener, written })
+    }
+
+    /// The same SA with hard limits (RFC 4301 4.4.2.1), which [`InboundSa::admits`] tells of.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Whether the SA is to be used: it has not reached a hard limit and was not ended. To be
+    /// asked once per run of packets, by which a limit may be overshot.
+    #[inline]
+    #[must_use]
+    pub fn admits(&self) -> bool {
+        !self.written.usage.is_spent(self.limits)
+    }
+
+    /// Ends the SA: from now on it admits nothing.
+    pub fn expire(&self) {
+        self.written.usage.expire();
     }
 
     /// The SPI, as the peer writes it into each packet.
@@ -119,12 +144,13 @@ impl InboundSa {
         window.check(seq)?;
         let high = self.esn.then_some((seq >> 32) as u32);
         self.opener.open(high, packet)?;
+        let newest = seq > window.top();
         // RFC 4303 3.4.3: the window moves for authentic packets only.
         window.commit(seq)?;
 
         let plain = packet.get(text.clone()).ok_or(OpenError::Truncated)?;
         let (payload_len, next_header) = strip_trailer(plain).map_err(|_| OpenError::Padding)?;
-        Ok(Opened { payload: text.start..text.start + payload_len, next_header, seq })
+        Ok(Opened { payload: text.start..text.start + payload_len, next_header, seq, newest })
     }
 
     /// Adds to what the SA has carried: once per run of packets. What a byte is (payload, or the

@@ -52,7 +52,8 @@ mod usage;
 
 pub use inbound::{InboundSa, OpenError, Opened};
 pub use keys::{KeyError, Keys};
-pub use outbound::{OutboundSa, SealError};
+pub use outbound::{OutboundSa, SealError, Unavailable};
+pub use usage::Limits;
 pub use wire::Suite;
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use wire::esp::{Esp, PADDING, pad_len};
 use crate::cipher::Sealer;
 use crate::iv::IvSource;
 use crate::sequence::Sequence;
-use crate::usage::Usage;
+use crate::usage::{Limits, Usage};
 use crate::{KeyError, Keys, Suite};
 
 /// One direction of a tunnel, towards the peer. Shared by the workers; see the crate's essay.
@@ -20,6 +20,7 @@ pub struct OutboundSa {
     spi: u32,
     suite: Suite,
     esn: bool,
+    limits: Limits,
     iv: IvSource,
     sealer: Sealer,
     written: Written,
@@ -30,6 +31,16 @@ pub struct OutboundSa {
 struct Written {
     sequence: Sequence,
     usage: Usage,
+}
+
+/// Why no sequence number was to be had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unavailable {
+    /// Fewer are left than were asked for (RFC 4303 3.3.3: the counter never wraps): the SA is
+    /// used up and needs a successor.
+    Exhausted,
+    /// The SA has reached a hard limit, or was ended by [`OutboundSa::expire`].
+    Expired,
 }
 
 /// Why a packet was not sealed.
@@ -56,7 +67,8 @@ impl OutboundSa {
     ) -> Result<Self, KeyError> {
         let sealer = Sealer::new(suite, keys)?;
         let written = Written { sequence: Sequence::new(esn), usage: Usage::default() };
-        Ok(Self { spi, suite, esn, iv: IvSource::new(suite, seed), sealer, written })
+        let (iv, limits) = (IvSource::new(suite, seed), Limits::default());
+        Ok(Self { spi, suite, esn, limits, iv, sealer, written })
     }
 
     /// The SPI, as the receiver knows it.
@@ -77,12 +89,37 @@ impl OutboundSa {
         self.esn
     }
 
+    /// The same SA with hard limits (RFC 4301 4.4.2.1). No packet is sent beyond the packet limit;
+    /// the byte limit is looked at before each run, so that each worker may overshoot it by one.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self.written.sequence.limit_to(limits.packets);
+        self
+    }
+
+    /// Ends the SA: from now on nothing is reserved. What is sealed already is not called back.
+    pub fn expire(&self) {
+        self.written.usage.expire();
+    }
+
     /// Reserves `n` consecutive sequence numbers with one atomic add and gives the first, which is
-    /// 1 for a new SA. `None` when fewer than `n` are left (RFC 4303 3.3.3: the counter never
-    /// wraps): the SA is used up and needs a successor. `None` also for `n` = 0.
+    /// 1 for a new SA.
+    ///
+    /// # Errors
+    /// As [`Unavailable`] says; [`Unavailable::Exhausted`] also for `n` = 0.
     #[inline]
-    pub fn reserve(&self, n: u32) -> Option<u64> {
-        self.written.sequence.reserve(n)
+    pub fn reserve(&self, n: u32) -> Result<u64, Unavailable> {
+        if self.written.usage.is_spent(self.limits) {
+            return Err(Unavailable::Expired);
+        }
+        self.written.sequence.reserve(n).ok_or_else(|| self.why_unavailable())
+    }
+
+    #[cold]
+    fn why_unavailable(&self) -> Unavailable {
+        let limited = self.limits.packets <= Sequence::new(self.esn).limit();
+        if limited { Unavailable::Expired } else { Unavailable::Exhausted }
     }
 
     /// Seals a packet in place.

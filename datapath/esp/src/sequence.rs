@@ -22,6 +22,16 @@ impl Sequence {
         Self { last: AtomicU64::new(0), limit: if esn { LIMIT_64 } else { LIMIT_32 } }
     }
 
+    /// The last number that there is.
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Counts no further than to `packets`.
+    pub(crate) fn limit_to(&mut self, packets: u64) {
+        self.limit = self.limit.min(packets);
+    }
+
     /// Reserves `n` consecutive numbers and gives the first; none when fewer are left, or for 0.
     pub(crate) fn reserve(&self, n: u32) -> Option<u64> {
         let highest_start = self.limit.checked_sub(u64::from(n))?;

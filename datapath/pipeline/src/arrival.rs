@@ -1,12 +1,11 @@
-//! Stage 1: Ethernet off, the IPv4 header checked once.
+//! Stage 1: Ethernet off, the IP header checked once.
 
 use port::{Batch, Frame};
-use tables::{DropReason, PortEntry, PortId};
-use wire::Malformed;
+use tables::{DropReason, PortEntry, PortId, Version};
 use wire::ethernet::{self, Ethernet};
-use wire::ipv4::Ipv4;
 
 use crate::context::Context;
+use crate::ip;
 use crate::packet::{Origin, Packet};
 
 /// Turns received frames into packets at the end of `list`.
@@ -34,62 +33,43 @@ pub(crate) fn receive(
     }
 }
 
+/// Turns a packet that the kernel has put together into one at the end of `list`.
+#[cold]
+pub(crate) fn inject(ctx: &mut Context<'_>, packet: &[u8], list: &mut Vec<Packet>) {
+    let Some(mut frame) = ctx.pool.alloc() else {
+        ctx.counters.drop(DropReason::NoChunk, 1);
+        return;
+    };
+    let Some(room) = frame.append(packet.len()) else {
+        ctx.drop(frame, DropReason::NoRoom);
+        return;
+    };
+    room.copy_from_slice(packet);
+    let version =
+        if packet.first().is_some_and(|byte| byte >> 4 == 6) { Version::V6 } else { Version::V4 };
+    match ip::check(&mut frame, version) {
+        Ok(header_len) => list.push(Packet::new(frame, Origin::Kernel, header_len)),
+        Err(reason) => ctx.drop(frame, reason),
+    }
+}
+
 fn unwrap_frame(port: &PortEntry, frame: &mut Frame) -> Result<usize, DropReason> {
     let (link, _) = Ethernet::split(frame.data()).map_err(|_| DropReason::FrameTruncated)?;
-    if port.mac.is_some_and(|mac| mac != link.destination) {
+    let version = match link.ethertype.get() {
+        ethernet::IPV4 => Version::V4,
+        ethernet::IPV6 => Version::V6,
+        _ => return Err(DropReason::FrameNotIp),
+    };
+    let to = link.destination;
+    let to_group = to.is_group();
+    if port.mac.is_some_and(|mac| mac != to) && !to_group {
         return Err(DropReason::FrameNotOurs);
     }
-    if link.ethertype.get() != ethernet::IPV4 {
-        return Err(DropReason::FrameNotIpv4);
-    }
     frame.trim_front(Ethernet::LEN);
-    check_ipv4(frame)
-}
-
-/// Checks the IPv4 packet that the frame starts with, cuts off what follows it, and gives the
-/// header's length. Used for what arrives and for what comes out of tunnels.
-pub(crate) fn check_ipv4(frame: &mut Frame) -> Result<usize, DropReason> {
-    let (header, header_len, total_len) =
-        Ipv4::parse(frame.data()).map_err(|error| match error {
-            Malformed::Truncated => DropReason::Ipv4Truncated,
-            Malformed::Version => DropReason::Ipv4Version,
-            Malformed::HeaderLength => DropReason::Ipv4HeaderLength,
-            Malformed::Checksum => DropReason::Ipv4Checksum,
-            Malformed::TotalLength | Malformed::Reserved => DropReason::Ipv4TotalLength,
-        })?;
-    let source = header.source_addr();
-    if source.is_multicast()
-        || source.is_broadcast()
-        || source.is_loopback()
-        || source.is_unspecified()
-    {
-        return Err(DropReason::Ipv4Martian);
+    let header_len = ip::check(frame, version)?;
+    // RFC 1122 3.3.6: a unicast packet in a link-layer broadcast or multicast is not forwarded.
+    if to_group && !ip::Ip::of(frame.data())?.destination().is_multicast() {
+        return Err(DropReason::FrameNotOurs);
     }
-    if header_len > Ipv4::LEN
-        && frame.data().get(Ipv4::LEN..header_len).is_none_or(asks_for_source_route)
-    {
-        return Err(DropReason::Ipv4SourceRoute);
-    }
-    frame.truncate(total_len);
     Ok(header_len)
-}
-
-/// Whether options hold a loose or strict source route (RFC 791 3.1).
-fn asks_for_source_route(mut options: &[u8]) -> bool {
-    const END: u8 = 0;
-    const NO_OPERATION: u8 = 1;
-    const LOOSE: u8 = 131;
-    const STRICT: u8 = 137;
-    loop {
-        match options {
-            [] | [END, ..] => return false,
-            [NO_OPERATION, rest @ ..] => options = rest,
-            [LOOSE | STRICT, ..] => return true,
-            [_, len, ..] => match options.get(usize::from(*len).max(2)..) {
-                Some(rest) => options = rest,
-                None => return false,
-            },
-            [_] => return false,
-        }
-    }
 }

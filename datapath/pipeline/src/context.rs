@@ -1,9 +1,12 @@
 //! What every stage may use during one turn.
 
+use std::net::IpAddr;
+
 use port::{Frame, FramePool};
 use tables::counters::WorkerCounters;
-use tables::{DropReason, Tables};
+use tables::{DropReason, PortId, Tables};
 
+use crate::event::{Event, EventRing};
 use crate::icmp::ErrorBudget;
 use crate::packet::Packet;
 
@@ -37,6 +40,7 @@ pub(crate) struct Context<'a> {
     pub(crate) errors: &'a mut ErrorBudget,
     /// Packets that stages made (ICMP, fragments), with their verdicts; dispatched with the rest.
     pub(crate) made: &'a mut Vec<Packet>,
+    pub(crate) events: &'a EventRing,
     /// Monotonic time of this turn, nanoseconds.
     pub(crate) now_ns: u64,
 }
@@ -47,6 +51,17 @@ impl Context<'_> {
     pub(crate) fn drop(&mut self, frame: Frame, reason: DropReason) {
         self.counters.drop(reason, 1);
         self.pool.free(frame);
+    }
+
+    /// Asks control to resolve a next hop.
+    pub(crate) fn ask(&self, port: PortId, address: IpAddr) {
+        self.tell(Event::Resolve { port, address });
+    }
+
+    /// Leaves an event for control. A full ring loses nothing: the event is repeated while its
+    /// reason lasts.
+    pub(crate) fn tell(&self, event: Event) {
+        let _full = self.events.push(event);
     }
 
     /// Adds a packet made here to those that are dispatched after this stage.

@@ -1,18 +1,29 @@
-//! Stage 3: GRE (RFC 2784, 2890) and IPIP (RFC 2003) taken off, in clear or out of ESP.
+//! Stage 3: GRE (RFC 2784, 2890), IP in IP (RFC 2003) and L2TP (RFC 2661) taken off, in clear or
+//! out of ESP.
+
+use std::net::IpAddr;
 
 use port::Frame;
-use tables::{DropReason, Payload};
-use wire::Malformed;
-use wire::ethernet;
+use tables::{Carrier, DropReason, Endpoints, GreHeader, L2tpSession, Tunnel, Version};
 use wire::gre::Gre;
-use wire::ipv4::Ipv4;
-use wire::protocol;
-use zerocopy::FromBytes;
+use wire::udp::{self, Udp};
+use wire::{Malformed, checksum, ethernet, l2tp, ppp, protocol};
 
-use crate::arrival::check_ipv4;
 use crate::context::Context;
-use crate::ecn;
+use crate::ip::{Ip, check};
+use crate::keepalive;
 use crate::packet::{Origin, Packet, Verdict};
+use crate::{ecn, mss};
+
+/// What is known of the headers that are gone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outer {
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    pub(crate) tos: u8,
+    /// Whether a NAT may have changed the addresses since the sender made checksums of them.
+    pub(crate) translated: bool,
+}
 
 /// Leaves the inner packet of every packet of a clear tunnel in the list.
 pub(crate) fn decap(ctx: &mut Context<'_>, list: &mut [Packet]) {
@@ -22,71 +33,116 @@ pub(crate) fn decap(ctx: &mut Context<'_>, list: &mut [Packet]) {
             packet.verdict = Verdict::Drop(DropReason::GreNoTunnel);
             continue;
         };
-        packet.verdict = match decap_one(packet, tunnel.payload) {
+        packet.verdict = match decap_one(packet, tunnel) {
             Ok(()) => {
                 packet.origin = Origin::Tunnel(id);
                 packet.depth += 1;
                 tunnel.counters.inbound.add(1, packet.frame.len() as u64);
-                Verdict::Route
+                keepalive::reflect(packet, tunnel).unwrap_or(Verdict::Route)
             }
             Err(reason) => Verdict::Drop(reason),
         };
     }
 }
 
-fn decap_one(packet: &mut Packet, payload: Payload) -> Result<(), DropReason> {
-    let (outer, _) =
-        Ipv4::ref_from_prefix(packet.frame.data()).map_err(|_| DropReason::Ipv4Truncated)?;
-    let outer_tos = outer.tos;
+fn decap_one(packet: &mut Packet, tunnel: &Tunnel) -> Result<(), DropReason> {
+    let ip = Ip::of(packet.frame.data())?;
+    let outer = Outer {
+        source: ip.source(),
+        destination: ip.destination(),
+        tos: ip.tos(),
+        translated: false,
+    };
+    let next = ip.protocol();
     packet.frame.trim_front(usize::from(packet.header_len));
-    packet.header_len = unwrap(&mut packet.frame, payload, outer_tos)? as u8;
+    packet.header_len = unwrap(tunnel, &mut packet.frame, next, outer)? as u8;
     Ok(())
 }
 
-/// Takes off what `payload` says is in front of the packet, checks the packet, merges the
-/// congestion marks of the headers that are gone, and gives the header's length.
+/// Takes off what the tunnel says is in front of the packet, of which the first header is of
+/// protocol `next`, checks the packet, merges the congestion marks of the headers that are gone,
+/// and gives the header's length.
 pub(crate) fn unwrap(
+    tunnel: &Tunnel,
     frame: &mut Frame,
-    payload: Payload,
-    mut outer_tos: u8,
+    mut next: u8,
+    mut outer: Outer,
 ) -> Result<usize, DropReason> {
-    if let Payload::IpGre(ends, _) | Payload::IpIp(ends) = payload {
-        let header_len = check_ipv4(frame)?;
-        ecn::decapsulate(outer_tos, frame.data_mut())?;
-        let (middle, _) =
-            Ipv4::ref_from_prefix(frame.data()).map_err(|_| DropReason::Ipv4Truncated)?;
-        let carries =
-            if matches!(payload, Payload::IpIp(_)) { protocol::IPV4 } else { protocol::GRE };
-        if middle.source_addr() != ends.remote
-            || middle.destination_addr() != ends.local
-            || middle.protocol != carries
-        {
-            return Err(DropReason::EspEndpoints);
-        }
-        if middle.is_fragment() {
-            return Err(DropReason::OuterFragment);
-        }
-        outer_tos = middle.tos;
-        frame.trim_front(header_len);
+    if let Some(ends) = tunnel.payload.between {
+        (next, outer) = take_off_ip(frame, ends, next, outer)?;
     }
-    if let Payload::Gre(key) | Payload::IpGre(_, key) = payload {
-        take_off_gre(frame, key)?;
-    }
-    let header_len = check_ipv4(frame)?;
-    ecn::decapsulate(outer_tos, frame.data_mut())?;
+    let version = match (tunnel.payload.carrier, next) {
+        (Carrier::Ip, protocol::IPV4) => Version::V4,
+        (Carrier::Ip, protocol::IPV6) => Version::V6,
+        (Carrier::Gre(header), protocol::GRE) => take_off_gre(tunnel, frame, header)?,
+        (Carrier::L2tp(session), protocol::UDP) => take_off_l2tp(tunnel, frame, session, outer)?,
+        _ => return Err(DropReason::EspEndpoints),
+    };
+    let header_len = check(frame, version)?;
+    ecn::decapsulate(outer.tos, frame.data_mut())?;
+    mss::clamp(tunnel, frame.data_mut(), header_len);
     Ok(header_len)
 }
 
-fn take_off_gre(frame: &mut Frame, key: Option<u32>) -> Result<(), DropReason> {
+/// The IP header of a tunnel under ESP tunnel mode; gives what is behind it.
+fn take_off_ip(
+    frame: &mut Frame,
+    ends: Endpoints,
+    next: u8,
+    outer: Outer,
+) -> Result<(u8, Outer), DropReason> {
+    let version = Version::of(ends.local);
+    if next != version.protocol() {
+        return Err(DropReason::EspEndpoints);
+    }
+    let header_len = check(frame, version)?;
+    ecn::decapsulate(outer.tos, frame.data_mut())?;
+    let middle = Ip::of(frame.data())?;
+    if middle.source() != ends.remote || middle.destination() != ends.local {
+        return Err(DropReason::EspEndpoints);
+    }
+    let fragment = match middle {
+        Ip::V4(header) => header.is_fragment(),
+        Ip::V6(header) => header.next_header == protocol::FRAGMENT,
+    };
+    if fragment {
+        return Err(DropReason::OuterFragment);
+    }
+    let (source, destination) = (middle.source(), middle.destination());
+    let found = Outer { source, destination, tos: middle.tos(), translated: false };
+    let next = middle.protocol();
+    frame.trim_front(header_len);
+    Ok((next, found))
+}
+
+fn take_off_gre(
+    tunnel: &Tunnel,
+    frame: &mut Frame,
+    agreed: GreHeader,
+) -> Result<Version, DropReason> {
     let gre = parse_gre(frame.data())?;
-    if gre.key != key {
+    if gre.key != agreed.key {
         return Err(DropReason::GreNoTunnel);
     }
-    if gre.protocol != ethernet::IPV4 {
-        return Err(DropReason::GreProtocol);
+    if agreed.checksum && !gre.checksum {
+        return Err(DropReason::GreFlags);
+    }
+    if gre.checksum && !Gre::checksum_holds(frame.data()) {
+        return Err(DropReason::GreChecksum);
+    }
+    let version = match gre.protocol {
+        ethernet::IPV4 => Version::V4,
+        ethernet::IPV6 => Version::V6,
+        _ => return Err(DropReason::GreProtocol),
+    };
+    if agreed.sequence {
+        let sequence = gre.sequence.ok_or(DropReason::GreFlags)?;
+        if !tunnel.sequences.accept(sequence, 32) {
+            return Err(DropReason::GreSequence);
+        }
     }
     frame.trim_front(gre.header_len);
-    Ok(())
+    Ok(version)
 }
 
 /// Reads a GRE header, its faults by name.
@@ -96,4 +152,58 @@ pub(crate) fn parse_gre(packet: &[u8]) -> Result<wire::gre::Parsed, DropReason> 
         Malformed::Reserved => DropReason::GreFlags,
         _ => DropReason::GreTruncated,
     })
+}
+
+fn take_off_l2tp(
+    tunnel: &Tunnel,
+    frame: &mut Frame,
+    session: L2tpSession,
+    outer: Outer,
+) -> Result<Version, DropReason> {
+    take_off_udp(frame, outer)?;
+    let header = l2tp::parse(frame.data()).map_err(|_| DropReason::L2tpMalformed)?;
+    if header.control {
+        return Err(DropReason::NotServed);
+    }
+    if (header.tunnel, header.session) != (session.tunnel, session.session) {
+        return Err(DropReason::L2tpNoSession);
+    }
+    frame.truncate(header.len);
+    frame.trim_front(header.header_len);
+    let (ppp, ppp_len) = ppp::parse(frame.data()).map_err(|_| DropReason::PppProtocol)?;
+    let version = match ppp {
+        ppp::IPV4 => Version::V4,
+        ppp::IPV6 => Version::V6,
+        _ => return Err(DropReason::PppProtocol),
+    };
+    if session.sequence {
+        let (ns, _) = header.sequence.ok_or(DropReason::L2tpSequence)?;
+        if !tunnel.sequences.accept(u32::from(ns), 16) {
+            return Err(DropReason::L2tpSequence);
+        }
+    }
+    frame.trim_front(ppp_len);
+    Ok(version)
+}
+
+fn take_off_udp(frame: &mut Frame, outer: Outer) -> Result<(), DropReason> {
+    let (header, _) = Udp::split(frame.data()).map_err(|_| DropReason::UdpMalformed)?;
+    let (port, len) = (header.destination_port.get(), usize::from(header.len.get()));
+    let checksummed = header.checksum.get() != 0;
+    if port != udp::L2TP_PORT {
+        return Err(DropReason::NotServed);
+    }
+    if len < Udp::LEN || len > frame.len() {
+        return Err(DropReason::UdpMalformed);
+    }
+    frame.truncate(len);
+    // RFC 3948 3.1.2: behind a NAT the checksum is about addresses that nobody has any more.
+    if checksummed && !outer.translated {
+        let pseudo = checksum::pseudo(outer.source, outer.destination, protocol::UDP, len);
+        if checksum::finish(checksum::add(pseudo, frame.data())) != 0 {
+            return Err(DropReason::UdpMalformed);
+        }
+    }
+    frame.trim_front(Udp::LEN);
+    Ok(())
 }

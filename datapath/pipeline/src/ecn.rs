@@ -3,7 +3,10 @@
 use tables::DropReason;
 use wire::checksum;
 use wire::ipv4::Ipv4;
+use wire::ipv6::Ipv6;
 use zerocopy::FromBytes;
+
+use crate::ip::Ip;
 
 const NOT_ECT: u8 = 0;
 const ECT_1: u8 = 1;
@@ -16,21 +19,29 @@ const CE: u8 = 3;
 /// not understand marks: dropping is the only signal left.
 #[inline]
 pub(crate) fn decapsulate(outer_tos: u8, inner: &mut [u8]) -> Result<(), DropReason> {
-    let Ok((inner, _)) = Ipv4::mut_from_prefix(inner) else {
-        return Err(DropReason::Ipv4Truncated);
-    };
-    let mark = match (inner.tos & 3, outer_tos & 3) {
+    let tos = Ip::of(inner)?.tos();
+    let mark = match (tos & 3, outer_tos & 3) {
         (NOT_ECT, CE) => return Err(DropReason::EcnNotCapable),
         (NOT_ECT | CE, _) => return Ok(()),
         (_, CE) => CE,
         (_, ECT_1) => ECT_1,
         _ => return Ok(()),
     };
-    let old = u16::from_be_bytes([inner.version_ihl, inner.tos]);
-    inner.tos = inner.tos & !3 | mark;
-    let new = u16::from_be_bytes([inner.version_ihl, inner.tos]);
-    inner.checksum.set(checksum::update(inner.checksum.get(), old, new));
+    set_tos(inner, tos & !3 | mark);
     Ok(())
+}
+
+fn set_tos(packet: &mut [u8], tos: u8) {
+    if packet.first().is_some_and(|byte| byte >> 4 == 6) {
+        if let Ok((header, _)) = Ipv6::mut_from_prefix(packet) {
+            header.set_traffic_class(tos);
+        }
+    } else if let Ok((header, _)) = Ipv4::mut_from_prefix(packet) {
+        let old = u16::from_be_bytes([header.version_ihl, header.tos]);
+        header.tos = tos;
+        let new = u16::from_be_bytes([header.version_ihl, header.tos]);
+        header.checksum.set(checksum::update(header.checksum.get(), old, new));
+    }
 }
 
 #[cfg(test)]
@@ -50,6 +61,12 @@ mod tests {
         ];
         for (inner, outcomes) in rows {
             for (outer, expected) in [NOT_ECT, ECT_1, ECT_0, CE].into_iter().zip(outcomes) {
+                let mut v6 = Ipv6::new(1_u128.into(), 2_u128.into(), 17, 0);
+                v6.set_traffic_class(0xb8 | inner);
+                let mut bytes = v6.as_bytes().to_vec();
+                let outcome = decapsulate(outer, &mut bytes).ok();
+                let found = outcome.map(|()| Ip::of(&bytes).unwrap().tos());
+                assert_eq!(found, expected.map(|mark| 0xb8 | mark), "inner {inner}, outer {outer}");
                 let addresses = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
                 let mut header = Ipv4::new(addresses.0, addresses.1, 17, 0);
                 header.tos = 0xb8 | inner;

@@ -2,14 +2,14 @@
 
 use port::Frame;
 use tables::{DropReason, Neighbour, NexthopId, PortEntry, PortId};
-use wire::ethernet::{self, Ethernet, Mac};
-use wire::icmp;
+use wire::ethernet::{Ethernet, Mac};
 use zerocopy::FromBytes;
 use zerocopy::byteorder::network_endian::U16;
 
 use crate::context::Context;
 use crate::hold::HoldQueue;
-use crate::icmp::report;
+use crate::icmp::{Problem, report};
+use crate::ip::Ip;
 use crate::packet::{Packet, Verdict};
 
 /// Hands every packet of the list to the port of its next hop: `push` adds a frame to that port's
@@ -25,7 +25,7 @@ pub(crate) fn emit(
             ctx.drop(packet.frame, DropReason::NoRoute);
             continue;
         };
-        match address(ctx, hold, id, &mut packet) {
+        match address(ctx, id, &mut packet) {
             Ok(Some(port)) => {
                 let len = packet.frame.len() as u64;
                 match (push(port, packet.frame), ctx.counters.port(port)) {
@@ -49,7 +49,6 @@ pub(crate) fn emit(
 /// Writes the link header and gives the port, or `None` while the MAC is not known.
 fn address(
     ctx: &mut Context<'_>,
-    hold: &HoldQueue,
     id: NexthopId,
     packet: &mut Packet,
 ) -> Result<Option<PortId>, DropReason> {
@@ -65,20 +64,21 @@ fn address(
         }
         Neighbour::Unresolved => Ok(None),
         Neighbour::Failed => {
-            hold.ask(hop.port, hop.address);
-            report(ctx, packet, icmp::UNREACHABLE, icmp::HOST_UNREACHABLE, 0);
+            ctx.ask(hop.port, hop.address);
+            report(ctx, packet, Problem::Unreachable);
             Err(DropReason::NeighbourFailed)
         }
     }
 }
 
 fn frame_for(port: &PortEntry, to: Mac, packet: &mut Packet) -> Result<(), DropReason> {
+    let version = Ip::of(packet.frame.data())?.version();
     let room = packet.frame.prepend(Ethernet::LEN).ok_or(DropReason::NoRoom)?;
     let (link, _) = Ethernet::mut_from_prefix(room).map_err(|_| DropReason::NoRoom)?;
     *link = Ethernet {
         destination: to,
         source: port.mac.unwrap_or_default(),
-        ethertype: U16::new(ethernet::IPV4),
+        ethertype: U16::new(version.ethertype()),
     };
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! What a worker asks of control.
+//! What a worker asks of control, and what control hands to it.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crossbeam_queue::ArrayQueue;
 use tables::PortId;
@@ -13,10 +13,24 @@ pub enum Event {
         /// The port it should be on.
         port: PortId,
         /// Its IP address.
-        address: Ipv4Addr,
+        address: IpAddr,
+    },
+    /// An authentic packet, the newest so far, of an SA that follows its peer came from
+    /// elsewhere.
+    PeerMoved {
+        /// The inbound SA's.
+        spi: u32,
+        /// Where the packet came from.
+        address: IpAddr,
+        /// Its UDP source port (RFC 3948); `None` when ESP is right behind IP.
+        port: Option<u16>,
     },
 }
 
 /// Where a worker leaves its requests. When it is full a request is left out; it is made again
 /// while its reason lasts.
 pub type EventRing = ArrayQueue<Event>;
+
+/// Where control leaves whole packets, from the IP header on, that the kernel received for a
+/// tunnel: put together out of fragments. They count as received outside.
+pub type InjectRing = ArrayQueue<Box<[u8]>>;

@@ -1,19 +1,15 @@
 //! Stage 2: where a packet goes: to ourselves, out of a port, or into a tunnel.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use tables::{ClearKind, DropReason, NexthopId, PortId, Role, Route};
-use wire::esp::Esp;
-use wire::icmp;
-use wire::ipv4::Ipv4;
-use wire::protocol;
-use zerocopy::FromBytes;
+use tables::{Action, CloudId, DropReason, NexthopId, PolicyListId, PortId, Role, Route};
 
 use crate::context::Context;
-use crate::decap::parse_gre;
-use crate::fragment;
-use crate::icmp::{answer_echo, report};
+use crate::icmp::{Problem, report};
+use crate::ip::{Direction, Ip, decrement_ttl, upper};
+use crate::local::local;
 use crate::packet::{Origin, Packet, Verdict};
+use crate::{fragment, replicate};
 
 /// Gives every packet of the list its next verdict.
 pub(crate) fn route(ctx: &mut Context<'_>, list: &mut [Packet]) {
@@ -26,9 +22,8 @@ pub(crate) fn route(ctx: &mut Context<'_>, list: &mut [Packet]) {
 }
 
 fn next(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReason> {
-    let (header, _) =
-        Ipv4::ref_from_prefix(packet.frame.data()).map_err(|_| DropReason::Ipv4Truncated)?;
-    let (destination, ttl) = (header.destination_addr(), header.ttl);
+    let ip = Ip::of(packet.frame.data())?;
+    let (destination, ttl) = (ip.destination(), ip.ttl());
     let route = ctx.tables.fib.lookup(destination);
     if route == Some(Route::Local) {
         return local(ctx, packet);
@@ -36,8 +31,11 @@ fn next(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReaso
     if came_from_outside(ctx, packet) {
         return Err(DropReason::ClearFromOutside);
     }
+    if packet.origin != Origin::Gateway && ip.is_link_local() {
+        return Err(DropReason::LinkLocal);
+    }
     let Some(route) = route else {
-        report(ctx, packet, icmp::UNREACHABLE, icmp::NET_UNREACHABLE, 0);
+        report(ctx, packet, Problem::NoRoute);
         return Err(DropReason::NoRoute);
     };
     if route == Route::Blackhole {
@@ -45,26 +43,71 @@ fn next(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReaso
     }
     if packet.origin != Origin::Gateway {
         if ttl <= 1 {
-            report(ctx, packet, icmp::TIME_EXCEEDED, icmp::TTL_EXCEEDED, 0);
+            report(ctx, packet, Problem::TtlExpired);
             return Err(DropReason::TtlExpired);
         }
-        if let Ok((header, _)) = Ipv4::mut_from_prefix(packet.frame.data_mut()) {
-            header.decrement_ttl();
-        }
+        decrement_ttl(packet.frame.data_mut());
     }
     match route {
         Route::Tunnel(tunnel) => Ok(Verdict::Encap(tunnel)),
         Route::Connected(port) => leave(ctx, packet, port, destination),
         Route::Via(id) => leave_through(ctx, packet, id),
+        Route::Multipoint(cloud, via) => multipoint(ctx, packet, cloud, via, destination),
+        Route::Policy(list) => by_policy(ctx, packet, list),
         Route::Local | Route::Blackhole => Err(DropReason::NoRoute),
     }
 }
 
 /// Clear traffic from an outside port is never forwarded: only tunnels come from there.
-fn came_from_outside(ctx: &Context<'_>, packet: &Packet) -> bool {
-    let Origin::Port(port) = packet.origin else { return false };
-    let entry = ctx.tables.ports.get(usize::from(port.0));
-    entry.is_none_or(|entry| entry.role == Role::Outside)
+pub(crate) fn came_from_outside(ctx: &Context<'_>, packet: &Packet) -> bool {
+    match packet.origin {
+        Origin::Kernel => true,
+        Origin::Tunnel(_) | Origin::Gateway => false,
+        Origin::Port(port) => {
+            let entry = ctx.tables.ports.get(usize::from(port.0));
+            entry.is_none_or(|entry| entry.role == Role::Outside)
+        }
+    }
+}
+
+/// To the peer of a multipoint tunnel that is the next hop, or to all of them.
+fn multipoint(
+    ctx: &mut Context<'_>,
+    packet: &mut Packet,
+    cloud: CloudId,
+    via: Option<IpAddr>,
+    destination: IpAddr,
+) -> Result<Verdict, DropReason> {
+    let peers = ctx.tables.clouds.get(cloud.0 as usize).ok_or(DropReason::NbmaUnknown)?;
+    if destination.is_multicast() {
+        return replicate::to_all(ctx, packet, peers);
+    }
+    let Some(peer) = peers.peer(via.unwrap_or(destination)) else {
+        report(ctx, packet, Problem::Unreachable);
+        return Err(DropReason::NbmaUnknown);
+    };
+    Ok(Verdict::Encap(peer))
+}
+
+/// Where the security policies send it (RFC 4301 5.1).
+fn by_policy(
+    ctx: &mut Context<'_>,
+    packet: &mut Packet,
+    list: PolicyListId,
+) -> Result<Verdict, DropReason> {
+    let data = packet.frame.data();
+    let ip = Ip::of(data)?;
+    let upper = || upper(data, Direction::Outbound);
+    match ctx.tables.spd.lookup(list, ip.source(), ip.destination(), upper) {
+        Some(Action::Protect(tunnel)) => Ok(Verdict::Encap(tunnel)),
+        Some(Action::Bypass(Some(id))) => leave_through(ctx, packet, id),
+        Some(Action::Bypass(None)) => {
+            report(ctx, packet, Problem::NoRoute);
+            Err(DropReason::NoRoute)
+        }
+        Some(Action::Discard) => Err(DropReason::PolicyDiscard),
+        None => Err(DropReason::NoPolicy),
+    }
 }
 
 /// To a neighbour on a port's own network.
@@ -72,7 +115,7 @@ fn leave(
     ctx: &mut Context<'_>,
     packet: &mut Packet,
     port: PortId,
-    address: Ipv4Addr,
+    address: IpAddr,
 ) -> Result<Verdict, DropReason> {
     let id = ctx.tables.nexthops.id_on_link(port, address);
     let verdict = id.map_or(Verdict::Hold(port, address), Verdict::Out);
@@ -102,45 +145,4 @@ fn fit(
         fragment::fit(ctx, packet, entry.mtu)?;
     }
     Ok(verdict)
-}
-
-/// Addressed to the gateway: a tunnel's packet, an echo request, or nothing that is served here.
-fn local(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReason> {
-    let (header, _) =
-        Ipv4::ref_from_prefix(packet.frame.data()).map_err(|_| DropReason::Ipv4Truncated)?;
-    let header = *header;
-    match header.protocol {
-        protocol::ESP | protocol::GRE | protocol::IPV4 if header.is_fragment() => {
-            Err(DropReason::OuterFragment)
-        }
-        protocol::ESP | protocol::GRE | protocol::IPV4
-            if usize::from(packet.header_len) > Ipv4::LEN =>
-        {
-            Err(DropReason::OuterOptions)
-        }
-        protocol::ESP => {
-            let esp = packet.frame.data().get(Ipv4::LEN..).unwrap_or_default();
-            let (esp, _) = Esp::split(esp).map_err(|_| DropReason::EspTruncated)?;
-            let slot = ctx.tables.sad.slot(esp.spi.get()).ok_or(DropReason::EspNoSa)?;
-            Ok(Verdict::Open(slot))
-        }
-        protocol::GRE => {
-            let gre = packet.frame.data().get(Ipv4::LEN..).unwrap_or_default();
-            let kind = ClearKind::Gre(parse_gre(gre)?.key);
-            clear_tunnel(ctx, kind, &header).ok_or(DropReason::GreNoTunnel)
-        }
-        protocol::IPV4 => {
-            clear_tunnel(ctx, ClearKind::Ipip, &header).ok_or(DropReason::IpipNoTunnel)
-        }
-        protocol::ICMP if !came_from_outside(ctx, packet) => {
-            answer_echo(ctx, packet)?;
-            Ok(Verdict::Route)
-        }
-        _ => Err(DropReason::NotServed),
-    }
-}
-
-fn clear_tunnel(ctx: &Context<'_>, kind: ClearKind, outer: &Ipv4) -> Option<Verdict> {
-    let (local, remote) = (outer.destination_addr(), outer.source_addr());
-    ctx.tables.clear_tunnels.find(kind, local, remote).map(Verdict::Decap)
 }

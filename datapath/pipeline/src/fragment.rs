@@ -1,32 +1,36 @@
-//! Cutting a packet to a link's size (RFC 791 3.2), or telling the sender (RFC 1191).
+//! Cutting a packet to a link's size (RFC 791 3.2), or telling the sender (RFC 1191, 8201).
 
 use tables::DropReason;
-use wire::icmp;
 use wire::ipv4::Ipv4;
 use zerocopy::FromBytes;
 
 use crate::context::Context;
-use crate::icmp::report;
+use crate::icmp::{Problem, report};
+use crate::ip::Ip;
 use crate::packet::Packet;
 
 /// IPv4's smallest link (RFC 791): below it a link cannot carry fragments.
 const MTU_MIN: usize = 68;
+/// IPv6's smallest link (RFC 8200 5): no sender makes its packets smaller.
+const IPV6_MTU_MIN: u16 = 1280;
 
 /// Makes a packet that is larger than `mtu` fit: it keeps the first fragment, the others are made
 /// with the same verdict.
 ///
 /// # Errors
-/// [`DropReason::TooBig`] when DF is set, after the sender was told; [`DropReason::CannotFragment`]
-/// when the link or the header does not allow it; [`DropReason::NoChunk`].
+/// [`DropReason::TooBig`] when DF is set or it is IPv6, after the sender was told;
+/// [`DropReason::CannotFragment`] when the link or the header does not allow it;
+/// [`DropReason::NoChunk`].
 #[cold]
 pub(crate) fn fit(ctx: &mut Context<'_>, packet: &mut Packet, mtu: u16) -> Result<(), DropReason> {
-    let (header, _) =
-        Ipv4::ref_from_prefix(packet.frame.data()).map_err(|_| DropReason::Ipv4Truncated)?;
-    let header = *header;
-    if header.dont_fragment() {
-        report(ctx, packet, icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED, mtu);
-        return Err(DropReason::TooBig);
-    }
+    let header = match Ip::of(packet.frame.data())? {
+        Ip::V6(_) if mtu < IPV6_MTU_MIN => return Err(DropReason::CannotFragment),
+        Ip::V4(header) if !header.dont_fragment() => *header,
+        Ip::V4(_) | Ip::V6(_) => {
+            report(ctx, packet, Problem::TooBig(mtu));
+            return Err(DropReason::TooBig);
+        }
+    };
     let mtu = usize::from(mtu);
     if mtu < MTU_MIN || usize::from(packet.header_len) != Ipv4::LEN {
         return Err(DropReason::CannotFragment);

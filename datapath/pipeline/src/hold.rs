@@ -1,14 +1,12 @@
 //! Packets that wait for a next hop's MAC, so that the first ones to a new neighbour are not lost.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use port::FramePool;
 use tables::{DropReason, Neighbour, PortId};
-use wire::icmp;
 
 use crate::context::Context;
-use crate::event::{Event, EventRing};
-use crate::icmp::report;
+use crate::icmp::{Problem, report};
 use crate::packet::{Packet, Verdict};
 
 /// Most packets that wait at one worker.
@@ -24,21 +22,20 @@ const ASK_AGAIN_NS: u64 = 500_000_000;
 struct Held {
     packet: Packet,
     port: PortId,
-    address: Ipv4Addr,
+    address: IpAddr,
     since_ns: u64,
 }
 
 /// The waiting packets of one worker, oldest first.
 pub(crate) struct HoldQueue {
     held: Vec<Held>,
-    events: std::sync::Arc<EventRing>,
     generation: u64,
     asked_ns: u64,
 }
 
 impl HoldQueue {
-    pub(crate) fn new(events: std::sync::Arc<EventRing>) -> Self {
-        Self { held: Vec::with_capacity(HELD_MAX), events, generation: 0, asked_ns: 0 }
+    pub(crate) fn new() -> Self {
+        Self { held: Vec::with_capacity(HELD_MAX), generation: 0, asked_ns: 0 }
     }
 
     /// Keeps a packet until `address` on `port` is resolved, and asks control to do that.
@@ -47,7 +44,7 @@ impl HoldQueue {
         ctx: &mut Context<'_>,
         packet: Packet,
         port: PortId,
-        address: Ipv4Addr,
+        address: IpAddr,
     ) {
         let same = |held: &&Held| held.port == port && held.address == address;
         let waiting = self.held.iter().filter(same).count();
@@ -56,7 +53,7 @@ impl HoldQueue {
             self.asked_ns = ctx.now_ns;
         }
         if waiting == 0 {
-            self.ask(port, address);
+            ctx.ask(port, address);
         }
         if waiting >= HELD_PER_NEIGHBOUR_MAX || self.held.len() >= HELD_MAX {
             ctx.drop(packet.frame, DropReason::NeighbourQueueFull);
@@ -64,12 +61,6 @@ impl HoldQueue {
         }
         ctx.counters.held.add(1);
         self.held.push(Held { packet, port, address, since_ns: ctx.now_ns });
-    }
-
-    /// Asks control to resolve a next hop that has failed before.
-    pub(crate) fn ask(&self, port: PortId, address: Ipv4Addr) {
-        // A full ring loses nothing: the request is repeated while packets wait.
-        let _full = self.events.push(Event::Resolve { port, address });
     }
 
     /// Moves packets whose next hop is known now to `out`, and ends those that waited in vain.
@@ -103,7 +94,7 @@ impl HoldQueue {
                 _ if expired => self.fail(ctx, at),
                 _ => {
                     if due && self.is_first_of_its_neighbour(at) {
-                        self.ask(held.port, held.address);
+                        ctx.ask(held.port, held.address);
                     }
                     at += 1;
                 }
@@ -121,7 +112,7 @@ impl HoldQueue {
 
     fn fail(&mut self, ctx: &mut Context<'_>, at: usize) {
         let held = self.held.remove(at);
-        report(ctx, &held.packet, icmp::UNREACHABLE, icmp::HOST_UNREACHABLE, 0);
+        report(ctx, &held.packet, Problem::Unreachable);
         ctx.drop(held.packet.frame, DropReason::NeighbourFailed);
     }
 

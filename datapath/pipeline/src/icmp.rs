@@ -1,26 +1,31 @@
 //! ICMP that the gateway originates: errors, at a bounded rate, and echo replies.
 
-use std::net::Ipv4Addr;
-
-use tables::{DropReason, Role};
-use wire::checksum;
-use wire::icmp::{self, Icmp};
-use wire::ipv4::Ipv4;
-use wire::protocol;
-use zerocopy::byteorder::network_endian::U16;
-use zerocopy::{FromBytes, IntoBytes};
+use tables::{Addresses, Role};
 
 use crate::context::Context;
+use crate::ip::Ip;
 use crate::packet::{Origin, Packet};
 
-/// Errors per second and worker in the long run (RFC 1812 4.3.2.8).
+mod v4;
+mod v6;
+
+/// Errors per second and worker in the long run (RFC 1812 4.3.2.8, RFC 4443 2.4).
 const RATE_PER_S: u64 = 1000;
 /// Errors that may be sent at once.
 const BURST: u64 = 50;
-/// Longest error message (RFC 1812 4.3.2.3).
-const ERROR_LEN_MAX: usize = 576;
-/// Precedence "internetwork control", which RFC 1812 4.3.2.5 asks of errors.
-const TOS: u8 = 0xc0;
+
+/// What a sender is told about its packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// No route covers the destination.
+    NoRoute,
+    /// The next hop does not answer, or nobody knows where it is.
+    Unreachable,
+    /// The TTL or hop limit ran out here.
+    TtlExpired,
+    /// It does not fit, and this is what does, bytes.
+    TooBig(u16),
+}
 
 /// A token bucket for the errors of one worker.
 #[derive(Debug)]
@@ -45,107 +50,57 @@ impl ErrorBudget {
     }
 }
 
-/// Tells the sender of `packet` what became of it, if it may be told (RFC 1122 3.2.2): never about
-/// an error, a later fragment, or a packet to or from more than one host, and never toward the
-/// outside, whose clear traffic is the kernel's.
+/// Tells the sender of `packet` what became of it, if it may be told (RFC 1122 3.2.2, RFC 4443
+/// 2.4): never about an error, a later fragment, or a packet to or from more than one host, and
+/// never toward the outside, whose clear traffic is the kernel's.
 #[cold]
-pub(crate) fn report(
-    ctx: &mut Context<'_>,
-    packet: &Packet,
-    kind: u8,
-    code: u8,
-    next_hop_mtu: u16,
-) {
-    let Some(source) = reporter(ctx, packet) else { return };
+pub(crate) fn report(ctx: &mut Context<'_>, packet: &Packet, problem: Problem) {
+    let Some(addresses) = reporter(ctx, packet) else { return };
     let data = packet.frame.data();
-    let Ok((about, behind)) = Ipv4::ref_from_prefix(data) else { return };
-    let of_an_error =
-        about.protocol == protocol::ICMP && behind.first().is_none_or(|kind| icmp::is_error(*kind));
-    let destination = about.destination_addr();
-    if of_an_error
-        || about.flags_offset.get() & Ipv4::OFFSET != 0
-        || destination.is_multicast()
-        || destination.is_broadcast()
-    {
-        return;
+    match Ip::of(data) {
+        Ok(Ip::V4(about)) => v4::report(ctx, addresses.v4, about, data, problem),
+        Ok(Ip::V6(about)) => v6::report(ctx, addresses.v6, about, data, problem),
+        Err(_) => {}
     }
-    if !ctx.errors.take(ctx.now_ns) {
-        ctx.counters.icmp_withheld.add(1);
-        return;
-    }
-    let header = Icmp {
-        kind,
-        code,
-        checksum: U16::ZERO,
-        id: U16::ZERO,
-        next_hop_mtu: U16::new(next_hop_mtu),
-    };
-    let to = about.source_addr();
-    let quoted = data.get(..ERROR_LEN_MAX - Ipv4::LEN - Icmp::LEN).unwrap_or(data);
-    let Some(mut frame) = ctx.pool.alloc() else { return };
-    let payload_len = Icmp::LEN + quoted.len();
-    let Some(room) = frame.append(Ipv4::LEN + payload_len) else {
-        ctx.pool.free(frame);
-        return;
-    };
-    let mut outer = Ipv4::new(source, to, protocol::ICMP, payload_len as u16);
-    outer.tos = TOS;
-    outer.id.set(ctx.identification.next());
-    outer.fill_checksum();
-    write_message(room, &outer, &header, quoted);
-    ctx.counters.icmp_sent.add(1);
-    ctx.make(Packet::new(frame, Origin::Gateway, Ipv4::LEN));
 }
 
-/// The address that an error about this packet comes from; `None` when nobody is to be told.
-fn reporter(ctx: &Context<'_>, packet: &Packet) -> Option<Ipv4Addr> {
+/// The addresses that an error about this packet comes from; `None` when nobody is to be told.
+fn reporter(ctx: &Context<'_>, packet: &Packet) -> Option<Addresses> {
     match packet.origin {
         Origin::Port(port) => {
             let entry = ctx.tables.ports.get(usize::from(port.0))?;
-            if entry.role == Role::Inside { entry.address } else { None }
+            (entry.role == Role::Inside).then_some(entry.addresses)
         }
-        Origin::Tunnel(tunnel) => ctx.tables.tunnels.get(tunnel.0 as usize)?.address,
-        Origin::Gateway => None,
+        Origin::Tunnel(tunnel) => {
+            ctx.tables.tunnels.get(tunnel.0 as usize).map(|tunnel| tunnel.addresses)
+        }
+        Origin::Gateway | Origin::Kernel => None,
     }
 }
 
-fn write_message(room: &mut [u8], outer: &Ipv4, header: &Icmp, quoted: &[u8]) {
-    let Some((ip, message)) = room.split_at_mut_checked(Ipv4::LEN) else { return };
-    ip.copy_from_slice(outer.as_bytes());
-    let Ok((icmp, body)) = Icmp::mut_from_prefix(message) else { return };
-    *icmp = *header;
-    body.copy_from_slice(quoted);
-    let sum = checksum::of(message);
-    if let Ok((icmp, _)) = Icmp::mut_from_prefix(message) {
-        icmp.checksum.set(sum);
-    }
+/// Whether the budget allows one more error; counts either way.
+fn affordable(ctx: &mut Context<'_>) -> bool {
+    let granted = ctx.errors.take(ctx.now_ns);
+    let counter = if granted { &ctx.counters.icmp_sent } else { &ctx.counters.icmp_withheld };
+    counter.add(1);
+    granted
 }
 
 /// Turns an echo request to one of our addresses into its reply, in place.
 ///
 /// # Errors
-/// [`DropReason::NotServed`] for any other ICMP message, a fragment, or a wrong checksum.
-pub(crate) fn answer_echo(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<(), DropReason> {
-    let header_len = usize::from(packet.header_len);
+/// [`tables::DropReason::NotServed`] for any other ICMP message, a fragment, or a wrong checksum.
+pub(crate) fn answer_echo(
+    ctx: &mut Context<'_>,
+    packet: &mut Packet,
+) -> Result<(), tables::DropReason> {
     let id = ctx.identification.next();
+    let header_len = usize::from(packet.header_len);
     let data = packet.frame.data_mut();
-    let Some((ip, message)) = data.split_at_mut_checked(header_len) else {
-        return Err(DropReason::NotServed);
-    };
-    let sound = checksum::of(message) == 0;
-    let Ok((ip, options)) = Ipv4::mut_from_prefix(ip) else { return Err(DropReason::NotServed) };
-    let Ok((icmp, _)) = Icmp::mut_from_prefix(message) else { return Err(DropReason::NotServed) };
-    if !sound || icmp.kind != icmp::ECHO_REQUEST || ip.is_fragment() || !options.is_empty() {
-        return Err(DropReason::NotServed);
-    }
-    let request = u16::from_be_bytes([icmp.kind, icmp.code]);
-    icmp.kind = icmp::ECHO_REPLY;
-    let reply = u16::from_be_bytes([icmp.kind, icmp.code]);
-    icmp.checksum.set(checksum::update(icmp.checksum.get(), request, reply));
-    core::mem::swap(&mut ip.source, &mut ip.destination);
-    ip.ttl = 64;
-    ip.id.set(id);
-    ip.fill_checksum();
+    let is_v6 = data.first().is_some_and(|byte| byte >> 4 == 6);
+    let answered =
+        if is_v6 { v6::answer_echo(data) } else { v4::answer_echo(data, header_len, id) };
+    answered.ok_or(tables::DropReason::NotServed)?;
     packet.origin = Origin::Gateway;
     Ok(())
 }

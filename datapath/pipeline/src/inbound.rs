@@ -1,14 +1,16 @@
 //! Stage 3: ESP opened (RFC 4303 3.4), one run of packets for each SA.
 
-use esp::OpenError;
-use port::Frame;
+use std::net::IpAddr;
+
+use esp::{OpenError, Opened};
 use tables::{DropReason, InboundEntry, Tunnel};
-use wire::ipv4::Ipv4;
 use wire::protocol;
-use zerocopy::FromBytes;
+use wire::udp::Udp;
 
 use crate::context::Context;
-use crate::decap::unwrap;
+use crate::decap::{Outer, unwrap};
+use crate::event::Event;
+use crate::ip::{Direction, Ip, upper};
 use crate::packet::{Origin, Packet, Verdict};
 use crate::queues::run_key;
 
@@ -18,43 +20,94 @@ pub(crate) fn open(ctx: &mut Context<'_>, list: &mut [Packet]) {
         let entry = run.first().and_then(|packet| ctx.tables.sad.entry(run_key(packet)));
         let tunnel = entry.and_then(|entry| ctx.tables.tunnels.get(entry.tunnel.0 as usize));
         let (Some(entry), Some(tunnel)) = (entry, tunnel) else {
-            run.iter_mut().for_each(|packet| packet.verdict = Verdict::Drop(DropReason::EspNoSa));
+            refuse(run, DropReason::EspNoSa);
             continue;
         };
-        let (mut packets, mut bytes) = (0, 0);
-        for packet in run {
-            packet.verdict = match open_one(entry, tunnel, packet) {
-                Ok(()) => {
-                    packets += 1;
-                    bytes += packet.frame.len() as u64;
-                    Verdict::Route
-                }
-                Err(reason) => Verdict::Drop(reason),
-            };
+        if !entry.sa.admits() {
+            refuse(run, DropReason::EspExpired);
+            continue;
         }
-        entry.sa.count(packets, bytes);
-        tunnel.counters.inbound.add(packets, bytes);
+        open_run(ctx, entry, tunnel, run);
     }
 }
 
-fn open_one(entry: &InboundEntry, tunnel: &Tunnel, packet: &mut Packet) -> Result<(), DropReason> {
-    let (outer, _) =
-        Ipv4::ref_from_prefix(packet.frame.data()).map_err(|_| DropReason::Ipv4Truncated)?;
-    if outer.source_addr() != entry.remote || outer.destination_addr() != entry.local {
+fn refuse(run: &mut [Packet], reason: DropReason) {
+    run.iter_mut().for_each(|packet| packet.verdict = Verdict::Drop(reason));
+}
+
+fn open_run(ctx: &mut Context<'_>, entry: &InboundEntry, tunnel: &Tunnel, run: &mut [Packet]) {
+    let (mut packets, mut bytes) = (0, 0);
+    let mut moved = None;
+    for packet in run {
+        packet.verdict = match open_one(entry, tunnel, packet, &mut moved) {
+            Ok(()) => {
+                packets += 1;
+                bytes += packet.frame.len() as u64;
+                Verdict::Route
+            }
+            Err(reason) => Verdict::Drop(reason),
+        };
+    }
+    if let Some((address, port)) = moved {
+        ctx.tell(Event::PeerMoved { spi: entry.sa.spi(), address, port });
+    }
+    entry.sa.count(packets, bytes);
+    tunnel.counters.inbound.add(packets, bytes);
+}
+
+/// Where a packet of ESP came from: the outer source and, in UDP, its port.
+type Source = (IpAddr, Option<u16>);
+
+fn open_one(
+    entry: &InboundEntry,
+    tunnel: &Tunnel,
+    packet: &mut Packet,
+    moved: &mut Option<Source>,
+) -> Result<(), DropReason> {
+    let data = packet.frame.data();
+    let ip = Ip::of(data)?;
+    let outer = Outer {
+        source: ip.source(),
+        destination: ip.destination(),
+        tos: ip.tos(),
+        translated: ip.protocol() == protocol::UDP,
+    };
+    let mut esp_at = usize::from(packet.header_len);
+    let mut source = (outer.source, None);
+    if outer.translated {
+        let udp = data.get(esp_at..).unwrap_or_default();
+        let (udp, _) = Udp::split(udp).map_err(|_| DropReason::UdpMalformed)?;
+        source.1 = Some(udp.source_port.get());
+        esp_at += Udp::LEN;
+    }
+    let elsewhere = source != (entry.remote, entry.remote_port);
+    if outer.destination != entry.local
+        || source.1.is_some() != entry.remote_port.is_some()
+        || elsewhere && !entry.follows
+    {
         return Err(DropReason::EspWrongPeer);
     }
-    let outer_tos = outer.tos;
-    packet.frame.trim_front(usize::from(packet.header_len));
-    unseal(entry, tunnel.payload.next_header(), &mut packet.frame)?;
-    packet.header_len = unwrap(&mut packet.frame, tunnel.payload, outer_tos)? as u8;
-    check_selectors(tunnel, &packet.frame)?;
+    packet.frame.trim_front(esp_at);
+    let opened = unseal(entry, tunnel, packet)?;
+    if elsewhere && opened.newest {
+        // RFC 7296 2.23: only an authentic packet, and only the newest, tells where the peer is.
+        *moved = Some(source);
+    }
+
+    packet.header_len = unwrap(tunnel, &mut packet.frame, opened.next_header, outer)? as u8;
+    check_selectors(tunnel, packet.frame.data())?;
     packet.origin = Origin::Tunnel(entry.tunnel);
     packet.depth += 1;
     Ok(())
 }
 
 /// Leaves the decrypted payload in the frame.
-fn unseal(entry: &InboundEntry, expected: u8, frame: &mut Frame) -> Result<(), DropReason> {
+fn unseal(
+    entry: &InboundEntry,
+    tunnel: &Tunnel,
+    packet: &mut Packet,
+) -> Result<Opened, DropReason> {
+    let frame = &mut packet.frame;
     let opened = entry.sa.open(frame.data_mut()).map_err(|error| match error {
         OpenError::Truncated => DropReason::EspTruncated,
         OpenError::Alignment => DropReason::EspAlignment,
@@ -64,10 +117,10 @@ fn unseal(entry: &InboundEntry, expected: u8, frame: &mut Frame) -> Result<(), D
         OpenError::Padding => DropReason::EspPadding,
     })?;
     match opened.next_header {
-        found if found == expected => {
+        next if tunnel.payload.admits(next) => {
             frame.truncate(opened.payload.end);
             frame.trim_front(opened.payload.start);
-            Ok(())
+            Ok(opened)
         }
         protocol::NONE => Err(DropReason::EspDummy),
         _ => Err(DropReason::EspNextHeader),
@@ -75,10 +128,11 @@ fn unseal(entry: &InboundEntry, expected: u8, frame: &mut Frame) -> Result<(), D
 }
 
 /// RFC 4301 5.2 step 4: what came out must be what the SA was made for.
-fn check_selectors(tunnel: &Tunnel, frame: &Frame) -> Result<(), DropReason> {
+fn check_selectors(tunnel: &Tunnel, packet: &[u8]) -> Result<(), DropReason> {
     let Some(selectors) = &tunnel.selectors else { return Ok(()) };
-    let (inner, _) = Ipv4::ref_from_prefix(frame.data()).map_err(|_| DropReason::Ipv4Truncated)?;
-    if selectors.hold(inner.destination_addr(), inner.source_addr()) {
+    let inner = Ip::of(packet)?;
+    let upper = || upper(packet, Direction::Inbound);
+    if selectors.hold(inner.destination(), inner.source(), upper) {
         Ok(())
     } else {
         Err(DropReason::EspSelectors)

@@ -4,10 +4,10 @@
 //! stages below, and transmits. Each stage is a plain loop over the packets that need it, in one
 //! file, and ends by saying for each packet where it goes next (its verdict).
 //!
-//! 1. `arrival`: Ethernet off, IPv4 checked once.
-//! 2. `forward`: TTL, route: to ourselves, out of a port, or into a tunnel.
-//! 3. `inbound`: ESP opened, runs of one SA at a time; `decap`: GRE and IPIP
-//!    taken off. Back to 2.
+//! 1. `arrival`: Ethernet off, the IP header checked once.
+//! 2. `forward`: TTL, route, policy: to ourselves (`local`), out of a port, or into a tunnel.
+//! 3. `inbound`: ESP opened, runs of one SA at a time; `decap`: GRE, IP in IP and L2TP taken off.
+//!    Back to 2.
 //! 4. `outbound`: size, ESP sealed and outer headers put on, runs of one tunnel at a time.
 //! 5. `emit`: Ethernet on, into the port's transmit batch; `hold` keeps what still lacks a MAC.
 //!
@@ -31,10 +31,15 @@ mod fragment;
 mod hold;
 mod icmp;
 mod inbound;
+mod ip;
+mod keepalive;
+mod local;
+mod mss;
 mod outbound;
 mod packet;
 mod queues;
+mod replicate;
 mod worker;
 
-pub use event::{Event, EventRing};
+pub use event::{Event, EventRing, InjectRing};
 pub use worker::{BATCH, Worker, WorkerId};

@@ -1,15 +1,14 @@
 //! Stage 4: size, ESP sealed (RFC 4303 3.3), outer headers put on; one run for each tunnel.
 
-use esp::OutboundSa;
+use esp::{OutboundSa, Unavailable};
 use port::Frame;
-use tables::{DropReason, Protection, Rewrite, Tunnel};
-use wire::ipv4::Ipv4;
-use zerocopy::FromBytes;
+use tables::{DropReason, Inner, Protection, Rewrite, Tunnel, Varying};
 
 use crate::context::Context;
-use crate::fragment;
+use crate::ip::Ip;
 use crate::packet::{Origin, Packet, Verdict};
 use crate::queues::run_key;
+use crate::{fragment, mss};
 
 /// Encapsulates every packet of the list, which is sorted into runs of one tunnel each.
 pub(crate) fn encap(ctx: &mut Context<'_>, list: &mut [Packet]) {
@@ -36,21 +35,30 @@ fn encap_run(ctx: &mut Context<'_>, tunnel: &Tunnel, run: &mut [Packet]) {
             Err(reason) => packet.verdict = Verdict::Drop(reason),
         }
     }
+    if fitting == 0 {
+        return;
+    }
     let admitted = run.iter_mut().filter(|packet| matches!(packet.verdict, Verdict::Encap(_)));
     let first = match sa.map(|sa| sa.reserve(fitting)) {
         None => 0,
-        Some(Some(first)) => first,
-        Some(None) => {
-            admitted.for_each(|p| p.verdict = Verdict::Drop(DropReason::SequenceExhausted));
+        Some(Ok(first)) => first,
+        Some(Err(unavailable)) => {
+            let reason = match unavailable {
+                Unavailable::Exhausted => DropReason::SequenceExhausted,
+                Unavailable::Expired => DropReason::SaExpired,
+            };
+            admitted.for_each(|packet| packet.verdict = Verdict::Drop(reason));
             return;
         }
     };
+    let sequenced = tunnel.inner.as_ref().unwrap_or(&tunnel.rewrite).is_sequenced();
+    let mut sequence = if sequenced { tunnel.sequences.reserve(fitting) } else { 0 };
     let (mut packets, mut bytes) = (0, 0);
     for (seq, packet) in (first..).zip(admitted) {
         let inner_len = packet.frame.len() as u64;
         let sealing = sa.map(|sa| (sa, seq));
         let ids = [ctx.identification.next(), ctx.identification.next()];
-        packet.verdict = match wrap(tunnel, sealing, ids, &mut packet.frame) {
+        packet.verdict = match wrap(tunnel, sealing, ids, sequence, &mut packet.frame) {
             Ok(()) => {
                 packets += 1;
                 bytes += inner_len;
@@ -60,7 +68,7 @@ fn encap_run(ctx: &mut Context<'_>, tunnel: &Tunnel, run: &mut [Packet]) {
             }
             Err(reason) => Verdict::Drop(reason),
         };
-        packet.header_len = Ipv4::LEN as u8;
+        sequence = sequence.wrapping_add(1);
         packet.depth += 1;
     }
     if let Some(sa) = sa {
@@ -75,16 +83,11 @@ fn refuse(run: &mut [Packet], reason: DropReason) {
 
 /// Whether the packet may enter the tunnel, cut to size if need be; its fragments follow later.
 fn admit(ctx: &mut Context<'_>, tunnel: &Tunnel, packet: &mut Packet) -> Result<(), DropReason> {
-    if let Some(selectors) = &tunnel.selectors {
-        let (inner, _) =
-            Ipv4::ref_from_prefix(packet.frame.data()).map_err(|_| DropReason::Ipv4Truncated)?;
-        if !selectors.hold(inner.source_addr(), inner.destination_addr()) {
-            return Err(DropReason::TunnelSelectors);
-        }
-    }
     if packet.frame.len() > usize::from(tunnel.mtu) {
         fragment::fit(ctx, packet, tunnel.mtu)?;
     }
+    let header_len = usize::from(packet.header_len);
+    mss::clamp(tunnel, packet.frame.data_mut(), header_len);
     Ok(())
 }
 
@@ -93,30 +96,46 @@ fn wrap(
     tunnel: &Tunnel,
     sealing: Option<(&OutboundSa, u64)>,
     [id, inner_id]: [u16; 2],
+    sequence: u32,
     frame: &mut Frame,
 ) -> Result<(), DropReason> {
-    let (inner, _) = Ipv4::ref_from_prefix(frame.data()).map_err(|_| DropReason::Ipv4Truncated)?;
-    let (tos, dont_fragment) = (inner.tos, inner.dont_fragment());
-    if let Some(inner) = &tunnel.inner {
-        put_on(inner, inner_id, tos, dont_fragment, frame)?;
+    let inner = Ip::of(frame.data())?.inner();
+    let padding = tunnel.padded_len.map_or(0, |len| usize::from(len).saturating_sub(frame.len()));
+    if let Some(rewrite) = &tunnel.inner {
+        put_on(rewrite, &Varying { id: inner_id, sequence, inner }, frame)?;
     }
     if let Some((sa, seq)) = sealing {
-        let (suite, payload_len) = (sa.suite(), frame.len());
-        frame.append(suite.trailer_len(payload_len)).ok_or(DropReason::NoRoom)?;
-        let packet = frame.prepend(suite.header_len()).ok_or(DropReason::NoRoom)?;
-        sa.seal(seq, tunnel.payload.next_header(), packet, payload_len)
-            .map_err(|_| DropReason::NoRoom)?;
+        if padding > 0 {
+            pad(frame, padding)?;
+        }
+        seal(tunnel, sa, seq, &inner, frame)?;
     }
-    put_on(&tunnel.rewrite, id, tos, dont_fragment, frame)
+    put_on(&tunnel.rewrite, &Varying { id, sequence, inner }, frame)
 }
 
-fn put_on(
-    rewrite: &Rewrite,
-    id: u16,
-    tos: u8,
-    dont_fragment: bool,
+fn seal(
+    tunnel: &Tunnel,
+    sa: &OutboundSa,
+    seq: u64,
+    inner: &Inner,
     frame: &mut Frame,
 ) -> Result<(), DropReason> {
+    let (suite, payload_len) = (sa.suite(), frame.len());
+    frame.append(suite.trailer_len(payload_len)).ok_or(DropReason::NoRoom)?;
+    let packet = frame.prepend(suite.header_len()).ok_or(DropReason::NoRoom)?;
+    let next_header = tunnel.payload.next_header(inner.version);
+    sa.seal(seq, next_header, packet, payload_len).map_err(|_| DropReason::NoRoom)
+}
+
+/// Hides the packet's length (RFC 4303 2.7); the receiver finds the end by the IP header.
+fn pad(frame: &mut Frame, padding: usize) -> Result<(), DropReason> {
+    let len = frame.len();
+    let packet = frame.append(padding).ok_or(DropReason::NoRoom)?;
+    packet.get_mut(len..).unwrap_or_default().fill(0);
+    Ok(())
+}
+
+fn put_on(rewrite: &Rewrite, varying: &Varying, frame: &mut Frame) -> Result<(), DropReason> {
     let packet = frame.prepend(rewrite.header_len()).ok_or(DropReason::NoRoom)?;
-    if rewrite.apply(packet, id, tos, dont_fragment) { Ok(()) } else { Err(DropReason::NoRoom) }
+    if rewrite.apply(packet, varying) { Ok(()) } else { Err(DropReason::NoRoom) }
 }

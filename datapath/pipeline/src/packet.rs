@@ -1,5 +1,7 @@
 //! A packet on its way through the stages.
 
+use std::net::IpAddr;
+
 use port::Frame;
 use tables::{DropReason, NexthopId, PortId, TunnelId};
 
@@ -8,6 +10,8 @@ use tables::{DropReason, NexthopId, PortId, TunnelId};
 pub(crate) enum Origin {
     /// Received on a port.
     Port(PortId),
+    /// Received by the kernel, which put its fragments together; from the outside.
+    Kernel,
     /// Taken out of a tunnel.
     Tunnel(TunnelId),
     /// Made by the gateway itself.
@@ -28,18 +32,18 @@ pub(crate) enum Verdict {
     /// To this next hop.
     Out(NexthopId),
     /// To wait until this neighbour's MAC is known.
-    Hold(PortId, std::net::Ipv4Addr),
+    Hold(PortId, IpAddr),
     /// Nowhere.
     Drop(DropReason),
 }
 
-/// A frame whose bytes start at an IPv4 header that was checked and end where the packet ends.
+/// A frame whose bytes start at an IP header that was checked and end where the packet ends.
 #[derive(Debug)]
 pub(crate) struct Packet {
     pub(crate) frame: Frame,
     pub(crate) origin: Origin,
     pub(crate) verdict: Verdict,
-    /// Length of the IPv4 header with options, bytes.
+    /// Length of the IP header, bytes: with IPv4's options, without IPv6's extension headers.
     pub(crate) header_len: u8,
     /// How many tunnels it has passed in this turn.
     pub(crate) depth: u8,

@@ -8,7 +8,7 @@ use tables::counters::WorkerCounters;
 use tables::publish::Reader;
 
 use crate::context::{Context, Identification};
-use crate::event::EventRing;
+use crate::event::{EventRing, InjectRing};
 use crate::hold::{HELD_MAX, HoldQueue};
 use crate::icmp::ErrorBudget;
 use crate::packet::Packet;
@@ -45,6 +45,8 @@ pub struct Worker<P: Port> {
     counters: Arc<WorkerCounters>,
     identification: Identification,
     errors: ErrorBudget,
+    events: Arc<EventRing>,
+    injected: Arc<InjectRing>,
 }
 
 impl<P: Port> Worker<P> {
@@ -57,6 +59,7 @@ impl<P: Port> Worker<P> {
         reader: Reader,
         counters: Arc<WorkerCounters>,
         events: Arc<EventRing>,
+        injected: Arc<InjectRing>,
     ) -> Self {
         // A whole batch may become fragments or be released from hold in one turn.
         let capacity = 16 * BATCH + HELD_MAX;
@@ -66,12 +69,14 @@ impl<P: Port> Worker<P> {
             received: Batch::new(BATCH),
             lists: Queues::new(capacity),
             made: Vec::with_capacity(capacity),
-            hold: HoldQueue::new(events),
+            hold: HoldQueue::new(),
             pool,
             reader,
             counters,
             identification: Identification::new(id.index, id.of),
             errors: ErrorBudget::new(),
+            events,
+            injected,
         }
     }
 
@@ -87,11 +92,17 @@ impl<P: Port> Worker<P> {
             identification: &mut self.identification,
             errors: &mut self.errors,
             made: &mut self.made,
+            events: &self.events,
             now_ns,
         };
         self.hold.release(&mut ctx, generation, &mut self.lists.out);
         self.lists.route.append(ctx.made);
         let mut work = self.lists.out.len();
+        for _ in 0..BATCH {
+            let Some(packet) = self.injected.pop() else { break };
+            arrival::inject(&mut ctx, &packet, &mut self.lists.route);
+            work += 1;
+        }
         for at in 0..self.queues.len() {
             let Some(queue) = self.queues.get_mut(at) else { break };
             work += queue.port.rx(ctx.pool, &mut self.received);

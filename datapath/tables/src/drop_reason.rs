@@ -35,8 +35,8 @@ drop_reasons! {
     FrameTruncated => "frame_truncated",
     /// The frame's destination MAC is not this port's.
     FrameNotOurs => "frame_not_ours",
-    /// The frame does not carry IPv4.
-    FrameNotIpv4 => "frame_not_ipv4",
+    /// The frame carries neither IPv4 nor IPv6.
+    FrameNotIp => "frame_not_ip",
     /// The packet is shorter than an IPv4 header.
     Ipv4Truncated => "ipv4_truncated",
     /// The IP version is not 4.
@@ -52,13 +52,26 @@ drop_reasons! {
     Ipv4Martian => "ipv4_martian",
     /// The packet asks for source routing, which is refused (RFC 7126 4.3, 4.4).
     Ipv4SourceRoute => "ipv4_source_route",
+    /// The packet is shorter than an IPv6 header.
+    Ipv6Truncated => "ipv6_truncated",
+    /// The IP version is not 6.
+    Ipv6Version => "ipv6_version",
+    /// The payload length is beyond the frame.
+    Ipv6PayloadLength => "ipv6_payload_length",
+    /// The source address cannot be one host's: multicast, loopback or unspecified (RFC 4291 2.5).
+    Ipv6Martian => "ipv6_martian",
+    /// The packet asks for source routing, which is refused (RFC 5095), or its extension headers
+    /// cannot be followed.
+    Ipv6SourceRoute => "ipv6_source_route",
+    /// A link-local address: such packets stay on their link (RFC 3927 7, RFC 4291 2.5.6).
+    LinkLocal => "link_local",
     /// Clear traffic on an outside port is the kernel's, not the gateway's.
     ClearFromOutside => "clear_from_outside",
     /// Addressed to the gateway, but neither a tunnel's packet nor an echo request.
     NotServed => "not_served",
     /// A fragment of a tunnel's outer packet; the kernel reassembles those.
     OuterFragment => "outer_fragment",
-    /// A tunnel's outer packet carries IP options, which no gateway sends.
+    /// A tunnel's outer packet carries IP options or extension headers, which no gateway sends.
     OuterOptions => "outer_options",
     /// One packet wrapped in more tunnels than can be meant.
     NestedTooDeep => "nested_too_deep",
@@ -66,8 +79,10 @@ drop_reasons! {
     EspTruncated => "esp_truncated",
     /// No inbound SA has this SPI.
     EspNoSa => "esp_no_sa",
-    /// The outer addresses are not those of the SA.
+    /// The outer addresses or UDP ports are not those of the SA.
     EspWrongPeer => "esp_wrong_peer",
+    /// The inbound SA has reached its hard limit (RFC 4301 4.4.2.1).
+    EspExpired => "esp_expired",
     /// The ciphertext is not a multiple of the cipher's block.
     EspAlignment => "esp_alignment",
     /// The sequence number was seen before (RFC 4303 3.4.3).
@@ -84,7 +99,8 @@ drop_reasons! {
     EspNextHeader => "esp_next_header",
     /// The decrypted packet is not between the ends of the tunnel that ESP protects.
     EspEndpoints => "esp_endpoints",
-    /// The decrypted packet's addresses are outside the tunnel's selectors (RFC 4301 5.2).
+    /// The decrypted packet's addresses, protocol or ports are outside the tunnel's selectors
+    /// (RFC 4301 5.2).
     EspSelectors => "esp_selectors",
     /// The outer header is marked "congestion experienced" and the inner sender does not
     /// understand marks, so the packet itself must go (RFC 6040 4.2).
@@ -97,10 +113,24 @@ drop_reasons! {
     GreFlags => "gre_flags",
     /// No GRE tunnel has these endpoints.
     GreNoTunnel => "gre_no_tunnel",
+    /// The GRE checksum is wrong (RFC 2784 2.5).
+    GreChecksum => "gre_checksum",
+    /// The GRE sequence number is older than one already seen (RFC 2890 2.2).
+    GreSequence => "gre_sequence",
     /// No IPIP tunnel has these endpoints.
     IpipNoTunnel => "ipip_no_tunnel",
-    /// The GRE payload is not IPv4.
+    /// The GRE payload is neither IPv4 nor IPv6.
     GreProtocol => "gre_protocol",
+    /// A tunnel's UDP header is not whole, or its checksum is wrong.
+    UdpMalformed => "udp_malformed",
+    /// The L2TP header is not whole, of another version, or contradicts the packet.
+    L2tpMalformed => "l2tp_malformed",
+    /// No L2TP session has these numbers and endpoints.
+    L2tpNoSession => "l2tp_no_session",
+    /// The L2TP sequence number is older than one already seen, or missing (RFC 2661 5.4).
+    L2tpSequence => "l2tp_sequence",
+    /// The PPP payload is neither IPv4 nor IPv6.
+    PppProtocol => "ppp_protocol",
     /// The TTL ran out here; the sender was told.
     TtlExpired => "ttl_expired",
     /// No route covers the destination.
@@ -109,15 +139,21 @@ drop_reasons! {
     Blackhole => "blackhole",
     /// Larger than the next link and DF is set; the sender was told the size that fits.
     TooBig => "too_big",
-    /// Larger than the next link and cannot be fragmented: the link is below IPv4's minimum, or
-    /// the header carries options.
+    /// Larger than the next link and cannot be fragmented: the link is below the IP version's
+    /// minimum, or the header carries options.
     CannotFragment => "cannot_fragment",
-    /// The packet's addresses are outside the selectors of the tunnel that its route names.
-    TunnelSelectors => "tunnel_selectors",
+    /// No security policy covers the packet (RFC 4301 5.1).
+    NoPolicy => "no_policy",
+    /// A security policy says to discard it.
+    PolicyDiscard => "policy_discard",
+    /// No peer of the multipoint tunnel has the next hop's address.
+    NbmaUnknown => "nbma_unknown",
     /// The tunnel has no outbound SA; nothing leaves in clear.
     TunnelNoSa => "tunnel_no_sa",
     /// There is no route to the tunnel's remote endpoint.
     TunnelNoPath => "tunnel_no_path",
+    /// The outbound SA has reached its hard limit (RFC 4301 4.4.2.1).
+    SaExpired => "sa_expired",
     /// The SA's sequence numbers are used up (RFC 4303 3.3.3).
     SequenceExhausted => "sequence_exhausted",
     /// The chunk has no room for the headers, the padding or the ICV.

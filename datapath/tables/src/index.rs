@@ -1,5 +1,20 @@
 //! A read-only hash index: integer key to integer value, built once, one probe as a rule.
 
+use std::net::IpAddr;
+
+/// An address in 64 bits: different for different IPv4 addresses, nearly always different for
+/// others, and compared in full by whoever finds an entry by it.
+#[inline]
+pub(crate) fn digest(address: IpAddr) -> u64 {
+    match address {
+        IpAddr::V4(address) => u64::from(address.to_bits()),
+        IpAddr::V6(address) => {
+            let bits = address.to_bits();
+            ((bits >> 64) as u64).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(31) ^ bits as u64
+        }
+    }
+}
+
 /// Open addressing with linear probing at a load of at most one half. Keys are spread by a
 /// multiplicative hash: they are chosen by the configuration, or capped where strangers can add
 /// to them (next hops).

@@ -11,6 +11,8 @@
 
 use std::sync::Arc;
 
+mod clear;
+mod cloud;
 pub mod counters;
 mod drop_reason;
 mod fib;
@@ -20,17 +22,28 @@ mod port;
 pub mod publish;
 mod rewrite;
 mod sad;
+mod selector;
+mod sequences;
+mod spd;
 mod tunnel;
 
+pub use clear::{ClearKind, ClearTunnels};
+pub use cloud::{Cloud, CloudId};
 pub use drop_reason::DropReason;
 pub use fib::{Fib, Route};
 pub use index::Index;
 pub use nexthop::{Neighbour, Nexthop, NexthopId, Nexthops};
 pub use port::{PortEntry, PortId, Role};
-pub use rewrite::{Df, Dscp, OuterRules, Rewrite};
+pub use rewrite::{
+    Df, Dscp, Ecn, GreHeader, Inner, L2tpHeader, OuterRules, Rewrite, Ttl, Varying, Version,
+};
 pub use sad::{InboundEntry, Sad};
+pub use selector::{Selector, Selectors, Upper};
+pub use sequences::Sequences;
+pub use spd::{Action, Policy, PolicyListId, Spd};
 pub use tunnel::{
-    ClearKind, ClearTunnels, Endpoints, Payload, Protection, Selectors, Tunnel, TunnelId,
+    Addresses, Carrier, Endpoints, Header, L2tpSession, MssClamp, Payload, Protection, Tunnel,
+    TunnelId,
 };
 
 /// Everything a worker looks up, at one moment.
@@ -44,6 +57,10 @@ pub struct Tables {
     pub nexthops: Arc<Nexthops>,
     /// The tunnels, by [`TunnelId`].
     pub tunnels: Arc<[Tunnel]>,
+    /// The multipoint tunnels' peers, by [`CloudId`].
+    pub clouds: Arc<[Cloud]>,
+    /// What policies say of packets to protected destinations.
+    pub spd: Arc<Spd>,
     /// Inbound SAs by SPI.
     pub sad: Arc<Sad>,
     /// Tunnels without protection, by their endpoints.

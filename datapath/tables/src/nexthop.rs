@@ -1,9 +1,10 @@
 //! Link-layer next hops: an address on a port and the MAC that answers for it.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use wire::ethernet::Mac;
 
+use crate::index::digest;
 use crate::{Index, PortId};
 
 /// Index into [`Nexthops`]. Control never gives one to another (port, address) while it runs, so
@@ -28,7 +29,7 @@ pub struct Nexthop {
     /// The port it is reached through.
     pub port: PortId,
     /// Its IP address on that link.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Its link-layer address.
     pub neighbour: Neighbour,
 }
@@ -59,8 +60,10 @@ impl Nexthops {
     /// The id of the next hop with this address on this port.
     #[inline]
     #[must_use]
-    pub fn id_on_link(&self, port: PortId, address: Ipv4Addr) -> Option<NexthopId> {
-        self.index.find(key(port, address)).map(NexthopId)
+    pub fn id_on_link(&self, port: PortId, address: IpAddr) -> Option<NexthopId> {
+        let id = NexthopId(self.index.find(key(port, address))?);
+        let hop = self.by_id(id)?;
+        (hop.port == port && hop.address == address).then_some(id)
     }
 
     /// All of them, in the order of their ids.
@@ -70,6 +73,6 @@ impl Nexthops {
     }
 }
 
-fn key(port: PortId, address: Ipv4Addr) -> u64 {
-    u64::from(port.0) << 32 | u64::from(address.to_bits())
+fn key(port: PortId, address: IpAddr) -> u64 {
+    u64::from(port.0).rotate_right(16) ^ digest(address)
 }

@@ -1,8 +1,8 @@
 //! What a worker knows of a port: addresses and limits, not rings.
 
-use std::net::Ipv4Addr;
-
 use wire::ethernet::Mac;
+
+use crate::Addresses;
 
 /// Index of a port in [`crate::Tables::ports`] and in each worker's list of port queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,8 +29,8 @@ pub struct PortEntry {
     pub mac: Option<Mac>,
     /// Largest IP packet it carries, bytes.
     pub mtu: u16,
-    /// Its first address, the source of ICMP errors about what came in here.
-    pub address: Option<Ipv4Addr>,
+    /// Its first addresses, the sources of ICMP errors about what came in here.
+    pub addresses: Addresses,
     /// Whether the link can carry packets now.
     pub up: bool,
 }

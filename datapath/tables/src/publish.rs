@@ -85,21 +85,21 @@ impl Reader {
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use ipnet::Ipv4Net;
+    use ipnet::IpNet;
 
     use super::*;
     use crate::{Fib, PortId, Route};
 
     /// A snapshot in which every part says the same number.
     fn numbered(n: u16) -> Tables {
-        let all: Ipv4Net = "0.0.0.0/0".parse().unwrap();
+        let all: IpNet = "0.0.0.0/0".parse().unwrap();
         let fib = Fib::build([(all, Route::Connected(PortId(n)))]);
         let ports = (0..n).map(|_| crate::PortEntry {
             name: "".into(),
             role: crate::Role::Inside,
             mac: None,
             mtu: 1500,
-            address: None,
+            addresses: crate::Addresses::default(),
             up: true,
         });
         Tables { fib: Arc::new(fib), ports: ports.collect(), ..Tables::default() }

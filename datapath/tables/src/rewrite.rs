@@ -1,13 +1,26 @@
 //! A rewrite: the bytes that go in front of a packet and the few fields of them that vary.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use wire::checksum;
-use wire::gre::Gre;
 use wire::ipv4::Ipv4;
-use wire::protocol;
-use zerocopy::IntoBytes;
-use zerocopy::byteorder::network_endian::U16;
+use wire::ipv6::Ipv6;
+use wire::{checksum, protocol};
+use zerocopy::FromBytes;
+
+use crate::Header;
+
+mod build;
+
+pub use build::{GreHeader, L2tpHeader};
+
+/// What becomes of the inner TTL or hop limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ttl {
+    /// The outer header carries the inner one's.
+    Copy,
+    /// The outer header carries this one.
+    Set(u8),
+}
 
 /// What becomes of the inner DSCP (RFC 2983).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +31,16 @@ pub enum Dscp {
     Set(u8),
 }
 
-/// What becomes of the inner "don't fragment".
+/// What becomes of the inner ECN field (RFC 6040 4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ecn {
+    /// Normal mode: the outer header carries the inner one's.
+    Copy,
+    /// Compatibility mode: the outer header says that marks are not understood.
+    Clear,
+}
+
+/// What becomes of the inner "don't fragment"; an inner IPv6 packet counts as marked with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Df {
     /// The outer header carries the inner one's.
@@ -33,77 +55,136 @@ pub enum Df {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OuterRules {
     /// Outer TTL.
-    pub ttl: u8,
-    /// Outer DSCP; ECN follows RFC 6040 in any case.
+    pub ttl: Ttl,
+    /// Outer DSCP.
     pub dscp: Dscp,
-    /// Outer DF.
+    /// Outer ECN.
+    pub ecn: Ecn,
+    /// Outer DF; IPv6 has none.
     pub df: Df,
 }
 
 impl Default for OuterRules {
     fn default() -> Self {
-        Self { ttl: 64, dscp: Dscp::Copy, df: Df::Copy }
+        Self { ttl: Ttl::Set(64), dscp: Dscp::Copy, ecn: Ecn::Copy, df: Df::Copy }
     }
 }
 
-/// Longest template: an IPv4 header and GRE with a key.
-const TEMPLATE_MAX: usize = Ipv4::LEN + Gre::LEN + Gre::KEY_LEN;
+/// What differs from packet to packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Varying {
+    /// Identification of an outer IPv4 header.
+    pub id: u16,
+    /// Sequence number of a GRE header, or Ns of L2TP in its low half.
+    pub sequence: u32,
+    /// What the tunnel carries.
+    pub inner: Inner,
+}
 
-/// A header template in front of what a tunnel sends: an IPv4 header with what follows it, or, in
+/// What an outer header takes from the packet that the tunnel carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inner {
+    /// Which IP.
+    pub version: Version,
+    /// IPv4's type of service or IPv6's traffic class: DSCP and ECN.
+    pub tos: u8,
+    /// TTL or hop limit.
+    pub ttl: u8,
+    /// Whether routers may not fragment it; true for IPv6.
+    pub dont_fragment: bool,
+}
+
+/// Which IP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Version {
+    /// IPv4 (RFC 791).
+    V4,
+    /// IPv6 (RFC 8200).
+    V6,
+}
+
+impl Version {
+    /// Of an address.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+
+    /// The protocol number of a packet of this version inside another header.
+    #[inline]
+    #[must_use]
+    pub fn protocol(self) -> u8 {
+        match self {
+            Self::V4 => protocol::IPV4,
+            Self::V6 => protocol::IPV6,
+        }
+    }
+
+    /// Its EtherType.
+    #[inline]
+    #[must_use]
+    pub fn ethertype(self) -> u16 {
+        match self {
+            Self::V4 => wire::ethernet::IPV4,
+            Self::V6 => wire::ethernet::IPV6,
+        }
+    }
+
+    /// Its PPP protocol number, whose high byte is zero (RFC 1332, 5072).
+    #[inline]
+    #[must_use]
+    pub fn ppp(self) -> u16 {
+        match self {
+            Self::V4 => wire::ppp::IPV4,
+            Self::V6 => wire::ppp::IPV6,
+        }
+    }
+}
+
+/// A field to be filled in; `at` is its offset from the template's start, bytes. Applied in the
+/// order of the list, so that what is under a checksum comes before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patch {
+    /// The protocol number of the packet inside: one byte.
+    Protocol { at: u8 },
+    /// The EtherType of the packet inside: two bytes.
+    EtherType { at: u8 },
+    /// The low byte of the PPP protocol of the packet inside.
+    Ppp { at: u8 },
+    /// GRE's sequence number: four bytes.
+    GreSequence { at: u8 },
+    /// GRE's checksum over the header at `header` and all behind it.
+    GreChecksum { header: u8 },
+    /// L2TP's Ns: two bytes.
+    L2tpNs { at: u8 },
+    /// Two bytes that say how much of the packet lies behind `from`.
+    Length { at: u8, from: u8 },
+    /// The IPv4 header at the front.
+    Ipv4,
+    /// The IPv6 header at the front.
+    Ipv6,
+}
+
+/// Longest template: IPv4, UDP, L2TP with everything, and a PPP header.
+const TEMPLATE_MAX: usize = 64;
+/// Most headers in one template.
+const HEADERS_MAX: usize = 4;
+/// Most fields to be filled in.
+const PATCHES_MAX: usize = 5;
+
+/// A header template in front of what a tunnel sends: an IP header with what follows it, or, in
 /// ESP transport mode, only what follows it.
 #[derive(Clone, Debug)]
 pub struct Rewrite {
     template: [u8; TEMPLATE_MAX],
     len: usize,
-    /// How the IPv4 header is filled in; `None` when the template has none.
-    rules: Option<OuterRules>,
+    patches: [Option<Patch>; PATCHES_MAX],
+    headers: [Option<Header>; HEADERS_MAX],
+    rules: OuterRules,
+    sequenced: bool,
 }
 
 impl Rewrite {
-    /// An outer IPv4 header in front of ESP.
-    #[must_use]
-    pub fn esp(local: Ipv4Addr, remote: Ipv4Addr, rules: OuterRules) -> Self {
-        Self::behind_ipv4(local, remote, protocol::ESP, &[], rules)
-    }
-
-    /// An outer IPv4 header in front of an IPv4 packet (RFC 2003).
-    #[must_use]
-    pub fn ipip(local: Ipv4Addr, remote: Ipv4Addr, rules: OuterRules) -> Self {
-        Self::behind_ipv4(local, remote, protocol::IPV4, &[], rules)
-    }
-
-    /// An outer IPv4 header and a GRE header (RFC 2784, 2890) in front of an IPv4 packet.
-    #[must_use]
-    pub fn gre(local: Ipv4Addr, remote: Ipv4Addr, key: Option<u32>, rules: OuterRules) -> Self {
-        let (header, len) = gre_header(key);
-        Self::behind_ipv4(local, remote, protocol::GRE, &header[..len], rules)
-    }
-
-    /// A GRE header alone, for ESP transport mode, where the outer IPv4 header is ESP's.
-    #[must_use]
-    pub fn bare_gre(key: Option<u32>) -> Self {
-        let (header, len) = gre_header(key);
-        let mut template = [0; TEMPLATE_MAX];
-        template[..len].copy_from_slice(&header[..len]);
-        Self { template, len, rules: None }
-    }
-
-    fn behind_ipv4(
-        local: Ipv4Addr,
-        remote: Ipv4Addr,
-        protocol: u8,
-        behind: &[u8],
-        rules: OuterRules,
-    ) -> Self {
-        let mut outer = Ipv4::new(local, remote, protocol, 0);
-        outer.ttl = rules.ttl;
-        let mut template = [0; TEMPLATE_MAX];
-        let (ip, rest) = template.split_at_mut(Ipv4::LEN);
-        ip.copy_from_slice(outer.as_bytes());
-        rest[..behind.len()].copy_from_slice(behind);
-        Self { template, len: Ipv4::LEN + behind.len(), rules: Some(rules) }
-    }
-
     /// Bytes that go in front.
     #[inline]
     #[must_use]
@@ -111,92 +192,113 @@ impl Rewrite {
         self.len
     }
 
+    /// The headers, outermost first.
+    pub fn headers(&self) -> impl Iterator<Item = Header> {
+        self.headers.iter().flatten().copied()
+    }
+
+    /// Whether it writes a sequence number, so that each packet needs one of its own.
+    #[inline]
+    #[must_use]
+    pub fn is_sequenced(&self) -> bool {
+        self.sequenced
+    }
+
     /// Writes the template over the first [`Rewrite::header_len`] bytes of `packet`, which is the
-    /// whole outer packet, and fills in what varies: total length, identification, DSCP and ECN,
-    /// DF, checksum. `tos` and `dont_fragment` are the inner header's.
+    /// whole outer packet, and fills in what varies.
     ///
     /// Returns false, with the packet unchanged, when it is shorter than the template or longer
-    /// than IPv4 can say.
+    /// than IP can say.
     #[inline]
-    pub fn apply(&self, packet: &mut [u8], id: u16, tos: u8, dont_fragment: bool) -> bool {
-        let Ok(total_len) = u16::try_from(packet.len()) else { return false };
+    pub fn apply(&self, packet: &mut [u8], varying: &Varying) -> bool {
+        if u16::try_from(packet.len()).is_err() {
+            return false;
+        }
         let (Some(room), Some(template)) =
             (packet.get_mut(..self.len), self.template.get(..self.len))
         else {
             return false;
         };
         room.copy_from_slice(template);
-        let Some(rules) = self.rules else { return true };
-        let Ok((outer, _)) = zerocopy::Ref::<_, Ipv4>::from_prefix(room) else { return false };
-        let outer = zerocopy::Ref::into_mut(outer);
-        // RFC 6040 4.1: the ECN field is copied in normal mode.
-        outer.tos = match rules.dscp {
-            Dscp::Copy => tos,
-            Dscp::Set(dscp) => dscp << 2 | tos & 3,
-        };
+        self.patches.iter().flatten().all(|patch| self.fill_in(*patch, packet, varying).is_some())
+    }
+
+    #[inline]
+    fn fill_in(&self, patch: Patch, packet: &mut [u8], varying: &Varying) -> Option<()> {
+        let version = varying.inner.version;
+        match patch {
+            Patch::Protocol { at } => write(packet, at, [version.protocol()]),
+            Patch::EtherType { at } => write(packet, at, version.ethertype().to_be_bytes()),
+            Patch::Ppp { at } => write(packet, at, [version.ppp() as u8]),
+            Patch::GreSequence { at } => write(packet, at, varying.sequence.to_be_bytes()),
+            Patch::GreChecksum { header } => {
+                let sum = checksum::of(packet.get(usize::from(header)..)?);
+                write(packet, header + wire::gre::Gre::LEN as u8, sum.to_be_bytes())
+            }
+            Patch::L2tpNs { at } => write(packet, at, (varying.sequence as u16).to_be_bytes()),
+            Patch::Length { at, from } => {
+                let len = (packet.len() as u16).checked_sub(u16::from(from))?;
+                write(packet, at, len.to_be_bytes())
+            }
+            Patch::Ipv4 => self.fill_in_ipv4(packet, varying),
+            Patch::Ipv6 => self.fill_in_ipv6(packet, varying),
+        }
+    }
+
+    #[inline]
+    fn fill_in_ipv4(&self, packet: &mut [u8], Varying { id, inner, .. }: &Varying) -> Option<()> {
+        let total_len = packet.len() as u16;
+        let (outer, _) = Ipv4::mut_from_prefix(packet).ok()?;
+        outer.tos = self.tos(inner);
+        outer.ttl = self.ttl(inner);
         outer.total_len.set(total_len);
-        outer.id.set(id);
-        let df = match rules.df {
-            Df::Copy => dont_fragment,
+        outer.id.set(*id);
+        let df = match self.rules.df {
+            Df::Copy => inner.dont_fragment,
             Df::Set => true,
             Df::Clear => false,
         };
         outer.flags_offset.set(if df { Ipv4::DF } else { 0 });
-        outer.checksum.set(0);
-        outer.checksum.set(checksum::of(outer.as_bytes()));
-        true
+        outer.fill_checksum();
+        Some(())
+    }
+
+    #[inline]
+    fn fill_in_ipv6(&self, packet: &mut [u8], Varying { inner, .. }: &Varying) -> Option<()> {
+        let payload_len = packet.len().checked_sub(Ipv6::LEN)? as u16;
+        let (outer, _) = Ipv6::mut_from_prefix(packet).ok()?;
+        outer.set_traffic_class(self.tos(inner));
+        outer.hop_limit = self.ttl(inner);
+        outer.payload_len.set(payload_len);
+        Some(())
+    }
+
+    #[inline]
+    fn tos(&self, inner: &Inner) -> u8 {
+        let dscp = match self.rules.dscp {
+            Dscp::Copy => inner.tos & !3,
+            Dscp::Set(dscp) => dscp << 2,
+        };
+        match self.rules.ecn {
+            Ecn::Copy => dscp | inner.tos & 3,
+            Ecn::Clear => dscp,
+        }
+    }
+
+    #[inline]
+    fn ttl(&self, inner: &Inner) -> u8 {
+        match self.rules.ttl {
+            Ttl::Copy => inner.ttl,
+            Ttl::Set(ttl) => ttl,
+        }
     }
 }
 
-/// A GRE header around IPv4, and its length.
-fn gre_header(key: Option<u32>) -> ([u8; Gre::LEN + Gre::KEY_LEN], usize) {
-    let flags = if key.is_some() { Gre::KEY } else { 0 };
-    let fixed = Gre { flags_version: U16::new(flags), protocol: U16::new(wire::ethernet::IPV4) };
-    let mut header = [0; Gre::LEN + Gre::KEY_LEN];
-    let (front, behind) = header.split_at_mut(Gre::LEN);
-    front.copy_from_slice(fixed.as_bytes());
-    behind.copy_from_slice(&key.unwrap_or(0).to_be_bytes());
-    (header, if key.is_some() { Gre::LEN + Gre::KEY_LEN } else { Gre::LEN })
+#[inline]
+fn write<const N: usize>(packet: &mut [u8], at: u8, bytes: [u8; N]) -> Option<()> {
+    *packet.get_mut(usize::from(at)..)?.first_chunk_mut()? = bytes;
+    Some(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LOCAL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
-    const REMOTE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
-
-    fn applied(rules: OuterRules, tos: u8, dont_fragment: bool) -> Ipv4 {
-        let mut packet = [0xaa; 100];
-        assert!(Rewrite::gre(LOCAL, REMOTE, None, rules).apply(
-            &mut packet,
-            77,
-            tos,
-            dont_fragment
-        ));
-        let (outer, header_len, total_len) = Ipv4::parse(&packet).unwrap();
-        assert_eq!((header_len, total_len, outer.id.get()), (20, 100, 77));
-        assert_eq!(packet[20..25], [0, 0, 8, 0, 0xaa]);
-        *outer
-    }
-
-    #[test]
-    fn dscp_ecn_and_df_follow_the_rules() {
-        let copy = OuterRules::default();
-        assert_eq!(applied(copy, 0xb9, true).tos, 0xb9);
-        assert!(applied(copy, 0, true).dont_fragment() && !applied(copy, 0, false).dont_fragment());
-        let set = OuterRules { ttl: 9, dscp: Dscp::Set(10), df: Df::Set };
-        let outer = applied(set, 0xb9, false);
-        assert_eq!((outer.tos, outer.ttl, outer.dont_fragment()), (10 << 2 | 1, 9, true));
-        let clear = OuterRules { df: Df::Clear, ..copy };
-        assert!(!applied(clear, 0, true).dont_fragment());
-    }
-
-    #[test]
-    fn a_packet_that_ipv4_cannot_describe_is_left_alone() {
-        let rewrite = Rewrite::esp(LOCAL, REMOTE, OuterRules::default());
-        let mut long = vec![7; 65_536];
-        assert!(!rewrite.apply(&mut long, 1, 0, false) && long.iter().all(|b| *b == 7));
-        assert!(!rewrite.apply(&mut [7; 19], 1, 0, false));
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! The inbound half of the SAD: SPI to SA (RFC 4301 4.4.2).
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use esp::InboundSa;
@@ -15,9 +15,14 @@ pub struct InboundEntry {
     /// The tunnel whose selectors the decrypted packet is held against.
     pub tunnel: TunnelId,
     /// The outer source it must come from.
-    pub remote: Ipv4Addr,
+    pub remote: IpAddr,
+    /// The UDP source port it must come from (RFC 3948); `None` when ESP is right behind IP.
+    pub remote_port: Option<u16>,
+    /// Whether the newest authentic packet from elsewhere means that the peer has moved there,
+    /// or a NAT has changed its mind. Otherwise such packets are refused.
+    pub follows: bool,
     /// The outer destination it must be sent to.
-    pub local: Ipv4Addr,
+    pub local: IpAddr,
 }
 
 /// Inbound SAs. We choose the SPIs, so the SPI alone names the SA (RFC 4301 4.1).

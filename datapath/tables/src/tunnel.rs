@@ -1,13 +1,13 @@
 //! A tunnel: a configured way to another gateway.
 
-use std::net::Ipv4Addr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use esp::OutboundSa;
-use ipnet::Ipv4Net;
 
 use crate::counters::TunnelCounters;
-use crate::{Index, NexthopId, Rewrite};
+use crate::{GreHeader, NexthopId, Rewrite, Selectors, Sequences, Version};
 
 /// Index of a tunnel in [`crate::Tables::tunnels`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,52 +22,15 @@ pub enum Protection {
     Esp(Option<Arc<OutboundSa>>),
 }
 
-/// The traffic selectors of a policy tunnel (RFC 4301 4.4.1.1), seen from here.
-#[derive(Clone, Debug, Default)]
-pub struct Selectors {
-    local: Box<[Subnet]>,
-    remote: Box<[Subnet]>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Subnet {
-    network: u32,
-    mask: u32,
-}
-
-impl Selectors {
-    /// Selectors that hold when the address on our side lies in one of `local` and the other one
-    /// in one of `remote`.
-    #[must_use]
-    pub fn new(local: &[Ipv4Net], remote: &[Ipv4Net]) -> Self {
-        let subnets = |nets: &[Ipv4Net]| {
-            let bits = |net: &Ipv4Net| Subnet {
-                network: net.network().to_bits(),
-                mask: net.netmask().to_bits(),
-            };
-            nets.iter().map(bits).collect()
-        };
-        Self { local: subnets(local), remote: subnets(remote) }
-    }
-
-    /// Whether a packet between these two addresses belongs to the tunnel.
-    #[inline]
-    #[must_use]
-    pub fn hold(&self, ours: Ipv4Addr, theirs: Ipv4Addr) -> bool {
-        let within = |subnets: &[Subnet], address: Ipv4Addr| {
-            subnets.iter().any(|subnet| address.to_bits() & subnet.mask == subnet.network)
-        };
-        within(&self.local, ours) && within(&self.remote, theirs)
-    }
-}
-
 /// A tunnel as the workers see it.
 #[derive(Clone)]
 pub struct Tunnel {
     /// Name from the configuration.
     pub name: Box<str>,
-    /// What goes in front of a packet before it is sealed: GRE or IPIP headers of a tunnel that
-    /// ESP protects.
+    /// The ends of its own header, or of ESP where it has none.
+    pub ends: Endpoints,
+    /// What goes in front of a packet before it is sealed: the headers, GRE's for example, of a
+    /// tunnel that ESP protects.
     pub inner: Option<Rewrite>,
     /// What goes in front of everything.
     pub rewrite: Rewrite,
@@ -75,16 +38,48 @@ pub struct Tunnel {
     pub payload: Payload,
     /// What they are protected with.
     pub protection: Protection,
-    /// Which packets may use it; `None` is any (route-based).
+    /// What may come out of it (RFC 4301 5.2); `None` is anything (route-based).
     pub selectors: Option<Selectors>,
     /// The next hop toward the remote endpoint; `None` while the kernel has no route to it.
     pub egress: Option<NexthopId>,
     /// Largest inner packet, bytes.
     pub mtu: u16,
-    /// Source of the ICMP errors we send to the far side through it.
-    pub address: Option<Ipv4Addr>,
+    /// Largest TCP segment that SYNs through the tunnel may announce; `None` leaves them alone.
+    pub mss: Option<MssClamp>,
+    /// Inner packets are padded to this length before they are sealed (RFC 4303 2.7), bytes.
+    pub padded_len: Option<u16>,
+    /// Sources of the ICMP errors we send to the far side through it.
+    pub addresses: Addresses,
+    /// Sequence numbers of its own header, which are not ESP's.
+    pub sequences: Arc<Sequences>,
     /// What it has carried.
     pub counters: Arc<TunnelCounters>,
+}
+
+/// An address of each family, where there is one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// IPv4.
+    pub v4: Option<Ipv4Addr>,
+    /// IPv6.
+    pub v6: Option<Ipv6Addr>,
+}
+
+/// Largest TCP segments (RFC 9293 3.7.1) by the IP they travel in, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MssClamp {
+    /// In IPv4.
+    pub v4: u16,
+    /// In IPv6.
+    pub v6: u16,
+}
+
+impl MssClamp {
+    /// What fits into packets of `mtu` bytes: less 20 bytes of TCP, and 20 of IPv4 or 40 of IPv6.
+    #[must_use]
+    pub fn of_mtu(mtu: u16) -> Self {
+        Self { v4: mtu.saturating_sub(40), v6: mtu.saturating_sub(60) }
+    }
 }
 
 impl Tunnel {
@@ -92,12 +87,13 @@ impl Tunnel {
     /// where a tunnel's overhead is computed.
     #[must_use]
     pub fn outer_len(&self, inner: usize) -> usize {
-        let inner = inner + self.inner.as_ref().map_or(0, Rewrite::header_len);
+        let padded = inner.max(self.padded_len.map_or(0, usize::from));
+        let sealed = padded + self.inner.as_ref().map_or(0, Rewrite::header_len);
         let protection = match &self.protection {
-            Protection::Esp(Some(sa)) => sa.suite().header_len() + sa.suite().trailer_len(inner),
+            Protection::Esp(Some(sa)) => sa.suite().header_len() + sa.suite().trailer_len(sealed),
             Protection::Esp(None) | Protection::Clear => 0,
         };
-        self.rewrite.header_len() + protection + inner
+        self.rewrite.header_len() + protection + sealed
     }
 
     /// The largest inner packet whose outer packet fits into `outer_mtu`, bytes.
@@ -107,88 +103,141 @@ impl Tunnel {
         let fits = |inner: &u16| self.outer_len(usize::from(*inner)) <= usize::from(outer_mtu);
         (0..=outer_mtu).rev().find(fits).unwrap_or(0)
     }
+
+    /// The headers in front of an inner packet, outermost first.
+    pub fn stack(&self) -> impl Iterator<Item = Header> {
+        let esp = matches!(self.protection, Protection::Esp(_)).then_some(Header::Esp);
+        let inner = self.inner.iter().flat_map(Rewrite::headers);
+        self.rewrite.headers().chain(esp).chain(inner)
+    }
+}
+
+/// A header in front of an inner packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Header {
+    /// IPv4 (RFC 791).
+    Ipv4,
+    /// IPv6 (RFC 8200).
+    Ipv6,
+    /// UDP (RFC 768).
+    Udp,
+    /// ESP (RFC 4303).
+    Esp,
+    /// GRE (RFC 2784, 2890).
+    Gre,
+    /// L2TP (RFC 2661).
+    L2tp,
+    /// PPP (RFC 1661).
+    Ppp,
+}
+
+impl fmt::Display for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+            Self::Udp => "udp",
+            Self::Esp => "esp",
+            Self::Gre => "gre",
+            Self::L2tp => "l2tp",
+            Self::Ppp => "ppp",
+        })
+    }
 }
 
 /// What a tunnel's packets look like where ESP, if any, has been taken off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Payload {
-    /// The packet itself: ESP tunnel mode, or IPIP under ESP transport mode, which look the same.
+pub struct Payload {
+    /// An IP header between these ends comes first: a tunnel with a header of its own under ESP
+    /// tunnel mode.
+    pub between: Option<Endpoints>,
+    /// What is in front of the packet then.
+    pub carrier: Carrier,
+}
+
+/// What is right in front of a tunnel's inner packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// Nothing: ESP tunnel mode, or IP in IP.
     Ip,
-    /// A GRE header with this key and the packet: GRE under ESP transport mode, or in clear.
-    Gre(Option<u32>),
-    /// An IPv4 header between the tunnel's own endpoints, then a GRE header with this key and the
-    /// packet: GRE under ESP tunnel mode.
-    IpGre(Endpoints, Option<u32>),
-    /// An IPv4 header between the tunnel's own endpoints, then the packet: IPIP under ESP tunnel
-    /// mode.
-    IpIp(Endpoints),
+    /// A GRE header.
+    Gre(GreHeader),
+    /// UDP, L2TP with our numbers, and PPP.
+    L2tp(L2tpSession),
 }
 
 impl Payload {
-    /// The ESP next header (RFC 4303 2.6).
-    #[must_use]
-    pub fn next_header(self) -> u8 {
-        match self {
-            Self::Gre(_) => wire::protocol::GRE,
-            Self::Ip | Self::IpGre(..) | Self::IpIp(_) => wire::protocol::IPV4,
-        }
-    }
-}
+    /// The packet itself.
+    pub const IP: Self = Self { between: None, carrier: Carrier::Ip };
 
-/// The two ends of an encapsulation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Endpoints {
-    /// Ours.
-    pub local: Ipv4Addr,
-    /// The other gateway's.
-    pub remote: Ipv4Addr,
-}
-
-/// The encapsulations that can run without protection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClearKind {
-    /// GRE (RFC 2784) with this key (RFC 2890), or without one.
-    Gre(Option<u32>),
-    /// IPv4 in IPv4 (RFC 2003).
-    Ipip,
-}
-
-/// Clear tunnels by kind and endpoints.
-#[derive(Clone, Debug, Default)]
-pub struct ClearTunnels {
-    index: Index,
-    /// What each entry of the index stands for: the index only narrows it down.
-    entries: Box<[(ClearKind, Endpoints, TunnelId)]>,
-}
-
-impl ClearTunnels {
-    /// The table of these tunnels; no two have the same kind and endpoints.
-    pub fn build(tunnels: impl IntoIterator<Item = (ClearKind, Endpoints, TunnelId)>) -> Self {
-        let entries: Box<[_]> = tunnels.into_iter().collect();
-        let keys = entries.iter().enumerate();
-        let index = Index::build(keys.map(|(n, (kind, ends, _))| (digest(*kind, *ends), n as u32)));
-        Self { index, entries }
-    }
-
-    /// The tunnel of this kind between `local` (us) and `remote`.
+    /// The ESP next header (RFC 4303 2.6) around an inner packet of this version.
     #[inline]
     #[must_use]
-    pub fn find(&self, kind: ClearKind, local: Ipv4Addr, remote: Ipv4Addr) -> Option<TunnelId> {
-        let ends = Endpoints { local, remote };
-        let at = self.index.find(digest(kind, ends))?;
-        let (found_kind, found_ends, tunnel) = self.entries.get(at as usize)?;
-        (*found_kind == kind && *found_ends == ends).then_some(*tunnel)
+    pub fn next_header(&self, inner: Version) -> u8 {
+        match (self.between, self.carrier) {
+            (Some(ends), _) => Version::of(ends.local).protocol(),
+            (None, Carrier::Ip) => inner.protocol(),
+            (None, Carrier::Gre(_)) => wire::protocol::GRE,
+            (None, Carrier::L2tp(_)) => wire::protocol::UDP,
+        }
+    }
+
+    /// Whether a decrypted packet may have this ESP next header.
+    #[inline]
+    #[must_use]
+    pub fn admits(&self, next_header: u8) -> bool {
+        [Version::V4, Version::V6].iter().any(|version| self.next_header(*version) == next_header)
     }
 }
 
-/// Kind and endpoints in 64 bits: different for tunnels that differ in their endpoints alone,
-/// nearly always different for others, and compared in full by whoever finds an entry by it.
-fn digest(kind: ClearKind, ends: Endpoints) -> u64 {
-    let kind = match kind {
-        ClearKind::Gre(None) => 0,
-        ClearKind::Ipip => 1,
-        ClearKind::Gre(Some(key)) => u64::from(key) + 2,
-    };
-    let ends = u64::from(ends.local.to_bits()) << 32 | u64::from(ends.remote.to_bits());
-    ends ^ kind.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+/// An L2TP session by our numbers: those that packets to us carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct L2tpSession {
+    /// The tunnel's (RFC 2661's name for the control connection).
+    pub tunnel: u16,
+    /// The session's.
+    pub session: u16,
+    /// Whether each packet must be newer than the one before.
+    pub sequence: bool,
+}
+
+/// The two ends of an encapsulation, of one IP version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoints {
+    /// Ours.
+    pub local: IpAddr,
+    /// The other gateway's.
+    pub remote: IpAddr,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::OuterRules;
+
+    #[test]
+    fn padding_hides_the_length_of_what_fits_and_counts_in_the_overhead() {
+        let ends = Endpoints { local: [192, 0, 2, 1].into(), remote: [192, 0, 2, 2].into() };
+        let mut tunnel = Tunnel {
+            name: "t".into(),
+            ends,
+            inner: None,
+            rewrite: Rewrite::ipip(ends, OuterRules::default()),
+            payload: Payload::IP,
+            protection: Protection::Clear,
+            selectors: None,
+            egress: None,
+            mtu: 1480,
+            mss: None,
+            padded_len: Some(1000),
+            addresses: Addresses::default(),
+            sequences: Arc::default(),
+            counters: Arc::default(),
+        };
+        assert_eq!((tunnel.outer_len(60), tunnel.outer_len(1001)), (1020, 1021));
+        assert_eq!(tunnel.inner_mtu(1500), 1480);
+        tunnel.padded_len = None;
+        assert_eq!((tunnel.outer_len(60), tunnel.inner_mtu(1500)), (80, 1480));
+        assert_eq!(tunnel.stack().collect::<Vec<_>>(), [Header::Ipv4]);
+    }
 }

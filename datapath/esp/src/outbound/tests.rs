@@ -90,7 +90,7 @@ fn the_seed_decides_the_iv_and_nothing_else() {
 fn usage_adds_up_and_the_sequence_is_the_last_reserved() {
     let (outbound, _) = pair(Suite::AES128GCM16, false, 64);
     assert_eq!((outbound.packets(), outbound.bytes(), outbound.sequence()), (0, 0, 0));
-    assert_eq!(outbound.reserve(3), Some(1));
+    assert_eq!(outbound.reserve(3), Ok(1));
     outbound.count(3, 4200);
     outbound.count(1, 60);
     assert_eq!((outbound.packets(), outbound.bytes(), outbound.sequence()), (4, 4260, 3));
@@ -113,4 +113,35 @@ fn an_sa_is_shared_by_threads_and_costs_what_the_essay_says() {
     assert_eq!(size_of::<OutboundSa>(), 896);
     // What workers write starts a cache line and ends with it.
     assert_eq!((align_of::<Written>(), size_of::<Written>()), (64, 64));
+}
+
+#[test]
+fn a_packet_limit_is_never_passed_and_a_byte_limit_by_one_run_at_most() {
+    let sa = || pair(Suite::AES128GCM16, false, 64).0;
+    let by_packets = sa().with_limits(Limits { packets: 5, ..Limits::default() });
+    assert_eq!(by_packets.reserve(3), Ok(1));
+    assert_eq!(by_packets.reserve(3), Err(Unavailable::Expired));
+    assert_eq!(by_packets.reserve(2), Ok(4));
+    assert_eq!(by_packets.reserve(1), Err(Unavailable::Expired));
+    let by_bytes = sa().with_limits(Limits { bytes: 1000, ..Limits::default() });
+    by_bytes.count(1, 999);
+    assert_eq!(by_bytes.reserve(1), Ok(1));
+    by_bytes.count(1, 1);
+    assert_eq!(by_bytes.reserve(1), Err(Unavailable::Expired));
+}
+
+#[test]
+fn an_ended_sa_hands_out_nothing_and_admits_nothing() {
+    let (outbound, inbound) = pair(Suite::AES128GCM16, false, 64);
+    assert!(inbound.admits());
+    outbound.expire();
+    inbound.expire();
+    assert_eq!(outbound.reserve(1), Err(Unavailable::Expired));
+    assert!(!inbound.admits());
+    let (_, limited) = pair(Suite::AES128GCM16, false, 64);
+    let limited = limited.with_limits(Limits { packets: 2, ..Limits::default() });
+    limited.count(1, 1);
+    assert!(limited.admits());
+    limited.count(1, 1);
+    assert!(!limited.admits());
 }

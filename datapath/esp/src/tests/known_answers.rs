@@ -67,6 +67,7 @@ impl Answer {
             payload: start..start + self.payload.len(),
             next_header: self.next_header,
             seq: self.seq,
+            newest: true,
         };
         assert_eq!(inbound.open(&mut packet), Ok(expected.clone()));
         assert_eq!(packet[expected.payload], self.payload);

@@ -30,7 +30,7 @@ proptest! {
         prop_assert_eq!(packet.len() % 4, 0);
         let opened = inbound.open(&mut packet);
         let at = suite.header_len()..suite.header_len() + payload.len();
-        let expected = Opened { payload: at.clone(), next_header, seq: ahead };
+        let expected = Opened { payload: at.clone(), next_header, seq: ahead, newest: true };
         prop_assert_eq!(opened, Ok(expected));
         prop_assert_eq!(&packet[at], &payload[..]);
         prop_assert_eq!(inbound.sequence(), ahead);

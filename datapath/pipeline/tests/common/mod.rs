@@ -8,7 +8,7 @@ mod topology;
 
 use std::sync::Arc;
 
-use pipeline::{Event, EventRing, Worker, WorkerId};
+use pipeline::{Event, EventRing, InjectRing, Worker, WorkerId};
 use port::memory::MemoryPort;
 use port::{FramePool, Umem, UmemConfig};
 use tables::counters::WorkerCounters;
@@ -26,6 +26,7 @@ pub struct Site {
     pub pool: FramePool,
     pub counters: Arc<WorkerCounters>,
     pub events: Arc<EventRing>,
+    pub injected: Arc<InjectRing>,
     pub publisher: Publisher,
     now_ns: u64,
 }
@@ -50,6 +51,7 @@ impl Site {
         let (wan, peer) = MemoryPort::link(umem, 1024);
         let counters = Arc::new(WorkerCounters::new(2));
         let events = Arc::new(EventRing::new(64));
+        let injected = Arc::new(InjectRing::new(64));
         let worker = Worker::new(
             WorkerId { index: 0, of: 1 },
             vec![lan, wan],
@@ -57,9 +59,10 @@ impl Site {
             publisher.reader(),
             Arc::clone(&counters),
             Arc::clone(&events),
+            Arc::clone(&injected),
         );
         let pool = umem.pool(64);
-        Self { worker, host, peer, pool, counters, events, publisher, now_ns: 1 }
+        Self { worker, host, peer, pool, counters, events, injected, publisher, now_ns: 1 }
     }
 
     /// Site A of a join.

@@ -1,10 +1,11 @@
 //! Packets to send and what is read out of those that come back.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use esp::OutboundSa;
 use wire::icmp::Icmp;
 use wire::ipv4::Ipv4;
+use wire::ipv6::Ipv6;
 use wire::{checksum, protocol};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -12,17 +13,30 @@ use super::topology::{A_OUTER, B_OUTER, GW_MAC, HOST_MAC};
 
 /// An Ethernet frame to the gateway around an IP packet.
 pub fn frame(packet: &[u8]) -> Vec<u8> {
-    [&GW_MAC.0[..], &HOST_MAC.0, &[0x08, 0x00], packet].concat()
+    [&GW_MAC.0[..], &HOST_MAC.0, &ethertype(packet), packet].concat()
 }
 
 /// An Ethernet frame from the gateway to a host or peer around an IP packet.
 pub fn frame_to_host(packet: &[u8]) -> Vec<u8> {
-    [&HOST_MAC.0[..], &GW_MAC.0, &[0x08, 0x00], packet].concat()
+    [&HOST_MAC.0[..], &GW_MAC.0, &ethertype(packet), packet].concat()
+}
+
+/// IPv6's for what says that it is version 6, IPv4's for all else, sound or not.
+fn ethertype(packet: &[u8]) -> [u8; 2] {
+    if packet.first().is_some_and(|byte| byte >> 4 == 6) { [0x86, 0xdd] } else { [8, 0] }
 }
 
 pub fn unframe(frame: Vec<u8>) -> Vec<u8> {
-    assert_eq!(frame[..14], [&HOST_MAC.0[..], &GW_MAC.0, &[0x08, 0x00]].concat());
+    let expected = [&HOST_MAC.0[..], &GW_MAC.0, &ethertype(&frame[14..])].concat();
+    assert_eq!(frame[..14], expected);
     frame[14..].to_vec()
+}
+
+/// As [`packet`], of IPv6, at least 40.
+pub fn packet6(source: Ipv6Addr, destination: Ipv6Addr, len: usize) -> Vec<u8> {
+    let header = Ipv6::new(source, destination, protocol::UDP, (len - Ipv6::LEN) as u16);
+    let payload = (0..len - Ipv6::LEN).map(|n| (n * 7) as u8);
+    header.as_bytes().iter().copied().chain(payload).collect()
 }
 
 /// A UDP-numbered packet of `len` bytes in all, at least 20, with a payload that says who it is.
@@ -48,6 +62,11 @@ pub fn with_header(mut packet: Vec<u8>, change: impl FnOnce(&mut Ipv4)) -> Vec<u
 
 /// What the packet looks like after one more hop.
 pub fn one_hop_later(packet: &[u8]) -> Vec<u8> {
+    if packet[0] >> 4 == 6 {
+        let mut later = packet.to_vec();
+        later[7] -= 1;
+        return later;
+    }
     with_header(packet.to_vec(), |header| header.ttl -= 1)
 }
 

@@ -1,0 +1,101 @@
+//! Traffic selectors (RFC 4301 4.4.1.1), seen from here: our side is local.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+/// What of a packet decides whether a selector holds, besides its addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Upper {
+    /// The protocol behind IP and its extension headers.
+    pub protocol: u8,
+    /// Our side's port and the other side's; `None` where there are none to be seen: another
+    /// protocol, or a later fragment (RFC 4301 7).
+    pub ports: Option<(u16, u16)>,
+}
+
+/// A set of packets. Lists that are empty and fields that are `None` admit anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selector {
+    /// Addresses on our side.
+    pub local: Box<[RangeInclusive<IpAddr>]>,
+    /// Addresses on the other side.
+    pub remote: Box<[RangeInclusive<IpAddr>]>,
+    /// The protocol behind IP.
+    pub protocol: Option<u8>,
+    /// Ports on our side.
+    pub local_ports: Option<RangeInclusive<u16>>,
+    /// Ports on the other side.
+    pub remote_ports: Option<RangeInclusive<u16>>,
+}
+
+impl Selector {
+    /// Whether a packet between these two addresses belongs to it. `upper` is asked only if the
+    /// addresses do not settle it.
+    #[inline]
+    #[must_use]
+    pub fn holds(&self, local: IpAddr, remote: IpAddr, upper: impl FnOnce() -> Upper) -> bool {
+        let within = |ranges: &[RangeInclusive<IpAddr>], address: IpAddr| {
+            ranges.is_empty() || ranges.iter().any(|range| range.contains(&address))
+        };
+        if !within(&self.local, local) || !within(&self.remote, remote) {
+            return false;
+        }
+        if self.protocol.is_none() && self.local_ports.is_none() && self.remote_ports.is_none() {
+            return true;
+        }
+        let upper = upper();
+        let among = |ports: &Option<RangeInclusive<u16>>, port: Option<u16>| {
+            let Some(ports) = ports else { return true };
+            port.is_some_and(|port| ports.contains(&port))
+        };
+        self.protocol.is_none_or(|protocol| protocol == upper.protocol)
+            && among(&self.local_ports, upper.ports.map(|ports| ports.0))
+            && among(&self.remote_ports, upper.ports.map(|ports| ports.1))
+    }
+}
+
+/// The selectors of a tunnel: a packet must belong to one of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selectors(pub Box<[Selector]>);
+
+impl Selectors {
+    /// As [`Selector::holds`], for any of them.
+    #[inline]
+    #[must_use]
+    pub fn hold(&self, local: IpAddr, remote: IpAddr, upper: impl Fn() -> Upper) -> bool {
+        self.0.iter().any(|selector| selector.holds(local, remote, &upper))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(first: [u8; 4], last: [u8; 4]) -> Box<[RangeInclusive<IpAddr>]> {
+        [first.into()..=last.into()].into()
+    }
+
+    #[test]
+    fn every_field_must_hold_and_ports_that_cannot_be_seen_do_not() {
+        let selector = Selector {
+            local: range([10, 1, 0, 5], [10, 1, 0, 9]),
+            remote: range([10, 2, 0, 0], [10, 2, 0, 255]),
+            protocol: Some(6),
+            local_ports: None,
+            remote_ports: Some(80..=88),
+        };
+        let local = IpAddr::from([10, 1, 0, 5]);
+        let remote = IpAddr::from([10, 2, 0, 1]);
+        let upper = |protocol, ports| move || Upper { protocol, ports };
+        let web = Some((1024, 80));
+        assert!(selector.holds(local, remote, upper(6, web)));
+        assert!(!selector.holds([10, 1, 0, 4].into(), remote, upper(6, web)));
+        assert!(!selector.holds(local, [10, 2, 1, 0].into(), upper(6, web)));
+        assert!(!selector.holds(local, remote, upper(17, web)));
+        assert!(!selector.holds(local, remote, upper(6, Some((80, 1024)))));
+        assert!(!selector.holds(local, remote, upper(6, None)));
+        let v6 = IpAddr::from([0; 16]);
+        assert!(!selector.holds(v6, v6, upper(6, web)));
+        assert!(Selector::default().holds(v6, v6, || unreachable!("the addresses settle it")));
+    }
+}
