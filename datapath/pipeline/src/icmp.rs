@@ -1,6 +1,7 @@
 //! ICMP that the gateway originates: errors, at a bounded rate, and echo replies.
 
-use tables::{Addresses, Role};
+use port::Frame;
+use tables::{Addresses, DropReason, Role};
 
 use crate::context::Context;
 use crate::ip::Ip;
@@ -78,29 +79,31 @@ fn reporter(ctx: &Context<'_>, packet: &Packet) -> Option<Addresses> {
     }
 }
 
-/// Whether the budget allows one more error; counts either way.
+/// Whether the budget allows one more error; counts if it does not.
 fn affordable(ctx: &mut Context<'_>) -> bool {
     let granted = ctx.errors.take(ctx.now_ns);
-    let counter = if granted { &ctx.counters.icmp_sent } else { &ctx.counters.icmp_withheld };
-    counter.add(1);
+    ctx.counters.icmp_withheld.add(u64::from(!granted));
     granted
+}
+
+/// Sends an error that was written into `frame`.
+fn send(ctx: &mut Context<'_>, frame: Frame, header_len: usize) {
+    ctx.counters.icmp_sent.add(1);
+    ctx.make(Packet::new(frame, Origin::Gateway, header_len));
 }
 
 /// Turns an echo request to one of our addresses into its reply, in place.
 ///
 /// # Errors
-/// [`tables::DropReason::NotServed`] for any other ICMP message, a fragment, or a wrong checksum.
-pub(crate) fn answer_echo(
-    ctx: &mut Context<'_>,
-    packet: &mut Packet,
-) -> Result<(), tables::DropReason> {
+/// [`DropReason::NotServed`] for any other ICMP message, a fragment, or a wrong checksum.
+pub(crate) fn answer_echo(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<(), DropReason> {
     let id = ctx.identification.next();
     let header_len = usize::from(packet.header_len);
     let data = packet.frame.data_mut();
     let is_v6 = data.first().is_some_and(|byte| byte >> 4 == 6);
     let answered =
         if is_v6 { v6::answer_echo(data) } else { v4::answer_echo(data, header_len, id) };
-    answered.ok_or(tables::DropReason::NotServed)?;
+    answered.ok_or(DropReason::NotServed)?;
     packet.origin = Origin::Gateway;
     Ok(())
 }

@@ -73,11 +73,16 @@ fn open_one(
         translated: ip.protocol() == protocol::UDP,
     };
     let mut esp_at = usize::from(packet.header_len);
-    let mut source = (outer.source, None);
+    let (mut source, mut end) = ((outer.source, None), data.len());
     if outer.translated {
         let udp = data.get(esp_at..).unwrap_or_default();
         let (udp, _) = Udp::split(udp).map_err(|_| DropReason::UdpMalformed)?;
+        let len = usize::from(udp.len.get());
+        if len < Udp::LEN || esp_at + len > data.len() {
+            return Err(DropReason::UdpMalformed);
+        }
         source.1 = Some(udp.source_port.get());
+        end = esp_at + len;
         esp_at += Udp::LEN;
     }
     let elsewhere = source != (entry.remote, entry.remote_port);
@@ -87,13 +92,13 @@ fn open_one(
     {
         return Err(DropReason::EspWrongPeer);
     }
+    packet.frame.truncate(end);
     packet.frame.trim_front(esp_at);
     let opened = unseal(entry, tunnel, packet)?;
     if elsewhere && opened.newest {
         // RFC 7296 2.23: only an authentic packet, and only the newest, tells where the peer is.
         *moved = Some(source);
     }
-
     packet.header_len = unwrap(tunnel, &mut packet.frame, opened.next_header, outer)? as u8;
     check_selectors(tunnel, packet.frame.data())?;
     packet.origin = Origin::Tunnel(entry.tunnel);

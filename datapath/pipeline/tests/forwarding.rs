@@ -52,8 +52,8 @@ fn frames_are_addressed_to_the_router_or_the_neighbour_and_come_from_the_port() 
         tables::Nexthop { port: WAN, address, neighbour }
     };
     site.change_nexthops(vec![
-        resolved(PLAIN_ROUTER, router),
-        resolved(PLAIN_NEIGHBOUR, neighbour),
+        resolved(PLAIN_ROUTER.into(), router),
+        resolved(PLAIN_NEIGHBOUR.into(), neighbour),
     ]);
     for (destination, mac) in [(B_HOST, router), (PLAIN_NEIGHBOUR, neighbour)] {
         let sent = packet(A_HOST, destination, 60);
@@ -117,7 +117,8 @@ fn a_frame_that_is_not_for_the_gateway_is_left_alone() {
     site.assert_drops(&[
         (DropReason::FrameTruncated, 1),
         (DropReason::FrameNotOurs, 2),
-        (DropReason::FrameNotIpv4, 2),
+        (DropReason::FrameNotIp, 1),
+        (DropReason::Ipv6Version, 1),
     ]);
 }
 
@@ -201,11 +202,11 @@ fn an_error_about_a_packet_out_of_a_tunnel_goes_back_through_the_tunnel() {
 #[test]
 fn a_tunnel_or_port_without_an_address_sends_no_errors() {
     let mut a = Site::a(Join::Gre);
-    a.change_tunnel(|tunnel| tunnel.address = None);
+    a.change_tunnel(|tunnel| tunnel.addresses.v4 = None);
     assert!(a.peer_sends(&gre(&ttl(packet(B_HOST, A_HOST, 60), 1))).is_empty());
     assert!(a.at_peer().is_empty());
     let mut plain = Site::plain();
-    plain.change_port(LAN, |port| port.address = None);
+    plain.change_port(LAN, |port| port.addresses.v4 = None);
     assert!(plain.host_sends(&packet(A_HOST, NOWHERE, 60)).is_empty());
     assert!(plain.at_host().is_empty());
 }
@@ -234,7 +235,7 @@ fn no_error_is_sent_about_what_must_not_be_answered() {
         carrying(protocol::ICMP, &[], NOWHERE),
         about(|header| header.flags_offset.set(1)),
         about(|header| header.flags_offset.set(Ipv4::MF | 185)),
-        about(|header| header.destination = [224, 0, 0, 5]),
+        about(|header| header.destination = [239, 1, 1, 1]),
         about(|header| header.destination = [255; 4]),
     ];
     for packet in &silent {

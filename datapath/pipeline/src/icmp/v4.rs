@@ -8,9 +8,8 @@ use wire::{checksum, protocol};
 use zerocopy::byteorder::network_endian::U16;
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::{Problem, affordable};
+use super::{Problem, affordable, send};
 use crate::context::Context;
-use crate::packet::{Origin, Packet};
 
 /// Longest error message (RFC 1812 4.3.2.3).
 const ERROR_LEN_MAX: usize = 576;
@@ -57,7 +56,7 @@ pub(super) fn report(
     outer.id.set(ctx.identification.next());
     outer.fill_checksum();
     write_message(room, &outer, &header, quoted);
-    ctx.make(Packet::new(frame, Origin::Gateway, Ipv4::LEN));
+    send(ctx, frame, Ipv4::LEN);
 }
 
 fn write_message(room: &mut [u8], outer: &Ipv4, header: &Icmp, quoted: &[u8]) {

@@ -8,9 +8,8 @@ use wire::{checksum, protocol};
 use zerocopy::byteorder::network_endian::{U16, U32};
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::{Problem, affordable};
+use super::{Problem, affordable, send};
 use crate::context::Context;
-use crate::packet::{Origin, Packet};
 
 /// Longest error message: IPv6's smallest link (RFC 4443 2.4 c).
 const ERROR_LEN_MAX: usize = 1280;
@@ -50,7 +49,7 @@ pub(super) fn report(
     };
     let outer = Ipv6::new(source, about.source_addr(), protocol::ICMPV6, payload_len as u16);
     write_message(room, &outer, &header, quoted);
-    ctx.make(Packet::new(frame, Origin::Gateway, Ipv6::LEN));
+    send(ctx, frame, Ipv6::LEN);
 }
 
 fn write_message(room: &mut [u8], outer: &Ipv6, header: &Icmpv6, quoted: &[u8]) {

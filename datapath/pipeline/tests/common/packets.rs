@@ -16,6 +16,11 @@ pub fn frame(packet: &[u8]) -> Vec<u8> {
     [&GW_MAC.0[..], &HOST_MAC.0, &ethertype(packet), packet].concat()
 }
 
+/// An Ethernet frame to the gateway that says that it carries IPv4, whatever the packet says.
+pub fn frame_of_ipv4(packet: &[u8]) -> Vec<u8> {
+    [&GW_MAC.0[..], &HOST_MAC.0, &[8, 0], packet].concat()
+}
+
 /// An Ethernet frame from the gateway to a host or peer around an IP packet.
 pub fn frame_to_host(packet: &[u8]) -> Vec<u8> {
     [&HOST_MAC.0[..], &GW_MAC.0, &ethertype(packet), packet].concat()
