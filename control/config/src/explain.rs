@@ -5,8 +5,9 @@ use std::fmt::{self, Display, Write};
 use toml::Spanned;
 
 use crate::model::{
-    Config, Df, Dscp, EspMode, Gateway, Idle, ManualSa, OuterRules, Port, PortMode, Role, Route,
-    RouteTarget, Tunnel, TunnelKind,
+    Action, Config, Df, Dscp, Ecn, EspMode, Gateway, Gre, Idle, L2tp, Limit, ManualSa, Mss,
+    OuterRules, Peer, Policy, Port, PortMode, Role, Route, RouteTarget, Selector, Tfc, Ttl, Tunnel,
+    TunnelKind,
 };
 
 impl Config {
@@ -27,8 +28,11 @@ impl Config {
         for item in &self.tunnels {
             tunnel(out, item)?;
         }
+        for item in &self.policies {
+            policy(out, item, &self.tunnels)?;
+        }
         for item in &self.routes {
-            route(out, item, &self.tunnels)?;
+            route(out, item, self)?;
         }
         Ok(())
     }
@@ -73,45 +77,101 @@ fn port(out: &mut String, port: &Port) -> fmt::Result {
 }
 
 fn tunnel(out: &mut String, tunnel: &Tunnel) -> fmt::Result {
-    let what = match tunnel.kind {
-        TunnelKind::Esp { .. } => "ESP by policy",
-        TunnelKind::Vti { .. } => "ESP by route",
-        TunnelKind::Gre { sa: None, .. } => "GRE in clear",
-        TunnelKind::Gre { .. } => "GRE under ESP",
-        TunnelKind::Ipip { sa: None, .. } => "IPIP in clear",
-        TunnelKind::Ipip { .. } => "IPIP under ESP",
+    let what = match (&tunnel.kind, &tunnel.sa) {
+        (TunnelKind::Esp(_), _) => "ESP by policy",
+        (TunnelKind::Vti, _) => "ESP by route",
+        (TunnelKind::DynamicVti, _) => "ESP by route, one for each peer",
+        (TunnelKind::Gre(_), None) => "GRE in clear",
+        (TunnelKind::Gre(_), Some(_)) => "GRE under ESP",
+        (TunnelKind::Ipip, None) => "IPIP in clear",
+        (TunnelKind::Ipip, Some(_)) => "IPIP under ESP",
+        (TunnelKind::L2tp(_), None) => "L2TP in clear",
+        (TunnelKind::L2tp(_), Some(_)) => "L2TP under ESP",
+        (TunnelKind::Mgre(_), _) => "multipoint GRE",
     };
-    let (local, remote) = (tunnel.local.get_ref(), tunnel.remote.get_ref());
-    writeln!(out, "tunnel {}: {what}, from {local} to {remote}", tunnel.name)?;
+    let to = match &tunnel.remote {
+        Some(remote) => format!(" to {}", remote.get_ref()),
+        None => String::new(),
+    };
+    writeln!(out, "tunnel {}: {what}, from {}{to}", tunnel.name, tunnel.local.get_ref())?;
     match &tunnel.kind {
-        TunnelKind::Esp { local_subnets, remote_subnets, .. } => {
-            let (ours, theirs) = (join_spanned(local_subnets), join_spanned(remote_subnets));
-            writeln!(out, "    packets between {ours} here and {theirs} there, no others")?;
+        TunnelKind::Esp(selectors) => {
+            for item in selectors {
+                writeln!(out, "    packets {}, no others", selector(item))?;
+            }
         }
-        TunnelKind::Vti { address, .. }
-        | TunnelKind::Gre { address, .. }
-        | TunnelKind::Ipip { address, .. } => {
-            let address = address.as_ref().map(|own| format!(", own address {own}"));
-            writeln!(out, "    whatever routes lead into it{}", address.unwrap_or_default())?;
-        }
+        TunnelKind::Gre(gre) | TunnelKind::Mgre(gre) => gre_fields(out, *gre)?,
+        TunnelKind::L2tp(session) => l2tp_fields(out, session)?,
+        TunnelKind::Vti | TunnelKind::DynamicVti | TunnelKind::Ipip => {}
     }
-    if let Some(sa) = tunnel.sa() {
-        if let Some([local, remote]) = &sa.endpoints {
-            let (local, remote) = (local.get_ref(), remote.get_ref());
-            writeln!(out, "    ESP in tunnel mode from {local} to {remote}")?;
-        } else if sa.mode == EspMode::Transport {
-            writeln!(out, "    ESP in transport mode")?;
-        }
+    if !matches!(tunnel.kind, TunnelKind::Esp(_)) {
+        let own = match tunnel.addresses.as_slice() {
+            [] => String::new(),
+            own => format!(", own address {}", join_spanned(own)),
+        };
+        writeln!(out, "    whatever routes lead into it{own}")?;
+    }
+    if let Some(sa) = &tunnel.sa {
         self::sa(out, sa)?;
+    }
+    for item in &tunnel.peers {
+        peer(out, item)?;
     }
     let mtu = match tunnel.mtu {
         Some(mtu) => format!("{mtu} bytes"),
         None => "whatever fits the port it leaves by".to_owned(),
     };
-    writeln!(out, "    outer header: {}; inner MTU: {mtu}", outer(tunnel.outer))
+    let mss = match tunnel.mss {
+        Mss::Auto => "TCP segments as fit".to_owned(),
+        Mss::Off => "TCP segments as announced".to_owned(),
+        Mss::Fixed(mss) => format!("TCP segments of {mss} bytes"),
+    };
+    writeln!(out, "    outer header: {}; inner MTU: {mtu}; {mss}", outer(tunnel.outer))
+}
+
+fn gre_fields(out: &mut String, gre: Gre) -> fmt::Result {
+    let fields = [
+        gre.key.map(|key| format!("key {key}")),
+        gre.checksum.then(|| "checksum".to_owned()),
+        gre.sequence.then(|| "sequence numbers".to_owned()),
+    ];
+    let fields: Vec<_> = fields.into_iter().flatten().collect();
+    if fields.is_empty() { Ok(()) } else { writeln!(out, "    GRE with {}", fields.join(", ")) }
+}
+
+fn l2tp_fields(out: &mut String, session: &L2tp) -> fmt::Result {
+    let L2tp { local_tunnel_id, local_session_id, remote_tunnel_id, remote_session_id, .. } =
+        session;
+    writeln!(
+        out,
+        "    session {local_tunnel_id}/{local_session_id} here, \
+         {remote_tunnel_id}/{remote_session_id} there"
+    )
+}
+
+fn peer(out: &mut String, peer: &Peer) -> fmt::Result {
+    let remote = match &peer.remote {
+        Some(remote) => format!("at {}", remote.get_ref()),
+        None => "wherever it proves to be".to_owned(),
+    };
+    let inside = peer.address.as_ref().map(|address| address.get_ref().to_string());
+    let inside = inside.into_iter().chain(peer.subnets.iter().map(|net| net.get_ref().to_string()));
+    let inside: Vec<_> = inside.collect();
+    let inside = match inside.as_slice() {
+        [] => String::new(),
+        inside => format!(", with {}", inside.join(", ")),
+    };
+    writeln!(out, "    peer {} {remote}{inside}", peer.name)?;
+    peer.sa.as_ref().map_or(Ok(()), |sa| self::sa(out, sa))
 }
 
 fn sa(out: &mut String, sa: &ManualSa) -> fmt::Result {
+    if let Some([local, remote]) = &sa.endpoints {
+        let (local, remote) = (local.get_ref(), remote.get_ref());
+        writeln!(out, "    ESP in tunnel mode from {local} to {remote}")?;
+    } else if sa.mode == EspMode::Transport {
+        writeln!(out, "    ESP in transport mode")?;
+    }
     let (outbound, inbound) = (sa.outbound.spi, sa.inbound.spi);
     writeln!(out, "    {}, manual keys, SPI {outbound:#x} out and {inbound:#x} in", sa.suite)?;
     if let Some(weakness) = sa.suite.weakness() {
@@ -119,32 +179,109 @@ fn sa(out: &mut String, sa: &ManualSa) -> fmt::Result {
     }
     let width = if sa.esn { 64 } else { 32 };
     match sa.replay_window {
-        0 => writeln!(out, "    {width}-bit sequence numbers, replays are not detected"),
-        window => writeln!(out, "    {width}-bit sequence numbers, replay window {window} packets"),
+        0 => writeln!(out, "    {width}-bit sequence numbers, replays are not detected")?,
+        window => {
+            writeln!(out, "    {width}-bit sequence numbers, replay window {window} packets")?;
+        }
     }
+    if sa.udp_encapsulation {
+        let keepalive = match sa.keepalive_s {
+            Some(seconds) => format!("keepalives every {seconds} seconds"),
+            None => "no keepalives".to_owned(),
+        };
+        writeln!(out, "    in UDP, port 4500, {keepalive}; the peer is followed")?;
+    }
+    match sa.tfc {
+        Some(Tfc::Mtu) => writeln!(out, "    packets padded to the MTU")?,
+        Some(Tfc::Bytes(bytes)) => writeln!(out, "    packets padded to {bytes} bytes")?,
+        None => {}
+    }
+    let lifetime = &sa.lifetime;
+    for (unit, limit) in
+        [("packets", lifetime.packets), ("bytes", lifetime.bytes), ("seconds", lifetime.seconds)]
+    {
+        let Limit { soft, hard } = limit;
+        if let Some(soft) = soft {
+            writeln!(out, "    due for renewal after {soft} {unit}")?;
+        }
+        if let Some(hard) = hard {
+            writeln!(out, "    ends after {hard} {unit}")?;
+        }
+    }
+    Ok(())
 }
 
 fn outer(rules: OuterRules) -> String {
+    let ttl = match rules.ttl {
+        Ttl::Copy => "TTL copied".to_owned(),
+        Ttl::Fixed(ttl) => format!("TTL {ttl}"),
+    };
     let dscp = match rules.dscp {
         Dscp::Copy => "DSCP copied".to_owned(),
         Dscp::Fixed(dscp) => format!("DSCP {dscp}"),
+    };
+    let ecn = match rules.ecn {
+        Ecn::Copy => "",
+        Ecn::Clear => ", ECN clear",
     };
     let df = match rules.df {
         Df::Copy => "DF copied",
         Df::Set => "DF set",
         Df::Clear => "DF clear",
     };
-    format!("TTL {}, {dscp}, {df}", rules.ttl)
+    format!("{ttl}, {dscp}{ecn}, {df}")
 }
 
-fn route(out: &mut String, route: &Route, tunnels: &[Tunnel]) -> fmt::Result {
-    write!(out, "route {} ", route.prefix.get_ref())?;
-    match &route.target {
-        RouteTarget::Tunnel(index) => {
-            let name = tunnels.get(*index).map_or("", |tunnel| tunnel.name.as_str());
-            writeln!(out, "into tunnel {name}")
+/// "between A here and B there, protocol 6, ports any here and 443 there".
+fn selector(selector: &Selector) -> String {
+    let side = |ranges: &[crate::AddressRange]| {
+        if ranges.is_empty() { "anything".to_owned() } else { join(ranges) }
+    };
+    let (ours, theirs) = (side(&selector.local), side(&selector.remote));
+    let mut text = format!("between {ours} here and {theirs} there");
+    if let Some(protocol) = selector.protocol {
+        let _ = write!(text, ", protocol {protocol}");
+    }
+    let ports = |ports: &Option<std::ops::RangeInclusive<u16>>| match ports {
+        None => "any".to_owned(),
+        Some(ports) if ports.start() == ports.end() => ports.start().to_string(),
+        Some(ports) => format!("{}-{}", ports.start(), ports.end()),
+    };
+    if selector.local_ports.is_some() || selector.remote_ports.is_some() {
+        let (ours, theirs) = (ports(&selector.local_ports), ports(&selector.remote_ports));
+        let _ = write!(text, ", ports {ours} here and {theirs} there");
+    }
+    text
+}
+
+fn policy(out: &mut String, policy: &Policy, tunnels: &[Tunnel]) -> fmt::Result {
+    let what = selector(&policy.selector);
+    match policy.action {
+        Action::Protect(index) => {
+            let name = tunnels.get(index).map_or("", |tunnel| tunnel.name.as_str());
+            writeln!(out, "policy: packets {what} enter tunnel {name}")
         }
-        RouteTarget::Via(address) => writeln!(out, "via {address} on an inside port"),
+        Action::Bypass => writeln!(out, "policy: packets {what} leave as they are"),
+        Action::Discard => writeln!(out, "policy: packets {what} are discarded"),
+    }
+}
+
+fn route(out: &mut String, route: &Route, config: &Config) -> fmt::Result {
+    write!(out, "route {} ", route.prefix.get_ref())?;
+    let name = |index: usize| config.tunnels.get(index).map_or("", |tunnel| &tunnel.name);
+    match &route.target {
+        RouteTarget::Tunnel(index) => writeln!(out, "into tunnel {}", name(*index)),
+        RouteTarget::Peer(index, Some(via)) => {
+            writeln!(out, "into tunnel {}, to its peer {}", name(*index), via.get_ref())
+        }
+        RouteTarget::Peer(index, None) => writeln!(out, "into tunnel {}", name(*index)),
+        RouteTarget::Via(address) => {
+            writeln!(out, "via {} on an inside port", address.get_ref())
+        }
+        RouteTarget::Port(index) => {
+            let name = config.ports.get(*index).map_or("", |port| &port.name);
+            writeln!(out, "out of port {name}")
+        }
     }
 }
 

@@ -1,8 +1,14 @@
 //! What a valid file means: the typed configuration that the rest of fastgw works with.
 
-use std::{fmt, net::IpAddr, ops::Range, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    net::IpAddr,
+    ops::{Range, RangeInclusive},
+    path::PathBuf,
+    sync::Arc,
+};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 use toml::Spanned;
 
 use crate::{Suite, diagnostic::Diagnostic, secret::Secret, source::Source};
@@ -16,6 +22,8 @@ pub struct Config {
     pub ports: Vec<Port>,
     /// In the file's order; names and SPIs are distinct.
     pub tunnels: Vec<Tunnel>,
+    /// In the file's order: the first that covers a packet decides.
+    pub policies: Vec<Policy>,
     /// In the file's order; prefixes are distinct.
     pub routes: Vec<Route>,
     /// What is legal but probably not meant, in the file's order.
@@ -122,94 +130,219 @@ pub struct Tunnel {
     pub name: String,
     /// What it carries and how.
     pub kind: TunnelKind,
-    /// Our end of the outer header; IPv4 for now.
+    /// Our end of the outer header.
     pub local: Spanned<IpAddr>,
-    /// The peer's end of the outer header; IPv4 for now and never equal to `local`.
-    pub remote: Spanned<IpAddr>,
+    /// The peer's end of the outer header, of the same IP version and never equal to `local`;
+    /// `None` for kinds with many peers.
+    pub remote: Option<Spanned<IpAddr>>,
+    /// The tunnel interface's own addresses with their networks: at most one of each IP version,
+    /// and none for `esp`.
+    pub addresses: Vec<Spanned<IpNet>>,
     /// How the outer IP header is filled in.
     pub outer: OuterRules,
     /// Largest inner packet in bytes, 576 to 9200; `None` computes it from the egress port.
     pub mtu: Option<u16>,
-}
-
-impl Tunnel {
-    /// The SA, for the kinds that have one.
-    pub fn sa(&self) -> Option<&ManualSa> {
-        match &self.kind {
-            TunnelKind::Esp { sa, .. } | TunnelKind::Vti { sa, .. } => Some(sa),
-            TunnelKind::Gre { sa, .. } | TunnelKind::Ipip { sa, .. } => sa.as_ref(),
-        }
-    }
-
-    /// The tunnel interface's own address, where it has one.
-    pub fn address(&self) -> Option<&Spanned<IpNet>> {
-        match &self.kind {
-            TunnelKind::Vti { address, .. }
-            | TunnelKind::Gre { address, .. }
-            | TunnelKind::Ipip { address, .. } => address.as_ref(),
-            TunnelKind::Esp { .. } => None,
-        }
-    }
+    /// What becomes of the TCP segment sizes that are announced through it.
+    pub mss: Mss,
+    /// The SA of a tunnel with one peer; `None` is in clear.
+    pub sa: Option<ManualSa>,
+    /// The peers of the kinds with many.
+    pub peers: Vec<Peer>,
 }
 
 /// What a tunnel carries and how.
 #[derive(Debug)]
 pub enum TunnelKind {
-    /// ESP tunnel mode by policy (RFC 4301 section 4.4.1): only packets between these subnets.
-    Esp {
-        /// At least one; no overlap with `remote_subnets`.
-        local_subnets: Vec<Spanned<IpNet>>,
-        /// At least one; no overlap with another tunnel's or with a more specific route.
-        remote_subnets: Vec<Spanned<IpNet>>,
-        /// Its keys.
-        sa: ManualSa,
-    },
+    /// ESP tunnel mode by policy (RFC 4301 section 4.4.1): only packets of these selectors, of
+    /// which there is at least one.
+    Esp(Vec<Selector>),
     /// ESP tunnel mode with selectors any to any; routes decide what enters.
-    Vti {
-        /// The tunnel interface's own address.
-        address: Option<Spanned<IpNet>>,
-        /// Its keys.
-        sa: ManualSa,
-    },
-    /// GRE (RFC 2784), in clear or under ESP; routes decide what enters.
-    Gre {
-        /// The tunnel interface's own address.
-        address: Option<Spanned<IpNet>>,
-        /// Tells tunnels with the same endpoints apart (RFC 2890).
-        key: Option<u32>,
-        /// Its keys; `None` is in clear.
-        sa: Option<ManualSa>,
-    },
-    /// IPv4 in IPv4 (RFC 2003), in clear or under ESP; routes decide what enters.
-    Ipip {
-        /// The tunnel interface's own address.
-        address: Option<Spanned<IpNet>>,
-        /// Its keys; `None` is in clear.
-        sa: Option<ManualSa>,
-    },
+    Vti,
+    /// A template of VTIs, one for each peer.
+    DynamicVti,
+    /// GRE, in clear or under ESP; routes decide what enters.
+    Gre(Gre),
+    /// IP in IP (RFC 2003, 2473, 4213), in clear or under ESP; routes decide what enters.
+    Ipip,
+    /// A session of L2TP data messages with PPP (RFC 2661), in clear or under ESP.
+    L2tp(L2tp),
+    /// GRE to many peers, told apart by their overlay addresses.
+    Mgre(Gre),
 }
 
 impl TunnelKind {
-    /// The name in a configuration: `esp`, `vti`, `gre` or `ipip`.
+    /// The name in a configuration.
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Esp { .. } => "esp",
-            Self::Vti { .. } => "vti",
-            Self::Gre { .. } => "gre",
-            Self::Ipip { .. } => "ipip",
+            Self::Esp(_) => "esp",
+            Self::Vti | Self::DynamicVti => "vti",
+            Self::Gre(_) => "gre",
+            Self::Ipip => "ipip",
+            Self::L2tp(_) => "l2tp",
+            Self::Mgre(_) => "mgre",
         }
     }
+}
+
+/// The optional fields of a GRE header (RFC 2784, 2890).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gre {
+    /// Tells tunnels with the same endpoints apart.
+    pub key: Option<u32>,
+    /// A checksum is sent, and demanded.
+    pub checksum: bool,
+    /// A sequence number is sent, and demanded; late packets are dropped.
+    pub sequence: bool,
+}
+
+/// An L2TP session whose numbers are written down instead of negotiated (RFC 2661 section 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct L2tp {
+    /// The tunnel's number in what we receive.
+    pub local_tunnel_id: u16,
+    /// The tunnel's number in what we send.
+    pub remote_tunnel_id: u16,
+    /// The session's number in what we receive.
+    pub local_session_id: u16,
+    /// The session's number in what we send.
+    pub remote_session_id: u16,
+    /// The length field is sent.
+    pub length: bool,
+    /// Sequence numbers are sent, and demanded; late packets are dropped.
+    pub sequence: bool,
+    /// The offset field is sent, with this many bytes of pad, 0 to 16.
+    pub offset: Option<u8>,
+    /// The PPP protocol is sent as one byte (RFC 1661 section 6.5).
+    pub pfc: bool,
+    /// PPP address and control are left out (RFC 1661 section 6.6).
+    pub acfc: bool,
+}
+
+/// A `[[tunnel.peer]]`: one of many at the far side of a tunnel.
+#[derive(Debug)]
+pub struct Peer {
+    /// Distinct from those of tunnels and other peers.
+    pub name: String,
+    /// Its end of the outer header; `None` is learned from the first authentic packet.
+    pub remote: Option<Spanned<IpAddr>>,
+    /// Its address inside, by which routes know it.
+    pub address: Option<Spanned<IpAddr>>,
+    /// What is routed to it besides that.
+    pub subnets: Vec<Spanned<IpNet>>,
+    /// Its SA; `None` is in clear.
+    pub sa: Option<ManualSa>,
+}
+
+/// A set of packets (RFC 4301 section 4.4.1.1), seen from here. Lists that are empty and fields
+/// that are `None` admit anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selector {
+    /// Addresses on our side.
+    pub local: Vec<AddressRange>,
+    /// Addresses on the other side.
+    pub remote: Vec<AddressRange>,
+    /// IANA protocol number.
+    pub protocol: Option<u8>,
+    /// Ports on our side; only with a protocol that has ports.
+    pub local_ports: Option<RangeInclusive<u16>>,
+    /// Ports on the other side; only with a protocol that has ports.
+    pub remote_ports: Option<RangeInclusive<u16>>,
+}
+
+/// Addresses of one IP version, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressRange {
+    /// The lowest.
+    pub first: IpAddr,
+    /// The highest, not below the first.
+    pub last: IpAddr,
+    /// Where it stands in the file.
+    pub at: Range<usize>,
+}
+
+impl AddressRange {
+    /// The fewest prefixes that cover the range and nothing else.
+    pub fn prefixes(&self) -> Vec<IpNet> {
+        match (self.first, self.last) {
+            (IpAddr::V4(first), IpAddr::V4(last)) => {
+                Ipv4Subnets::new(first, last, 0).map(IpNet::V4).collect()
+            }
+            (IpAddr::V6(first), IpAddr::V6(last)) => {
+                Ipv6Subnets::new(first, last, 0).map(IpNet::V6).collect()
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => Vec::new(),
+        }
+    }
+
+    /// Whether the two have an address in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.first.is_ipv4() == other.first.is_ipv4()
+            && self.first <= other.last
+            && other.first <= self.last
+    }
+}
+
+impl fmt::Display for AddressRange {
+    /// As a prefix if it is one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.prefixes().as_slice() {
+            [prefix] => prefix.fmt(f),
+            _ => write!(f, "{}-{}", self.first, self.last),
+        }
+    }
+}
+
+/// A `[[policy]]`: what comes before the tunnels' own selectors (RFC 4301 section 4.4.1).
+#[derive(Debug)]
+pub struct Policy {
+    /// What becomes of the packets.
+    pub action: Action,
+    /// Which packets.
+    pub selector: Selector,
+}
+
+/// What becomes of packets that a policy covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// They enter the `esp` tunnel with this index into [`Config::tunnels`].
+    Protect(usize),
+    /// They leave as they are.
+    Bypass,
+    /// They go nowhere.
+    Discard,
+}
+
+/// The maximum segment sizes in TCP SYNs through a tunnel (RFC 9293 section 3.7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mss {
+    /// Lowered to what fits the tunnel.
+    Auto,
+    /// Left alone.
+    Off,
+    /// Lowered to this over IPv4, and to 20 bytes less over IPv6.
+    Fixed(u16),
 }
 
 /// How a tunnel fills in its outer IP header (RFC 4301 section 5.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OuterRules {
-    /// Time to live, 1 to 255.
-    pub ttl: u8,
+    /// Time to live, or hop limit.
+    pub ttl: Ttl,
     /// The differentiated services code point.
     pub dscp: Dscp,
-    /// The "don't fragment" flag.
+    /// The congestion field (RFC 6040 section 4.1).
+    pub ecn: Ecn,
+    /// The "don't fragment" flag, which IPv6 does not have.
     pub df: Df,
+}
+
+/// The outer time to live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ttl {
+    /// That of the inner packet.
+    Copy,
+    /// Always this one, 1 to 255.
+    Fixed(u8),
 }
 
 /// The outer DSCP (RFC 2474).
@@ -219,6 +352,15 @@ pub enum Dscp {
     Copy,
     /// Always this one, 0 to 63: the six bits, not shifted.
     Fixed(u8),
+}
+
+/// The outer congestion field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ecn {
+    /// That of the inner packet: normal mode.
+    Copy,
+    /// Never capable: compatibility mode.
+    Clear,
 }
 
 /// The outer "don't fragment" flag.
@@ -246,10 +388,49 @@ pub struct ManualSa {
     pub replay_window: u32,
     /// Whether the peer counts in 64 bits (extended sequence numbers, RFC 4304).
     pub esn: bool,
+    /// ESP travels in UDP, port 4500 (RFC 3948).
+    pub udp_encapsulation: bool,
+    /// Seconds without a packet after which a NAT keepalive is sent (RFC 3948 section 4); `None`
+    /// is never.
+    pub keepalive_s: Option<u32>,
+    /// Inner packets are padded to hide their length (RFC 4303 section 2.7).
+    pub tfc: Option<Tfc>,
+    /// When it is to be replaced, and when it ends.
+    pub lifetime: Lifetime,
     /// What we send.
     pub outbound: SaKeys,
     /// What we receive.
     pub inbound: SaKeys,
+}
+
+/// How far inner packets are padded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tfc {
+    /// To the tunnel's MTU.
+    Mtu,
+    /// To this many bytes.
+    Bytes(u16),
+}
+
+/// Soft limits are reported, hard ones end the SA (RFC 4301 section 4.4.2.1); `None` is no limit,
+/// and no soft one is above its hard one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lifetime {
+    /// Packets in either direction.
+    pub packets: Limit,
+    /// Bytes of inner packets in either direction.
+    pub bytes: Limit,
+    /// Seconds since the SA was made.
+    pub seconds: Limit,
+}
+
+/// A soft and a hard limit of one thing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limit {
+    /// Reported when it is reached.
+    pub soft: Option<u64>,
+    /// The end.
+    pub hard: Option<u64>,
 }
 
 /// What ESP covers (RFC 4301 section 3.2).
@@ -290,8 +471,13 @@ pub struct Route {
 /// What a route leads to.
 #[derive(Debug)]
 pub enum RouteTarget {
-    /// Index into [`Config::tunnels`] of a `vti` or `gre` tunnel.
+    /// Index into [`Config::tunnels`] of a tunnel that routes lead into, but for `mgre`.
     Tunnel(usize),
+    /// Index of an `mgre` tunnel, and the overlay address of the peer; `None` is the peer with the
+    /// destination itself, or all of them for a multicast prefix.
+    Peer(usize, Option<Spanned<IpAddr>>),
     /// A neighbour on an inside port.
     Via(Spanned<IpAddr>),
+    /// Index into [`Config::ports`] of an inside port, for a multicast prefix.
+    Port(usize),
 }

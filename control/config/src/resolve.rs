@@ -4,10 +4,16 @@
 mod address;
 mod claims;
 mod gateway;
+mod outer;
+mod peer;
+mod policy;
 mod port;
 mod route;
 mod sa;
+mod sa_extras;
+mod selector;
 mod tunnel;
+mod tunnel_kind;
 mod value;
 
 use std::{ops::Range, path::Path};
@@ -53,6 +59,7 @@ pub(crate) fn resolve(
     let tunnels = tunnel::resolve(sections(file.tunnels), surroundings, &mut found);
     check_way_out(&ports, tunnels_at, &mut found);
     let routes = route::resolve(sections(file.routes), &tunnels, &ports, &mut found);
+    let policies = policy::resolve(sections(file.policies), &tunnels, &mut found);
     claims::check(&ports.list, &tunnels, &routes, &mut found);
     if found.has_errors() {
         return Err(found.into_report());
@@ -63,6 +70,7 @@ pub(crate) fn resolve(
         gateway,
         ports: ports.list,
         tunnels: tunnels.list,
+        policies,
         routes,
         source: found.source(),
         warnings: found.into_report().into_diagnostics(),

@@ -2,15 +2,18 @@
 
 use toml::Spanned;
 
-use crate::section::{KeyText, Many, One, Section, WordOrNumber, section};
+use crate::section::{KeyText, Many, One, Section, WordOrNumber, Words, section};
 
 /// Every section that has keys of its own, to tell a user where a misplaced key belongs.
 pub(crate) const HOMES: &[(&str, &[&str])] = &[
     (Gateway::PLACE, Gateway::KEYS),
     (Port::PLACE, Port::KEYS),
     (Tunnel::PLACE, Tunnel::KEYS),
+    (Selector::PLACE, Selector::KEYS),
+    (Peer::PLACE, Peer::KEYS),
     (Sa::PLACE, Sa::KEYS),
     (Direction::PLACE, Direction::KEYS),
+    (Policy::PLACE, Policy::KEYS),
     (Route::PLACE, Route::KEYS),
 ];
 
@@ -20,6 +23,7 @@ section! {
         gateway: One<Gateway> = "gateway", "[gateway]";
         ports: Many<Port> = "port", "[[port]]";
         tunnels: Many<Tunnel> = "tunnel", "[[tunnel]]";
+        policies: Many<Policy> = "policy", "[[policy]]";
         routes: Many<Route> = "route", "[[route]]";
     }
 }
@@ -56,13 +60,65 @@ section! {
         local_subnets: Vec<Spanned<String>> = "local_subnets", "local_subnets = [\"10.1.0.0/24\"]";
         remote_subnets: Vec<Spanned<String>> =
             "remote_subnets", "remote_subnets = [\"10.2.0.0/24\"]";
-        address: String = "address", "address = \"10.255.0.1/30\"";
+        protocol: WordOrNumber = "protocol", "protocol = \"tcp\"";
+        local_ports: WordOrNumber = "local_ports", "local_ports = \"1024-65535\"";
+        remote_ports: WordOrNumber = "remote_ports", "remote_ports = 443";
+        selectors: Many<Selector> = "selector", "[[tunnel.selector]]";
+        address: Words = "address", "address = \"10.255.0.1/30\"";
         key: i64 = "key", "key = 42";
+        checksum: bool = "checksum", "checksum = true";
+        sequence: bool = "sequence", "sequence = true";
+        local_tunnel_id: i64 = "local_tunnel_id", "local_tunnel_id = 1";
+        remote_tunnel_id: i64 = "remote_tunnel_id", "remote_tunnel_id = 1";
+        local_session_id: i64 = "local_session_id", "local_session_id = 1";
+        remote_session_id: i64 = "remote_session_id", "remote_session_id = 1";
+        length: bool = "length", "length = true";
+        offset: i64 = "offset", "offset = 0";
+        pfc: bool = "pfc", "pfc = true";
+        acfc: bool = "acfc", "acfc = true";
         mtu: i64 = "mtu", "mtu = 1400";
-        ttl: i64 = "ttl", "ttl = 64";
+        mss: WordOrNumber = "mss", "mss = \"auto\"";
+        ttl: WordOrNumber = "ttl", "ttl = 64";
         dscp: WordOrNumber = "dscp", "dscp = \"copy\"";
+        ecn: String = "ecn", "ecn = \"copy\"";
         df: String = "df", "df = \"copy\"";
         sa: One<Sa> = "sa", "[tunnel.sa]";
+        peers: Many<Peer> = "peer", "[[tunnel.peer]]";
+    }
+}
+
+section! {
+    /// A set of packets that a tunnel protects.
+    Selector at "[[tunnel.selector]]" {
+        local: Vec<Spanned<String>> = "local", "local = [\"10.1.0.0/24\"]";
+        remote: Vec<Spanned<String>> = "remote", "remote = [\"10.2.0.0/24\"]";
+        protocol: WordOrNumber = "protocol", "protocol = \"tcp\"";
+        local_ports: WordOrNumber = "local_ports", "local_ports = \"1024-65535\"";
+        remote_ports: WordOrNumber = "remote_ports", "remote_ports = 443";
+    }
+}
+
+section! {
+    /// One of many peers of a tunnel.
+    Peer at "[[tunnel.peer]]" {
+        name: String = "name", "name = \"branch-1\"";
+        remote: String = "remote", "remote = \"203.0.113.2\"";
+        address: String = "address", "address = \"10.255.0.2\"";
+        subnets: Vec<Spanned<String>> = "subnets", "subnets = [\"10.2.0.0/24\"]";
+        sa: One<Sa> = "sa", "[tunnel.peer.sa]";
+    }
+}
+
+section! {
+    /// What becomes of packets before tunnels look at them.
+    Policy at "[[policy]]" {
+        action: String = "action", "action = \"discard\"";
+        tunnel: String = "tunnel", "tunnel = \"to-b\"";
+        local: Vec<Spanned<String>> = "local", "local = [\"10.1.0.0/24\"]";
+        remote: Vec<Spanned<String>> = "remote", "remote = [\"10.2.0.0/24\"]";
+        protocol: WordOrNumber = "protocol", "protocol = \"tcp\"";
+        local_ports: WordOrNumber = "local_ports", "local_ports = \"1024-65535\"";
+        remote_ports: WordOrNumber = "remote_ports", "remote_ports = 443";
     }
 }
 
@@ -75,6 +131,15 @@ section! {
         remote: String = "remote", "remote = \"203.0.113.2\"";
         replay_window: i64 = "replay_window", "replay_window = 1024";
         esn: bool = "esn", "esn = false";
+        udp_encapsulation: bool = "udp_encapsulation", "udp_encapsulation = true";
+        keepalive: i64 = "keepalive", "keepalive = 20";
+        tfc: WordOrNumber = "tfc", "tfc = \"mtu\"";
+        soft_packets: i64 = "soft_packets", "soft_packets = 1_000_000";
+        hard_packets: i64 = "hard_packets", "hard_packets = 2_000_000";
+        soft_bytes: i64 = "soft_bytes", "soft_bytes = 1_000_000_000";
+        hard_bytes: i64 = "hard_bytes", "hard_bytes = 2_000_000_000";
+        soft_seconds: i64 = "soft_seconds", "soft_seconds = 3000";
+        hard_seconds: i64 = "hard_seconds", "hard_seconds = 3600";
         outbound: One<Direction> = "out", "[tunnel.sa.out]";
         inbound: One<Direction> = "in", "[tunnel.sa.in]";
     }
@@ -97,5 +162,6 @@ section! {
         prefix: String = "prefix", "prefix = \"10.2.0.0/24\"";
         tunnel: String = "tunnel", "tunnel = \"to-b\"";
         via: String = "via", "via = \"10.1.0.254\"";
+        port: String = "port", "port = \"lan\"";
     }
 }

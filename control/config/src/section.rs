@@ -124,6 +124,9 @@ pub(crate) struct One<S>(pub(crate) S);
 /// A section that may be repeated.
 pub(crate) struct Many<S>(pub(crate) Vec<Spanned<S>>);
 
+/// Text, or a list of it.
+pub(crate) struct Words(pub(crate) Vec<Spanned<String>>);
+
 /// The text of a key or of a reference to one; wiped on drop.
 pub(crate) struct KeyText(pub(crate) Zeroizing<String>);
 
@@ -164,6 +167,19 @@ impl Value for WordOrNumber {
 
     fn read(value: Spanned<DeValue<'_>>, asked: Asked, found: &mut Findings) -> Option<Self> {
         typed(value, Self::WHAT, asked, found)
+    }
+}
+
+impl Value for Words {
+    const WHAT: &'static str = "text in quotes, or a list of it";
+
+    fn read(value: Spanned<DeValue<'_>>, asked: Asked, found: &mut Findings) -> Option<Self> {
+        let span = value.span();
+        if matches!(value.get_ref(), DeValue::Array(_)) {
+            return Vec::read(value, asked, found).map(Self);
+        }
+        let word = typed(value, Self::WHAT, asked, found)?;
+        Some(Self(vec![Spanned::new(span, word)]))
     }
 }
 

@@ -43,11 +43,10 @@ fn core_is_a_policy_tunnel_with_the_demonstration_keys() {
     let lan = config.ports_of(Role::Inside).next().unwrap();
     assert_eq!((lan.name.as_str(), lan.device.get_ref().as_str()), ("lan", "lan0"));
     let tunnel = &config.tunnels[0];
-    let TunnelKind::Esp { local_subnets, remote_subnets, sa } = &tunnel.kind else {
-        panic!("{tunnel:?}");
-    };
-    assert_eq!(local_subnets[0].get_ref().to_string(), "10.1.0.0/24");
-    assert_eq!(remote_subnets[0].get_ref().to_string(), "10.2.0.0/24");
+    let TunnelKind::Esp(selectors) = &tunnel.kind else { panic!("{tunnel:?}") };
+    assert_eq!(selectors[0].local[0].to_string(), "10.1.0.0/24");
+    assert_eq!(selectors[0].remote[0].to_string(), "10.2.0.0/24");
+    let sa = tunnel.sa.as_ref().unwrap();
     assert_eq!((sa.suite, sa.replay_window, sa.esn), (Suite::AES256GCM16, 1024, false));
     assert_eq!((sa.outbound.spi, sa.inbound.spi), (0x1001, 0x1002));
     let key = sa.outbound.encryption.expose();
@@ -59,8 +58,9 @@ fn core_is_a_policy_tunnel_with_the_demonstration_keys() {
 fn core_and_its_peer_are_mirrors() {
     let (a, b) = (example("core.toml"), example("core-peer.toml"));
     let (a, b) = (&a.tunnels[0], &b.tunnels[0]);
-    assert_eq!((a.local.get_ref(), a.remote.get_ref()), (b.remote.get_ref(), b.local.get_ref()));
-    let (a, b) = (a.sa().unwrap(), b.sa().unwrap());
+    let remote = |tunnel: &config::Tunnel| *tunnel.remote.as_ref().unwrap().get_ref();
+    assert_eq!((*a.local.get_ref(), remote(a)), (remote(b), *b.local.get_ref()));
+    let (a, b) = (a.sa.as_ref().unwrap(), b.sa.as_ref().unwrap());
     assert_eq!(a.suite, b.suite);
     for (ours, theirs) in [(&a.outbound, &b.inbound), (&a.inbound, &b.outbound)] {
         assert_eq!(ours.spi, theirs.spi);
@@ -76,7 +76,7 @@ fn routes_of_the_vti_example_lead_into_its_tunnel() {
     for route in &config.routes {
         assert!(matches!(route.target, RouteTarget::Tunnel(0)), "{route:?}");
     }
-    assert_eq!(config.tunnels[0].address().unwrap().get_ref().to_string(), "10.255.0.1/30");
+    assert_eq!(config.tunnels[0].addresses[0].get_ref().to_string(), "10.255.0.1/30");
 }
 
 #[test]
@@ -94,7 +94,7 @@ tunnel to-b: ESP by policy, from 203.0.113.1 to 203.0.113.2
     packets between 10.1.0.0/24 here and 10.2.0.0/24 there, no others
     aes256gcm16, manual keys, SPI 0x1001 out and 0x1002 in
     32-bit sequence numbers, replay window 1024 packets
-    outer header: TTL 64, DSCP copied, DF copied; inner MTU: whatever fits the port it leaves by
+    outer header: TTL 64, DSCP copied, DF copied; inner MTU: whatever fits the port it leaves by; TCP segments as fit
 "
     );
     let explained = example("vti.toml").explain();

@@ -1,6 +1,6 @@
-//! Addresses and prefixes as a user writes them. IPv4 for now; the types are those of both.
+//! Addresses and prefixes as a user writes them, of either IP version.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 use toml::Spanned;
@@ -17,20 +17,16 @@ pub(super) fn host(
     let text = value.get_ref();
     let Ok(address) = text.parse::<IpAddr>() else {
         let help = match text.split_once('/') {
-            Some((address, _)) if address.parse::<Ipv4Addr>().is_ok() => {
+            Some((address, _)) if address.parse::<IpAddr>().is_ok() => {
                 format!("write `{key} = \"{address}\"`, without a prefix length")
             }
-            _ => format!("write an IPv4 address such as `{key} = \"203.0.113.1\"`"),
+            _ => format!("write an address such as `{key} = \"203.0.113.1\"`"),
         };
         let error = found.error(value.span(), format!("{} is not an address", shown(text)));
-        found.push(error.label("not four numbers of 0 to 255 with dots").help(help));
+        found.push(error.label(not_an_address(text)).help(help));
         return None;
     };
-    let IpAddr::V4(v4) = address else {
-        found.push(not_yet(&value, found));
-        return None;
-    };
-    if let Some(what) = not_a_host(v4) {
+    if let Some(what) = not_a_host(address) {
         let error = found.error(value.span(), format!("{address} is not the address of a host"));
         let help = format!("write the address of a host, such as `{key} = \"203.0.113.1\"`");
         found.push(error.label(what).help(help));
@@ -54,18 +50,18 @@ pub(super) fn prefix(value: &Spanned<String>, found: &mut Findings) -> Option<Sp
 /// An address of ours together with its network.
 pub(super) fn interface(value: &Spanned<String>, found: &mut Findings) -> Option<Spanned<IpNet>> {
     let net = network(value, "10.1.0.1/24", found)?;
-    let IpNet::V4(v4) = net else { return None };
-    let label = if v4.prefix_len() < 31 && v4.addr() == v4.network() {
+    let has_edges = matches!(net, IpNet::V4(net) if net.prefix_len() < 31);
+    let label = if has_edges && net.addr() == net.network() {
         Some("this is the network itself")
-    } else if v4.prefix_len() < 31 && v4.addr() == v4.broadcast() {
+    } else if has_edges && net.addr() == net.broadcast() {
         Some("this is the broadcast address of its network")
     } else {
-        not_a_host(v4.addr())
+        not_a_host(net.addr())
     };
     if let Some(label) = label {
         let error = found.error(value.span(), format!("{net} is not the address of a host"));
-        let help = match v4.hosts().next().filter(|host| not_a_host(*host).is_none()) {
-            Some(host) => format!("write an address of it, such as {host}/{}", v4.prefix_len()),
+        let help = match net.hosts().next().filter(|host| not_a_host(*host).is_none()) {
+            Some(host) => format!("write an address of it, such as {host}/{}", net.prefix_len()),
             None => "write an address with its network, such as 10.1.0.1/24".to_owned(),
         };
         found.push(error.label(label).help(help));
@@ -75,18 +71,11 @@ pub(super) fn interface(value: &Spanned<String>, found: &mut Findings) -> Option
 }
 
 fn network(value: &Spanned<String>, example: &str, found: &mut Findings) -> Option<IpNet> {
-    let text = value.get_ref();
-    match text.parse::<IpNet>() {
-        Ok(net @ IpNet::V4(_)) => Some(net),
-        Ok(IpNet::V6(_)) => {
-            found.push(not_yet(value, found));
-            None
-        }
-        Err(_) => {
-            found.push(not_a_network(value, example, found));
-            None
-        }
+    let net = value.get_ref().parse::<IpNet>();
+    if net.is_err() {
+        found.push(not_a_network(value, example, found));
     }
+    net.ok()
 }
 
 fn not_a_network(value: &Spanned<String>, example: &str, found: &Findings) -> Diagnostic {
@@ -99,35 +88,56 @@ fn not_a_network(value: &Spanned<String>, example: &str, found: &Findings) -> Di
             .help(format!("write {address}/{length}, or whatever the network's length is"));
     }
     let (address, length) = text.split_once('/').unwrap_or((text, ""));
-    let label = match address.parse::<Ipv4Addr>() {
-        Ok(_) if length.parse::<u8>().is_ok() => "the prefix length is more than 32",
-        Ok(_) => "the prefix length is not a number of 0 to 32",
+    let label = match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) if length.parse::<u8>().is_ok() => "the prefix length is more than 32",
+        Ok(IpAddr::V4(_)) => "the prefix length is not a number of 0 to 32",
+        Ok(IpAddr::V6(_)) => "the prefix length is not a number of 0 to 128",
         Err(_) => "the address is not four numbers of 0 to 255 with dots",
     };
     // Netmasks are what routers and old tools print.
     let mask = length.parse().ok().zip(address.parse().ok());
     let help = match mask.map(|(mask, address)| Ipv4Net::with_netmask(address, mask)) {
         Some(Ok(net)) => format!("write {net}"),
-        _ => format!("write an IPv4 prefix such as {example}"),
+        _ => format!("write a prefix such as {example}"),
     };
     found.error(value.span(), format!("{} is not a prefix", shown(text))).label(label).help(help)
 }
 
-fn not_yet(value: &Spanned<String>, found: &Findings) -> Diagnostic {
-    found
-        .error(value.span(), "IPv6 is not supported yet")
-        .label("an IPv6 address")
-        .help("write an IPv4 address; inside and outside of tunnels are IPv4 for now")
+/// What is wrong with what should have been an address.
+fn not_an_address(text: &str) -> &'static str {
+    if text.contains(':') {
+        "not an IPv6 address, nor an IPv4 one"
+    } else {
+        "not four numbers of 0 to 255 with dots"
+    }
 }
 
 /// Why an address cannot be a host's.
-fn not_a_host(address: Ipv4Addr) -> Option<&'static str> {
+fn not_a_host(address: IpAddr) -> Option<&'static str> {
+    match address {
+        IpAddr::V4(address) => not_a_host_of_ipv4(address),
+        IpAddr::V6(address) => not_a_host_of_ipv6(address),
+    }
+}
+
+fn not_a_host_of_ipv4(address: Ipv4Addr) -> Option<&'static str> {
     match address {
         _ if address.is_unspecified() => Some("the unspecified address"),
         _ if address.octets()[0] == 0 => Some("an address of \"this network\" (RFC 1122)"),
         _ if address.is_loopback() => Some("a loopback address never leaves its host"),
         _ if address.is_multicast() => Some("a multicast address"),
         _ if address.octets()[0] >= 240 => Some("a reserved or broadcast address"),
+        _ => None,
+    }
+}
+
+fn not_a_host_of_ipv6(address: Ipv6Addr) -> Option<&'static str> {
+    match address {
+        _ if address.is_unspecified() => Some("the unspecified address"),
+        _ if address.is_loopback() => Some("a loopback address never leaves its host"),
+        _ if address.is_multicast() => Some("a multicast address"),
+        _ if address.is_unicast_link_local() => Some("a link-local address is one link's only"),
+        _ if address.to_ipv4_mapped().is_some() => Some("an IPv4 address in IPv6's clothes"),
         _ => None,
     }
 }

@@ -12,7 +12,7 @@ use super::tunnel::Tunnels;
 use crate::{
     diagnostic::Diagnostic,
     findings::Findings,
-    model::{Port, Role, Route, TunnelKind},
+    model::{Port, Role, Route, Selector, TunnelKind},
     spelling::shown,
 };
 
@@ -79,15 +79,23 @@ fn claims<'a>(ports: &'a [Port], tunnels: &'a Tunnels, routes: &[Route]) -> Vec<
         }
     }
     for tunnel in &tunnels.list {
-        if let Some(own) = tunnel.address() {
+        for own in &tunnel.addresses {
             let by = Claimant::TunnelInterface(&tunnel.name);
             claims.push(Claim { net: own.get_ref().trunc(), at: own.span(), by });
         }
-        if let TunnelKind::Esp { remote_subnets, .. } = &tunnel.kind {
+        for peer in &tunnel.peers {
+            let by = Claimant::Policy(&peer.name);
+            let subnets = peer.subnets.iter();
+            claims.extend(subnets.map(|net| Claim { net: *net.get_ref(), at: net.span(), by }));
+        }
+        // Selectors that look further than addresses share them with others: the first that
+        // covers a packet decides.
+        let whole = |selector: &&Selector| selector.protocol.is_none();
+        let TunnelKind::Esp(selectors) = &tunnel.kind else { continue };
+        for range in selectors.iter().filter(whole).flat_map(|selector| &selector.remote) {
             let by = Claimant::Policy(&tunnel.name);
-            for remote in remote_subnets {
-                claims.push(Claim { net: *remote.get_ref(), at: remote.span(), by });
-            }
+            let prefixes = range.prefixes().into_iter();
+            claims.extend(prefixes.map(|net| Claim { net, at: range.at.clone(), by }));
         }
     }
     let of_route = |route: &Route| Claim {

@@ -6,6 +6,7 @@ use toml::Spanned;
 
 use super::{
     Surroundings, address,
+    sa_extras::Extras,
     value::{Unique, choice, number},
 };
 use crate::{
@@ -75,6 +76,15 @@ impl Sas {
         let endpoints = endpoints(section.local, section.remote, at.clone(), mode.0, found);
         check_mode(mode.0, default_mode, mode.1, found);
         let remote = endpoints.as_ref().map_or(remote, |[_, remote]| Some(*remote.get_ref()));
+        let extras = Extras {
+            udp_encapsulation: section.udp_encapsulation,
+            keepalive: section.keepalive,
+            tfc: section.tfc,
+            packets: [section.soft_packets, section.hard_packets],
+            bytes: [section.soft_bytes, section.hard_bytes],
+            seconds: [section.soft_seconds, section.hard_seconds],
+        };
+        let extras = extras.resolve(remote, mode.0, found);
         let esn = section.esn.optional();
         let replay_window = window(section.replay_window, esn.as_ref(), found);
         let mut keys = |field: Field<One<schema::Direction>>, direction| {
@@ -83,7 +93,12 @@ impl Sas {
         };
         let outbound = keys(section.outbound, Direction::Outbound(remote));
         let inbound = keys(section.inbound, Direction::Inbound);
+        let extras = extras?;
         Some(ManualSa {
+            udp_encapsulation: extras.udp_encapsulation,
+            keepalive_s: extras.keepalive_s,
+            tfc: extras.tfc,
+            lifetime: extras.lifetime,
             suite: suite?,
             mode: mode.0,
             endpoints,

@@ -6,16 +6,19 @@ use ipnet::IpNet;
 use toml::Spanned;
 
 use super::{
-    Surroundings, address,
+    Surroundings, address, outer,
+    peer::{self, Hub},
     sa::Sas,
+    selector,
+    tunnel_kind::{self, KindFields},
     value::{Unique, choice, name, number},
 };
 use crate::{
     findings::Findings,
-    model::{Df, Dscp, EspMode, ManualSa, OuterRules, Tunnel, TunnelKind},
+    model::{EspMode, ManualSa, Tunnel, TunnelKind},
     schema,
-    section::{Field, Many, One, WordOrNumber},
-    spelling::shown,
+    section::{Field, Many, One, Words},
+    spelling::{list, nearest, shown},
 };
 
 /// Bounds of an inner MTU in bytes: what every IPv4 host accepts (RFC 791 section 3.1), and what
@@ -23,16 +26,48 @@ use crate::{
 const MTU_MIN: i64 = 576;
 const MTU_MAX: i64 = 9200;
 
-/// The default time to live (RFC 1700).
-const TTL_DEFAULT: u8 = 64;
+/// IPv6's smallest link (RFC 8200 section 5).
+const IPV6_MTU_MIN: u16 = 1280;
 
 /// A kind before its parts are known.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Esp,
     Vti,
     Gre,
     Ipip,
+    L2tp,
+    Mgre,
+}
+
+impl Kind {
+    const ALL: [Self; 6] = [Self::Esp, Self::Vti, Self::Gre, Self::Ipip, Self::L2tp, Self::Mgre];
+
+    /// As it is written.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Esp => "esp",
+            Self::Vti => "vti",
+            Self::Gre => "gre",
+            Self::Ipip => "ipip",
+            Self::L2tp => "l2tp",
+            Self::Mgre => "mgre",
+        }
+    }
+
+    /// The name with its article.
+    pub(super) fn one(self) -> String {
+        let article = if matches!(self, Self::Vti | Self::Gre) { "a" } else { "an" };
+        format!("{article} {}", self.name())
+    }
+
+    /// What ESP covers unless the file says otherwise.
+    fn default_mode(self) -> EspMode {
+        match self {
+            Self::Esp | Self::Vti => EspMode::Tunnel,
+            Self::Gre | Self::Ipip | Self::L2tp | Self::Mgre => EspMode::Transport,
+        }
+    }
 }
 
 /// The tunnels that are sound, and what is known of all of them.
@@ -41,10 +76,10 @@ pub(super) struct Tunnels {
     /// Where each of `list` is named.
     pub(super) places: Vec<Range<usize>>,
     /// By name, the refused ones included, so that a route to one is not refused as well.
-    pub(super) known: BTreeMap<String, Known>,
+    known: BTreeMap<String, Known>,
 }
 
-/// What a route may ask about a tunnel.
+/// What a route or a policy may ask about a tunnel.
 #[derive(Clone, Copy)]
 pub(super) struct Known {
     /// `None` if the kind was refused.
@@ -53,15 +88,34 @@ pub(super) struct Known {
     pub(super) index: Option<usize>,
 }
 
-/// What must not occur twice, over all tunnels.
-struct Taken {
-    names: Unique<String>,
-    /// Kind by name, endpoints, key.
-    endpoints: Unique<(&'static str, IpAddr, IpAddr, Option<u32>)>,
-    sas: Sas,
+impl Tunnels {
+    /// The tunnel of this name; reports that there is none.
+    pub(super) fn find(&self, name: &Spanned<String>, found: &mut Findings) -> Option<Known> {
+        if let Some(known) = self.known.get(name.get_ref()) {
+            return Some(*known);
+        }
+        let names: Vec<_> = self.known.keys().map(String::as_str).collect();
+        let help = match nearest(name.get_ref(), &names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => "add a [[tunnel]] of that name".to_owned(),
+            None if names.len() > 8 => "write the name of a [[tunnel]]".to_owned(),
+            None => format!("the tunnels here are {}", list(&names)),
+        };
+        let title = format!("there is no tunnel {}", shown(name.get_ref()));
+        found.push(found.error(name.span(), title).label("no [[tunnel]] has this name").help(help));
+        None
+    }
 }
 
-/// Converts the sections and compares their names, SPIs, keys and GRE endpoints.
+/// What must not occur twice, over all tunnels.
+pub(super) struct Taken {
+    pub(super) names: Unique<String>,
+    /// Kind by name, endpoints, and what tells tunnels with the same ones apart.
+    endpoints: Unique<(&'static str, IpAddr, IpAddr, Option<u32>)>,
+    pub(super) sas: Sas,
+}
+
+/// Converts the sections and compares their names, SPIs, keys and endpoints.
 pub(super) fn resolve(
     sections: Many<schema::Tunnel>,
     surroundings: Surroundings<'_>,
@@ -89,36 +143,87 @@ fn one(
     if let Some(name) = &name {
         taken.names.take_name("tunnels", name, "give each tunnel a name of its own", found);
     }
-    let kinds = [("esp", Kind::Esp), ("vti", Kind::Vti), ("gre", Kind::Gre), ("ipip", Kind::Ipip)];
+    let kinds = Kind::ALL.map(|kind| (kind.name(), kind));
     let kind = choice(section.kind.required(at.clone(), found), "kind", &kinds, found);
-    let local = address::host(section.local.required(at.clone(), found), "local", found);
-    let remote = address::host(section.remote.required(at.clone(), found), "remote", found);
-    let key_at = section.key.span();
-    let key = number(section.key.optional(), "key", 0..=i64::from(u32::MAX), "", found);
-    if let (Some(at), Some(Kind::Esp | Kind::Vti | Kind::Ipip)) = (key_at, kind) {
-        let error = found.error(at, "only a gre tunnel has a `key`");
-        found.push(error.label("not part of this kind of tunnel").help("remove this line"));
-    }
-    if let (Some(local), Some(remote)) = (&local, &remote) {
-        check_endpoints(kind, key, local, remote, taken, found);
-    }
-    let outer = outer(section.ttl, section.dscp, section.df, found);
-    let mtu = number(section.mtu.optional(), "mtu", MTU_MIN..=MTU_MAX, " bytes", found);
-    let parts = Parts {
-        local_subnets: section.local_subnets,
-        remote_subnets: section.remote_subnets,
-        address: section.address,
-        key,
-        sa: section.sa,
+    let has_peers = !section.peers.is_absent();
+    let parts = KindFields {
+        selector: selector::Fields {
+            local: section.local_subnets,
+            remote: section.remote_subnets,
+            protocol: section.protocol,
+            local_ports: section.local_ports,
+            remote_ports: section.remote_ports,
+        },
+        selectors: section.selectors,
+        key: section.key,
+        checksum: section.checksum,
+        sequence: section.sequence,
+        ids: [
+            section.local_tunnel_id,
+            section.remote_tunnel_id,
+            section.local_session_id,
+            section.remote_session_id,
+        ],
+        length: section.length,
+        offset: section.offset,
+        pfc: section.pfc,
+        acfc: section.acfc,
     };
-    let peer = remote.as_ref().map(|remote| *remote.get_ref());
-    let body = parts.resolve(kind, at, &mut taken.sas, peer, surroundings, found);
+    if let Some(kind) = kind {
+        parts.check_belongs(kind, found);
+        check_shape(kind, &section.address, &section.peers, &section.sa, &section.remote, found);
+    }
+    let local = address::host(section.local.required(at.clone(), found), "local", found);
+    let one_remote = !has_peers && kind != Some(Kind::Mgre);
+    let remote = match one_remote {
+        true => address::host(section.remote.required(at.clone(), found), "remote", found),
+        false => None,
+    };
+    let addresses = addresses(section.address, kind, at.clone(), found);
+    let body = parts.resolve(kind, has_peers, at.clone(), found);
+    if let (Some(local), Some(remote)) = (&local, &remote) {
+        let apart = body.as_ref().and_then(tunnel_kind::told_apart_by);
+        taken.check_endpoints(kind, apart, local, remote, found);
+    }
+    let to = remote.as_ref().map(|remote| *remote.get_ref());
+    let sa = one_sa(section.sa, kind.filter(|_| one_remote), to, at, taken, surroundings, found);
+    let hub = Hub {
+        kind: kind.unwrap_or(Kind::Vti),
+        key: body.as_ref().and_then(tunnel_kind::told_apart_by),
+        local: local.as_ref(),
+        addresses: &addresses,
+    };
+    let peers = section
+        .peers
+        .optional()
+        .map(Spanned::into_inner)
+        .map(|peers| peer::resolve(peers, &hub, taken, surroundings, found));
+    let fields =
+        outer::Fields { ttl: section.ttl, dscp: section.dscp, ecn: section.ecn, df: section.df };
+    let outer = outer::rules(fields, found);
+    let mtu_at = section.mtu.span();
+    let mtu = number(section.mtu.optional(), "mtu", MTU_MIN..=MTU_MAX, " bytes", found);
+    warn_of_small_mtu(mtu_at.zip(mtu), &addresses, found);
+    let mss = outer::mss(section.mss.optional(), found);
 
     let Some(name) = name else { return };
-    let index = match (body, local, remote) {
-        (Some(body), Some(local), Some(remote)) => {
-            let name = name.get_ref().clone();
-            tunnels.list.push(Tunnel { name, kind: body, local, remote, outer, mtu });
+    let index = match (body, local, sa) {
+        (Some(body), Some(local), Some(sa)) if !one_remote || remote.is_some() => {
+            warn_of_clear_l2tp(&body, &sa, &name, found);
+            let (name, peers) = (name.get_ref().clone(), peers.unwrap_or_default());
+            let kind = body;
+            tunnels.list.push(Tunnel {
+                name,
+                kind,
+                local,
+                remote,
+                addresses,
+                outer,
+                mtu,
+                mss,
+                sa,
+                peers,
+            });
             Some(tunnels.list.len() - 1)
         }
         _ => None,
@@ -129,198 +234,178 @@ fn one(
     tunnels.known.entry(name.into_inner()).or_insert(Known { kind, index });
 }
 
-fn check_endpoints(
-    kind: Option<Kind>,
-    key: Option<u32>,
-    local: &Spanned<IpAddr>,
-    remote: &Spanned<IpAddr>,
-    taken: &mut Taken,
+/// Reports what does not go together with the kind: peers, one remote, an SA, an address.
+fn check_shape(
+    kind: Kind,
+    address: &Field<Words>,
+    peers: &Field<Many<schema::Peer>>,
+    sa: &Field<One<schema::Sa>>,
+    remote: &Field<String>,
     found: &mut Findings,
 ) {
-    let endpoints = (*local.get_ref(), *remote.get_ref());
-    if endpoints.0 == endpoints.1 {
-        let error = found.error(remote.span(), "the tunnel leads to itself");
-        let error = error.label("the same address as `local`").also(local.span(), "`local`");
-        found.push(error.help("write the other gateway's address as `remote`"));
-        return;
-    }
-    let (kind, help) = match kind {
-        Some(Kind::Gre) => ("gre", "use another `local` or `remote` address, or another `key`"),
-        Some(Kind::Ipip) => ("ipip", "use another `local` or `remote` address"),
-        _ => return,
+    let mut refuse = |at: Option<Range<usize>>, title: String, help: &str| {
+        if let Some(at) = at {
+            let error = found.error(at, title).label("not part of this kind of tunnel");
+            found.push(error.help(help));
+        }
     };
-    if let Err(first) = taken.endpoints.take((kind, endpoints.0, endpoints.1, key), remote.span()) {
-        let error =
-            found.error(remote.span(), format!("two {kind} tunnels have the same endpoints"));
-        let error = error.label("packets of the two cannot be told apart");
-        found.push(error.also(first, "the other one").help(help));
-    }
-}
-
-fn outer(
-    ttl: Field<i64>,
-    dscp: Field<WordOrNumber>,
-    df: Field<String>,
-    found: &mut Findings,
-) -> OuterRules {
-    let ttl = number(ttl.optional(), "ttl", 1..=255, "", found);
-    let dscp = dscp.optional().and_then(|value| {
-        let at = value.span();
-        match value.into_inner() {
-            WordOrNumber::Word(word) => {
-                if word == "copy" {
-                    return Some(Dscp::Copy);
-                }
-                let error = found.error(at, format!("unknown dscp {}", shown(&word)));
-                let error = error.label("no such dscp");
-                found.push(error.help("write `dscp = \"copy\"`, or its number, 0 to 63"));
-                None
-            }
-            WordOrNumber::Number(value) => {
-                let or_copy = ", or \"copy\"";
-                number(Some(Spanned::new(at, value)), "dscp", 0..=63, or_copy, found)
-                    .map(Dscp::Fixed)
-            }
-        }
-    });
-    let dfs = [("copy", Df::Copy), ("set", Df::Set), ("clear", Df::Clear)];
-    let df = choice(df.optional(), "df", &dfs, found);
-    OuterRules {
-        ttl: ttl.unwrap_or(TTL_DEFAULT),
-        dscp: dscp.unwrap_or(Dscp::Copy),
-        df: df.unwrap_or(Df::Copy),
-    }
-}
-
-/// What some kinds need and others refuse.
-struct Parts {
-    local_subnets: Field<Vec<Spanned<String>>>,
-    remote_subnets: Field<Vec<Spanned<String>>>,
-    address: Field<String>,
-    key: Option<u32>,
-    sa: Field<One<schema::Sa>>,
-}
-
-impl Parts {
-    /// `kind` is `None` if it was refused; then the parts are only looked at for their own errors.
-    fn resolve(
-        self,
-        kind: Option<Kind>,
-        at: Range<usize>,
-        sas: &mut Sas,
-        peer: Option<IpAddr>,
-        surroundings: Surroundings<'_>,
-        found: &mut Findings,
-    ) -> Option<TunnelKind> {
-        self.check_belongs(kind, found);
-        let address = self.address.optional().and_then(|value| address::interface(&value, found));
-        let (local_field, remote_field) = match kind {
-            Some(Kind::Esp) => (
-                self.local_subnets.required(at.clone(), found),
-                self.remote_subnets.required(at.clone(), found),
-            ),
-            _ => (self.local_subnets.optional(), self.remote_subnets.optional()),
-        };
-        let local_subnets = local_field.and_then(|l| subnets(l, "local_subnets", found));
-        let remote_subnets = remote_field.and_then(|l| subnets(l, "remote_subnets", found));
-        let sa = match kind {
-            Some(Kind::Esp | Kind::Vti) => self.sa.required(at, found),
-            Some(Kind::Gre | Kind::Ipip) | None => self.sa.optional(),
-        };
-        let default_mode = match kind {
-            Some(Kind::Gre | Kind::Ipip) => EspMode::Transport,
-            _ => EspMode::Tunnel,
-        };
-        let protected = sa.is_some();
-        let sa = sa.and_then(|sa| sas.resolve(sa, peer, default_mode, surroundings, found));
-        if protected && sa.is_none() {
-            return None;
-        }
-        match kind? {
-            Kind::Esp => esp(local_subnets?, remote_subnets?, sa, found),
-            Kind::Vti => Some(TunnelKind::Vti { address, sa: sa? }),
-            Kind::Gre => Some(TunnelKind::Gre { address, key: self.key, sa }),
-            Kind::Ipip => Some(TunnelKind::Ipip { address, sa }),
-        }
-    }
-
-    /// Reports what the kind has no use for.
-    fn check_belongs(&self, kind: Option<Kind>, found: &mut Findings) {
-        let mut refuse = |at: Option<Range<usize>>, title: String, help: &str| {
-            if let Some(at) = at {
-                let error = found.error(at, title).label("not part of this kind of tunnel");
-                found.push(error.help(help));
-            }
-        };
-        match kind {
-            Some(Kind::Esp) => refuse(
-                self.address.span(),
-                "an esp tunnel has no `address`".to_owned(),
-                "remove this line, or write `kind = \"vti\"` for a tunnel that routes lead into",
-            ),
-            Some(Kind::Vti | Kind::Gre | Kind::Ipip) => {
-                let kind_name = match kind {
-                    Some(Kind::Gre) => "gre",
-                    Some(Kind::Ipip) => "ipip",
-                    _ => "vti",
-                };
-                for (at, key) in [
-                    (self.local_subnets.span(), "local_subnets"),
-                    (self.remote_subnets.span(), "remote_subnets"),
-                ] {
-                    refuse(
-                        at,
-                        format!("a {kind_name} tunnel has no `{key}`"),
-                        "say what enters it in [[route]] sections, or write `kind = \"esp\"`",
-                    );
-                }
-            }
-            None => {}
-        }
-    }
-}
-
-fn esp(
-    local_subnets: Vec<Spanned<IpNet>>,
-    remote_subnets: Vec<Spanned<IpNet>>,
-    sa: Option<ManualSa>,
-    found: &mut Findings,
-) -> Option<TunnelKind> {
-    for remote in &remote_subnets {
-        let net = remote.get_ref();
-        let overlaps = |local: &&Spanned<IpNet>| {
-            local.get_ref().contains(net) || net.contains(local.get_ref())
-        };
-        if let Some(local) = local_subnets.iter().find(overlaps) {
-            let title = format!("{net} is on both sides of the tunnel");
-            let error = found.error(remote.span(), title);
-            let error = error.label(format!("overlaps {}", local.get_ref()));
-            found.push(
-                error
-                    .also(local.span(), "on our side")
-                    .help("write prefixes that lie on one side only"),
-            );
-        }
-    }
-    Some(TunnelKind::Esp { local_subnets, remote_subnets, sa: sa? })
-}
-
-/// The sound prefixes of a list that is not empty.
-fn subnets(
-    list: Spanned<Vec<Spanned<String>>>,
-    key: &str,
-    found: &mut Findings,
-) -> Option<Vec<Spanned<IpNet>>> {
-    if list.get_ref().is_empty() {
-        let error = found.error(list.span(), format!("`{key}` is empty"));
-        let error = error.label("nothing would enter the tunnel");
-        found.push(
-            error.help(format!(
-                "write the networks of that side, as in `{key} = [\"10.2.0.0/24\"]`"
-            )),
+    if kind == Kind::Esp {
+        refuse(
+            address.span(),
+            "an esp tunnel has no `address`".to_owned(),
+            "remove this line, or write `kind = \"vti\"` for a tunnel that routes lead into",
         );
-        return None;
     }
-    let prefixes = list.into_inner();
-    Some(prefixes.iter().filter_map(|value| address::prefix(value, found)).collect())
+    let many = match kind {
+        Kind::Mgre => true,
+        Kind::Vti => !peers.is_absent(),
+        Kind::Esp | Kind::Gre | Kind::Ipip | Kind::L2tp => {
+            refuse(
+                peers.span(),
+                format!("{} tunnel has one peer", kind.one()),
+                "remove [[tunnel.peer]], or write `kind = \"vti\"` or `kind = \"mgre\"`",
+            );
+            false
+        }
+    };
+    if many {
+        refuse(
+            remote.span(),
+            "a tunnel with many peers has no `remote`".to_owned(),
+            "write `remote` in each [[tunnel.peer]]",
+        );
+        refuse(
+            sa.span(),
+            "a tunnel with many peers has no SA of its own".to_owned(),
+            "write a section [tunnel.peer.sa] for each [[tunnel.peer]]",
+        );
+    }
+}
+
+/// `Some(None)` is a tunnel in clear; `None` follows an error.
+fn one_sa(
+    field: Field<One<schema::Sa>>,
+    kind: Option<Kind>,
+    to: Option<IpAddr>,
+    at: Range<usize>,
+    taken: &mut Taken,
+    surroundings: Surroundings<'_>,
+    found: &mut Findings,
+) -> Option<Option<ManualSa>> {
+    let Some(kind) = kind else { return Some(None) };
+    let absent = field.is_absent();
+    let needed = matches!(kind, Kind::Esp | Kind::Vti);
+    let section = if needed { field.required(at, found) } else { field.optional() };
+    match section {
+        None if absent && !needed => Some(None),
+        None => None,
+        Some(section) => {
+            let mode = kind.default_mode();
+            taken.sas.resolve(section, to, mode, surroundings, found).map(Some)
+        }
+    }
+}
+
+impl Taken {
+    /// Compares the ends with each other and with those of other tunnels. `apart` is what tells
+    /// tunnels with the same ends apart: a key, or L2TP's numbers.
+    pub(super) fn check_endpoints(
+        &mut self,
+        kind: Option<Kind>,
+        apart: Option<u32>,
+        local: &Spanned<IpAddr>,
+        remote: &Spanned<IpAddr>,
+        found: &mut Findings,
+    ) {
+        let ends = (*local.get_ref(), *remote.get_ref());
+        if ends.0 == ends.1 {
+            let error = found.error(remote.span(), "the tunnel leads to itself");
+            let error = error.label("the same address as `local`").also(local.span(), "`local`");
+            found.push(error.help("write the other gateway's address as `remote`"));
+            return;
+        }
+        if ends.0.is_ipv4() != ends.1.is_ipv4() {
+            let error = found.error(remote.span(), "the tunnel's ends differ in IP version");
+            let error = error.label("not as `local`").also(local.span(), "`local`");
+            found.push(error.help("write both as IPv4 or both as IPv6 addresses"));
+            return;
+        }
+        if kind == Some(Kind::L2tp) && ends.0.is_ipv6() {
+            let error = found.error(local.span(), "L2TP is carried over IPv4 only");
+            let error = error.label("an IPv6 address");
+            found.push(error.help("write IPv4 addresses; IPv6 packets fit inside"));
+            return;
+        }
+        // A multipoint tunnel is GRE on the wire.
+        let (on_wire, help) = match kind {
+            Some(Kind::Gre | Kind::Mgre) => {
+                ("gre", "use another `local` or `remote` address, or another `key`")
+            }
+            Some(Kind::Ipip) => ("ipip", "use another `local` or `remote` address"),
+            Some(Kind::L2tp) => ("l2tp", "use another `local_tunnel_id` or `local_session_id`"),
+            Some(Kind::Esp | Kind::Vti) | None => return,
+        };
+        if let Err(first) = self.endpoints.take((on_wire, ends.0, ends.1, apart), remote.span()) {
+            let title = format!("two {on_wire} tunnels have the same endpoints");
+            let error = found.error(remote.span(), title);
+            let error = error.label("packets of the two cannot be told apart");
+            found.push(error.also(first, "the other one").help(help));
+        }
+    }
+}
+
+/// The tunnel's own addresses, at most one of each IP version.
+fn addresses(
+    field: Field<Words>,
+    kind: Option<Kind>,
+    at: Range<usize>,
+    found: &mut Findings,
+) -> Vec<Spanned<IpNet>> {
+    let words = match kind {
+        Some(Kind::Mgre) => field.required(at, found),
+        _ => field.optional(),
+    };
+    let words = words.map(|words| words.into_inner().0).unwrap_or_default();
+    let mut nets: Vec<Spanned<IpNet>> = Vec::new();
+    for word in &words {
+        let Some(net) = address::interface(word, found) else { continue };
+        let version = |net: &Spanned<IpNet>| net.get_ref().addr().is_ipv4();
+        if let Some(first) = nets.iter().find(|first| version(first) == version(&net)) {
+            let error = found.error(net.span(), "a tunnel has one address of each IP version");
+            let error = error.label("a second one").also(first.span(), "the first one");
+            found.push(error.help("remove one of the two"));
+        }
+        nets.push(net);
+    }
+    nets
+}
+
+fn warn_of_small_mtu(
+    mtu: Option<(Range<usize>, u16)>,
+    addresses: &[Spanned<IpNet>],
+    found: &mut Findings,
+) {
+    let v6 = addresses.iter().find(|net| net.get_ref().addr().is_ipv6());
+    if let (Some((at, mtu)), Some(v6)) = (mtu, v6)
+        && mtu < IPV6_MTU_MIN
+    {
+        let warning = found.warning(at, "the tunnel is too small for IPv6");
+        let warning = warning.label(format!("less than {IPV6_MTU_MIN}"));
+        let warning = warning.also(v6.span(), "an IPv6 address");
+        found.push(warning.help(format!("write `mtu = {IPV6_MTU_MIN}` or more (RFC 8200 5)")));
+    }
+}
+
+fn warn_of_clear_l2tp(
+    kind: &TunnelKind,
+    sa: &Option<ManualSa>,
+    name: &Spanned<String>,
+    found: &mut Findings,
+) {
+    if let (TunnelKind::L2tp(_), None) = (kind, sa) {
+        let title = format!("L2TP tunnel {} is in clear", shown(name.get_ref()));
+        let warning = found.warning(name.span(), title);
+        let warning = warning.label("anyone on the path reads and forges its packets");
+        found.push(warning.help("add a section [tunnel.sa]"));
+    }
 }

@@ -6,6 +6,7 @@ use toml::Spanned;
 
 use crate::{
     findings::Findings,
+    section::WordOrNumber,
     spelling::{list, nearest, shown},
 };
 
@@ -89,6 +90,35 @@ pub(super) fn number<T: TryFrom<i64>>(
     let label = format!("{side} {bound}");
     found.push(error.label(label).help(format!("write {low} to {high}{unit}")));
     None
+}
+
+/// A word out of a fixed choice, or a number within bounds that stands for something itself.
+pub(super) fn word_or_number<T: Copy, N: TryFrom<i64>>(
+    value: Option<Spanned<WordOrNumber>>,
+    key: &str,
+    words: &[(&'static str, T)],
+    (bounds, of_number): (RangeInclusive<i64>, fn(N) -> T),
+    found: &mut Findings,
+) -> Option<T> {
+    let value = value?;
+    let at = value.span();
+    let names: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+    match value.into_inner() {
+        WordOrNumber::Number(value) => {
+            let or_word = format!(", or {}", names.join(", "));
+            number(Some(Spanned::new(at, value)), key, bounds, &or_word, found).map(of_number)
+        }
+        WordOrNumber::Word(word) => {
+            if let Some((_, chosen)) = words.iter().find(|(known, _)| *known == word) {
+                return Some(*chosen);
+            }
+            let error = found.error(at, format!("unknown {key} {}", shown(&word)));
+            let (low, high) = (bounds.start(), bounds.end());
+            let help = format!("write {}, or a number, {low} to {high}", names.join(", "));
+            found.push(error.label(format!("no such {key}")).help(help));
+            None
+        }
+    }
 }
 
 /// Values of which each may occur once, with the place where it did.
