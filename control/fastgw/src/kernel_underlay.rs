@@ -1,18 +1,21 @@
 //! The running machine as the bridge wants to see it: the kernel's state, by port.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use tables::{Neighbour, PortId};
 use wire::ethernet::Mac;
 
 use crate::bridge::{PortState, Underlay};
 use crate::kernel::{Resolution, State};
+use crate::outer::PathMtus;
 
 /// The kernel's state with the interface index of each port.
 pub struct KernelUnderlay<'a> {
     /// What netlink told.
     pub state: &'a State,
+    /// What routers on the way have said.
+    pub path_mtus: &'a PathMtus,
     /// Interface indices, by [`PortId`].
     pub ifindexes: &'a [u32],
 }
@@ -20,6 +23,11 @@ pub struct KernelUnderlay<'a> {
 impl KernelUnderlay<'_> {
     fn ifindex(&self, port: PortId) -> u32 {
         self.ifindexes.get(usize::from(port.0)).copied().unwrap_or(0)
+    }
+
+    fn global_addresses(&self, ifindex: u32) -> impl Iterator<Item = IpNet> {
+        let addresses = self.state.addresses_of(ifindex);
+        addresses.filter(|address| address.is_global()).map(|address| address.net)
     }
 
     fn port_of(&self, ifindex: u32) -> Option<PortId> {
@@ -36,29 +44,33 @@ impl Underlay for KernelUnderlay<'_> {
             mac: link.and_then(|link| link.mac).or(Some([0; 6])),
             mtu: link.map_or(0, |link| link.mtu.min(u32::from(u16::MAX)) as u16),
             up: link.is_some_and(|link| link.up()),
-            networks: self.state.addresses_of(ifindex).map(|address| address.net).collect(),
+            networks: self.global_addresses(ifindex).collect(),
         }
     }
 
-    fn addresses(&self) -> Vec<Ipv4Addr> {
-        let of = |ifindex| self.state.addresses_of(ifindex).map(|address| address.net.addr());
+    fn addresses(&self) -> Vec<IpAddr> {
+        let of = |ifindex| self.global_addresses(ifindex).map(|net| net.addr());
         self.state.links().flat_map(|link| of(link.ifindex)).collect()
     }
 
-    fn routes(&self, port: PortId) -> Vec<(Ipv4Net, Option<Ipv4Addr>)> {
+    fn routes(&self, port: PortId) -> Vec<(IpNet, Option<IpAddr>)> {
         self.state.routes_through(self.ifindex(port)).collect()
     }
 
-    fn next_hop(&self, destination: Ipv4Addr) -> Option<(PortId, Ipv4Addr)> {
+    fn next_hop(&self, destination: IpAddr) -> Option<(PortId, IpAddr)> {
         let hop = self.state.next_hop(destination)?;
         Some((self.port_of(hop.ifindex)?, hop.gateway.unwrap_or(destination)))
     }
 
-    fn neighbour(&self, port: PortId, address: Ipv4Addr) -> Neighbour {
+    fn neighbour(&self, port: PortId, address: IpAddr) -> Neighbour {
         match self.state.neighbour(self.ifindex(port), address).map(|known| known.resolution) {
             Some(Resolution::Reachable(mac)) => Neighbour::Resolved(Mac(mac)),
             Some(Resolution::Failed) => Neighbour::Failed,
             Some(Resolution::Incomplete) | None => Neighbour::Unresolved,
         }
+    }
+
+    fn path_mtu(&self, destination: IpAddr) -> Option<u16> {
+        self.path_mtus.mtu_to(destination)
     }
 }

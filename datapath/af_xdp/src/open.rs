@@ -330,7 +330,8 @@ fn copy_mode(fd: &OwnedFd) -> io::Result<CopyMode> {
     Ok(if zero_copy { CopyMode::ZeroCopy } else { CopyMode::Copy })
 }
 
-fn set_option<T: Copy>(
+/// Sets an option of a socket to a structure of the kernel's.
+pub(crate) fn set_option<T: Copy>(
     fd: &OwnedFd,
     level: libc::c_int,
     name: libc::c_int,

@@ -4,21 +4,30 @@
 //! the configuration knows nothing of tables. [`Bridge::build`] makes everything anew;
 //! [`Bridge::nexthops`] only what a neighbour's change touches.
 
+mod headers;
+mod lifetime;
 mod nexthops;
-mod tunnels;
+mod policies;
+mod spec;
 mod underlay;
 
 use std::error::Error;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use config::{Config, RouteTarget};
-use ipnet::{IpNet, Ipv4Net};
-use tables::{Fib, Nexthops, PortEntry, PortId, Role, Route, Tables, TunnelId};
+use config::{Config, RouteTarget, TunnelKind};
+use esp::OutboundSa;
+use ipnet::IpNet;
+use tables::{
+    ClearTunnels, Cloud, CloudId, Fib, Nexthops, PortEntry, PortId, Role, Route, Sad, Tables,
+    TunnelId,
+};
 use wire::ethernet::Mac;
 
 use self::nexthops::NexthopRegister;
-use self::tunnels::{Seeds, TunnelSpec};
+use self::policies::Entry;
+use self::spec::{PeerConfig, Seeds, TunnelSpec};
 
 pub use self::underlay::{PortState, Underlay};
 
@@ -26,14 +35,34 @@ pub use self::underlay::{PortState, Underlay};
 pub struct Bridge {
     ports: Vec<(Box<str>, Role)>,
     tunnels: Vec<TunnelSpec>,
-    routes: Vec<(Ipv4Net, Target)>,
+    clouds: Vec<CloudSpec>,
+    policies: Vec<Entry>,
+    routes: Vec<(IpNet, Target)>,
     nexthops: NexthopRegister,
+}
+
+/// A multipoint tunnel: its networks, and its peers by their overlay addresses.
+struct CloudSpec {
+    networks: Vec<IpNet>,
+    own: Vec<IpAddr>,
+    peers: Vec<(IpAddr, TunnelId)>,
 }
 
 /// A configured route's target.
 enum Target {
     Tunnel(TunnelId),
-    Via(Ipv4Addr),
+    Peer(CloudId, Option<IpAddr>),
+    Via(IpAddr),
+    Port(PortId),
+}
+
+/// What a configured tunnel became.
+#[derive(Clone, Copy)]
+enum Made {
+    Tunnel(TunnelId),
+    Cloud(CloudId),
+    /// A template, of which routes name no peer.
+    Template,
 }
 
 /// A snapshot and what the XDP programs must know to steer by it.
@@ -41,14 +70,28 @@ pub struct Built {
     /// For the workers.
     pub tables: Tables,
     /// The routes in the snapshot, for display.
-    pub routes: Vec<(Ipv4Net, Route)>,
+    pub routes: Vec<(IpNet, Route)>,
     /// Destinations that the gateway takes from inside ports (true) or leaves to the kernel
     /// (false); the longest prefix decides.
-    pub owned: Vec<(Ipv4Net, bool)>,
+    pub owned: Vec<(IpNet, bool)>,
     /// Local ends of tunnels.
-    pub endpoints: Vec<Ipv4Addr>,
+    pub endpoints: Vec<IpAddr>,
     /// What keeps a tunnel or a route from working, in words.
     pub problems: Vec<String>,
+}
+
+/// A peer behind a NAT that must not forget us (RFC 3948 4).
+pub struct Kept {
+    /// Our end.
+    pub local: IpAddr,
+    /// Its end, as the NAT shows it.
+    pub remote: IpAddr,
+    /// Its UDP port, as the NAT shows it.
+    pub port: u16,
+    /// Seconds of silence before a keepalive.
+    pub interval_s: u32,
+    /// What is sent to it.
+    pub outbound: Arc<OutboundSa>,
 }
 
 impl Bridge {
@@ -65,22 +108,78 @@ impl Bridge {
             config::Role::Outside => Role::Outside,
         };
         let ports = config.ports.iter().map(|port| (port.name.as_str().into(), role(port.role)));
-        let mut seeds = Seeds(seeds);
-        let tunnels: Result<_, _> =
-            config.tunnels.iter().map(|tunnel| TunnelSpec::new(tunnel, &mut seeds)).collect();
-        let routes = config.routes.iter().filter_map(|route| {
-            let target = match &route.target {
-                RouteTarget::Tunnel(at) => Target::Tunnel(TunnelId(*at as u32)),
-                RouteTarget::Via(gateway) => Target::Via(v4(*gateway.get_ref())?),
-            };
-            Some((v4_net(*route.prefix.get_ref())?, target))
-        });
-        Ok(Self {
+        let mut bridge = Self {
             ports: ports.collect(),
-            tunnels: tunnels?,
-            routes: routes.collect(),
+            tunnels: Vec::new(),
+            clouds: Vec::new(),
+            policies: Vec::new(),
+            routes: Vec::new(),
             nexthops: NexthopRegister::default(),
-        })
+        };
+        let mut seeds = Seeds(seeds);
+        let made: Result<Vec<Made>, _> =
+            config.tunnels.iter().map(|tunnel| bridge.add(tunnel, &mut seeds)).collect();
+        let made = made?;
+        let tunnel = |index: usize| match made.get(index) {
+            Some(Made::Tunnel(id)) => Some(*id),
+            _ => None,
+        };
+        bridge.policies = policies::entries(config, &bridge.tunnels, tunnel);
+        let target = |target: &RouteTarget| match target {
+            RouteTarget::Tunnel(index) => tunnel(*index).map(Target::Tunnel),
+            RouteTarget::Peer(index, via) => match made.get(*index) {
+                Some(Made::Cloud(id)) => {
+                    Some(Target::Peer(*id, via.as_ref().map(|via| *via.get_ref())))
+                }
+                _ => None,
+            },
+            RouteTarget::Via(gateway) => Some(Target::Via(*gateway.get_ref())),
+            RouteTarget::Port(index) => Some(Target::Port(PortId(*index as u16))),
+        };
+        let routes = config.routes.iter();
+        let routes =
+            routes.filter_map(|route| Some((*route.prefix.get_ref(), target(&route.target)?)));
+        bridge.routes = routes.collect();
+        Ok(bridge)
+    }
+
+    /// Adds a configured tunnel, with its peers.
+    fn add(
+        &mut self,
+        tunnel: &config::Tunnel,
+        seeds: &mut Seeds<'_>,
+    ) -> Result<Made, Box<dyn Error>> {
+        let networks: Vec<IpNet> = tunnel.addresses.iter().map(|net| *net.get_ref()).collect();
+        let first = TunnelId(self.tunnels.len() as u32);
+        if let Some(remote) = &tunnel.remote {
+            let remote = Some(*remote.get_ref());
+            let (name, sa) = (tunnel.name.as_str(), tunnel.sa.as_ref());
+            let peer = PeerConfig { name, remote, sa, prefixes: networks };
+            self.tunnels.push(TunnelSpec::new(tunnel, peer, seeds)?);
+            return Ok(Made::Tunnel(first));
+        }
+        for peer in &tunnel.peers {
+            let address = peer.address.as_ref().map(|address| IpNet::from(*address.get_ref()));
+            let is_template = matches!(tunnel.kind, TunnelKind::DynamicVti);
+            // A multipoint tunnel finds its peers by their addresses instead.
+            let prefixes = address.filter(|_| is_template).into_iter();
+            let peer = PeerConfig {
+                name: &peer.name,
+                remote: peer.remote.as_ref().map(|remote| *remote.get_ref()),
+                sa: peer.sa.as_ref(),
+                prefixes: prefixes.chain(peer.subnets.iter().map(|net| *net.get_ref())).collect(),
+            };
+            self.tunnels.push(TunnelSpec::new(tunnel, peer, seeds)?);
+        }
+        if matches!(tunnel.kind, TunnelKind::DynamicVti) {
+            return Ok(Made::Template);
+        }
+        let overlay = tunnel.peers.iter().zip(first.0..).filter_map(|(peer, id)| {
+            Some((*peer.address.as_ref()?.get_ref(), TunnelId(id)))
+        });
+        let own = networks.iter().map(IpNet::addr).collect();
+        self.clouds.push(CloudSpec { networks, own, peers: overlay.collect() });
+        Ok(Made::Cloud(CloudId(self.clouds.len() as u32 - 1)))
     }
 
     /// Everything anew, from what `underlay` says now.
@@ -88,34 +187,39 @@ impl Bridge {
         self.nexthops.forget_failed(underlay);
         let mut problems = Vec::new();
         let ports: Vec<PortEntry> = (0..self.ports.len()).map(|n| self.port(n, underlay)).collect();
-        let tunnels: Vec<_> = self
-            .tunnels
-            .iter()
-            .map(|spec| spec.tunnel(underlay, &ports, &mut self.nexthops, &mut problems))
-            .collect();
+        let mut tunnels = Vec::with_capacity(self.tunnels.len());
+        for (id, spec) in self.tunnels.iter().enumerate() {
+            let named = policies::protecting(&self.policies, TunnelId(id as u32));
+            tunnels.push(spec.tunnel(&named, underlay, &ports, &mut self.nexthops, &mut problems));
+        }
         let machine = underlay.addresses();
         for spec in &self.tunnels {
-            if !machine.contains(&spec.local()) {
-                problems.push(format!(
-                    "tunnel {}: no interface has its local address {}",
-                    spec.name(),
-                    spec.local()
-                ));
+            let local = spec.outer_ends.local;
+            if !machine.contains(&local) {
+                let name = &spec.name;
+                problems
+                    .push(format!("tunnel {name}: no interface has its local address {local}"));
             }
         }
-        let routes = self.fib_routes(underlay, &machine, &mut problems);
-        let kernel_keeps =
-            |prefix: &Ipv4Net| prefix.prefix_len() == 32 && machine.contains(&prefix.addr());
+        let (spd, by_policy) = policies::spd(&self.policies, underlay, &mut self.nexthops);
+        let routes = self.fib_routes(underlay, by_policy, &machine, &mut problems);
+        let kernel_keeps = |prefix: &IpNet| {
+            prefix.prefix_len() == prefix.max_prefix_len() && machine.contains(&prefix.addr())
+        };
         let owned = routes.iter().map(|(prefix, _)| (*prefix, !kernel_keeps(prefix))).collect();
-        let endpoints = self.tunnels.iter().map(TunnelSpec::local).collect();
         let tables = Tables {
             ports: ports.into(),
             fib: Arc::new(Fib::build(routes.iter().copied())),
             nexthops: self.nexthops(underlay),
             tunnels: tunnels.into(),
-            sad: Arc::new(tunnels::sad(&self.tunnels)),
-            clear_tunnels: Arc::new(tunnels::clear(&self.tunnels)),
+            clouds: self.clouds.iter().map(|cloud| Cloud::build(cloud.peers.clone())).collect(),
+            spd: Arc::new(spd),
+            sad: Arc::new(self.sad()),
+            clear_tunnels: Arc::new(self.clear_tunnels()),
         };
+        let mut endpoints: Vec<_> = self.tunnels.iter().map(|spec| spec.outer_ends.local).collect();
+        endpoints.sort_unstable();
+        endpoints.dedup();
         Built { tables, routes, owned, endpoints, problems }
     }
 
@@ -125,13 +229,78 @@ impl Bridge {
     }
 
     /// Remembers a next hop that workers asked for; false when there are too many.
-    pub fn want(&mut self, port: PortId, address: Ipv4Addr) -> bool {
+    pub fn want(&mut self, port: PortId, address: IpAddr) -> bool {
         self.nexthops.id(port, address).is_some()
     }
 
     /// Every next hop in use, to keep the kernel's entries fresh.
-    pub fn wanted(&self) -> impl Iterator<Item = (PortId, Ipv4Addr)> {
+    pub fn wanted(&self) -> impl Iterator<Item = (PortId, IpAddr)> {
         self.nexthops.iter()
+    }
+
+    /// Takes notice that the peer of an inbound SA sends from elsewhere; gives the tunnel's name
+    /// if that is news, and the tables are to be built anew.
+    pub fn peer_moved(&mut self, spi: u32, address: IpAddr, port: Option<u16>) -> Option<&str> {
+        let of_sa = |spec: &&mut TunnelSpec| {
+            spec.protection.as_ref().is_some_and(|protected| protected.inbound.spi() == spi)
+        };
+        let spec = self.tunnels.iter_mut().find(of_sa)?;
+        spec.peer_moved(address, port).then_some(&*spec.name)
+    }
+
+    /// Whether a tunnel of ours could have sent a packet with these outer ends, protocol and,
+    /// for ESP, SPI.
+    #[must_use]
+    pub fn could_have_sent(
+        &self,
+        local: IpAddr,
+        remote: IpAddr,
+        protocol: u8,
+        spi: Option<u32>,
+    ) -> bool {
+        self.tunnels.iter().any(|spec| {
+            let ends = spec.outer_ends;
+            let same_sa = match &spec.protection {
+                Some(protected) => spi == Some(protected.outbound.spi()),
+                None => spi.is_none() && headers::clear_protocols(spec).contains(&protocol),
+            };
+            (ends.local, ends.remote) == (local, remote) && same_sa
+        })
+    }
+
+    /// The peers that NATs must not forget.
+    pub fn kept(&self) -> impl Iterator<Item = Kept> {
+        self.tunnels.iter().filter_map(|spec| {
+            let protected = spec.protection.as_ref()?;
+            let ends = spec.outer_ends;
+            Some(Kept {
+                local: ends.local,
+                remote: Some(ends.remote).filter(|remote| !remote.is_unspecified())?,
+                port: protected.remote_port?,
+                interval_s: protected.keepalive_s?,
+                outbound: Arc::clone(&protected.outbound),
+            })
+        })
+    }
+
+    /// Whether anything travels in UDP.
+    #[must_use]
+    pub fn uses_udp(&self) -> bool {
+        self.tunnels.iter().any(|spec| {
+            spec.protection.as_ref().is_some_and(|protected| protected.remote_port.is_some())
+        })
+    }
+
+    /// Ends SAs that have reached a hard limit, and says which limits were reached since the last
+    /// call; `age` is how long ago the SAs were made.
+    pub fn check_lifetimes(&mut self, age: Duration) -> Vec<String> {
+        let check = |spec: &mut TunnelSpec| {
+            let protected = spec.protection.as_mut()?;
+            let (outbound, inbound) = (&protected.outbound, &protected.inbound);
+            let said = protected.reminder.check(age, outbound, inbound)?;
+            Some(format!("tunnel {}: {said}", spec.name))
+        };
+        self.tunnels.iter_mut().filter_map(check).collect()
     }
 
     fn port(&self, n: usize, underlay: &dyn Underlay) -> PortEntry {
@@ -142,18 +311,31 @@ impl Bridge {
             role: *role,
             mac: state.mac.map(Mac),
             mtu: state.mtu,
-            address: state.networks.first().map(|net| net.addr()),
+            addresses: spec::addresses(state.networks.iter().map(IpNet::addr)),
             up: state.up,
         }
+    }
+
+    fn sad(&self) -> Sad {
+        let specs = self.tunnels.iter().enumerate();
+        Sad::build(specs.filter_map(|(n, spec)| spec.inbound(TunnelId(n as u32))).collect())
+    }
+
+    fn clear_tunnels(&self) -> ClearTunnels {
+        let specs = self.tunnels.iter().enumerate();
+        ClearTunnels::build(specs.filter_map(|(n, spec)| {
+            Some((headers::clear_kind(spec)?, spec.ends, TunnelId(n as u32)))
+        }))
     }
 
     /// The forwarding table's content: later entries win over earlier ones of the same prefix.
     fn fib_routes(
         &mut self,
         underlay: &dyn Underlay,
-        machine: &[Ipv4Addr],
+        by_policy: Vec<(IpNet, Route)>,
+        machine: &[IpAddr],
         problems: &mut Vec<String>,
-    ) -> Vec<(Ipv4Net, Route)> {
+    ) -> Vec<(IpNet, Route)> {
         let mut routes = Vec::new();
         for n in 0..self.ports.len() {
             if self.ports[n].1 == Role::Inside {
@@ -161,25 +343,39 @@ impl Bridge {
             }
         }
         for (n, spec) in self.tunnels.iter().enumerate() {
-            let to_tunnel = |prefix: &Ipv4Net| (prefix.trunc(), Route::Tunnel(TunnelId(n as u32)));
-            routes.extend(spec.prefixes().map(|prefix| to_tunnel(&prefix)));
+            let route = Route::Tunnel(TunnelId(n as u32));
+            routes.extend(spec.prefixes.iter().map(|prefix| (prefix.trunc(), route)));
         }
+        for (n, cloud) in self.clouds.iter().enumerate() {
+            let route = Route::Multipoint(CloudId(n as u32), None);
+            routes.extend(cloud.networks.iter().map(|network| (network.trunc(), route)));
+        }
+        routes.extend(by_policy);
         for (prefix, target) in &self.routes {
-            match target {
-                Target::Tunnel(tunnel) => routes.push((*prefix, Route::Tunnel(*tunnel))),
+            let route = match target {
+                Target::Tunnel(tunnel) => Route::Tunnel(*tunnel),
+                Target::Peer(cloud, via) => Route::Multipoint(*cloud, *via),
+                Target::Port(port) => Route::Connected(*port),
                 Target::Via(gateway) => {
                     let hop = underlay.next_hop(*gateway);
                     match hop.and_then(|(port, address)| self.nexthops.id(port, address)) {
-                        Some(id) => routes.push((*prefix, Route::Via(id))),
-                        None => problems
-                            .push(format!("route {prefix}: no port reaches its gateway {gateway}")),
+                        Some(id) => Route::Via(id),
+                        None => {
+                            problems.push(format!(
+                                "route {prefix}: no port reaches its gateway {gateway}"
+                            ));
+                            continue;
+                        }
                     }
                 }
-            }
+            };
+            routes.push((*prefix, route));
         }
-        let own = machine.iter().copied().chain(self.tunnels.iter().map(TunnelSpec::local));
-        let own = own.chain(self.tunnels.iter().filter_map(TunnelSpec::own_address));
-        routes.extend(own.map(|address| (Ipv4Net::from(address), Route::Local)));
+        let own = machine.iter().copied();
+        let own = own.chain(self.tunnels.iter().map(|spec| spec.outer_ends.local));
+        let own = own.chain(self.tunnels.iter().flat_map(TunnelSpec::own_addresses));
+        let own = own.chain(self.clouds.iter().flat_map(|cloud| cloud.own.iter().copied()));
+        routes.extend(own.map(|address| (IpNet::from(address), Route::Local)));
         routes
     }
 
@@ -189,7 +385,7 @@ impl Bridge {
         &mut self,
         underlay: &dyn Underlay,
         port: PortId,
-        routes: &mut Vec<(Ipv4Net, Route)>,
+        routes: &mut Vec<(IpNet, Route)>,
     ) {
         for (prefix, gateway) in underlay.routes(port) {
             let route = match gateway {
@@ -202,27 +398,14 @@ impl Bridge {
             };
             routes.push((prefix, route));
         }
-        for net in underlay.port(port).networks.iter().filter(|net| net.prefix_len() <= 30) {
-            // RFC 2644: directed broadcasts are not forwarded.
-            for edge in [net.network(), net.broadcast()] {
-                routes.push((Ipv4Net::from(edge), Route::Blackhole));
+        for net in underlay.port(port).networks {
+            let IpNet::V4(net) = net else { continue };
+            if net.prefix_len() <= 30 {
+                // RFC 2644: directed broadcasts are not forwarded.
+                for edge in [net.network(), net.broadcast()] {
+                    routes.push((IpNet::from(IpAddr::V4(edge)), Route::Blackhole));
+                }
             }
         }
-    }
-}
-
-/// The address, if it is IPv4, which is all that the datapath carries so far.
-fn v4(address: std::net::IpAddr) -> Option<Ipv4Addr> {
-    match address {
-        std::net::IpAddr::V4(address) => Some(address),
-        std::net::IpAddr::V6(_) => None,
-    }
-}
-
-/// The prefix, if it is IPv4.
-fn v4_net(net: IpNet) -> Option<Ipv4Net> {
-    match net {
-        IpNet::V4(net) => Some(net),
-        IpNet::V6(_) => None,
     }
 }

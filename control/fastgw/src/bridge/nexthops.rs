@@ -1,9 +1,10 @@
 //! The next hops that routes, tunnels and waiting packets need, each with a lasting id.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use tables::{Neighbour, Nexthop, NexthopId, Nexthops, PortId};
+use wire::ethernet::Mac;
 
 use super::Underlay;
 
@@ -14,13 +15,13 @@ const NEXTHOPS_MAX: usize = 16_384;
 /// Next hops in the order in which they were asked for.
 #[derive(Default)]
 pub(super) struct NexthopRegister {
-    hops: Vec<(PortId, Ipv4Addr)>,
-    ids: BTreeMap<(PortId, Ipv4Addr), NexthopId>,
+    hops: Vec<(PortId, IpAddr)>,
+    ids: BTreeMap<(PortId, IpAddr), NexthopId>,
 }
 
 impl NexthopRegister {
     /// The id of a next hop, a new one if it was not known; `None` when there are too many.
-    pub(super) fn id(&mut self, port: PortId, address: Ipv4Addr) -> Option<NexthopId> {
+    pub(super) fn id(&mut self, port: PortId, address: IpAddr) -> Option<NexthopId> {
         if let Some(id) = self.ids.get(&(port, address)) {
             return Some(*id);
         }
@@ -37,7 +38,7 @@ impl NexthopRegister {
     /// made anew afterwards.
     pub(super) fn forget_failed(&mut self, underlay: &dyn Underlay) {
         let answers =
-            |hop: &(PortId, Ipv4Addr)| underlay.neighbour(hop.0, hop.1) != Neighbour::Failed;
+            |hop: &(PortId, IpAddr)| underlay.neighbour(hop.0, hop.1) != Neighbour::Failed;
         let kept: Vec<_> = self.hops.drain(..).filter(answers).collect();
         self.ids.clear();
         for (port, address) in kept {
@@ -46,15 +47,20 @@ impl NexthopRegister {
     }
 
     pub(super) fn table(&self, underlay: &dyn Underlay) -> Nexthops {
-        let hop = |&(port, address): &(PortId, Ipv4Addr)| Nexthop {
+        let hop = |&(port, address): &(PortId, IpAddr)| Nexthop {
             port,
             address,
-            neighbour: underlay.neighbour(port, address),
+            // A group has no one to ask: its MAC follows from its address.
+            neighbour: match Mac::of_multicast(address) {
+                Some(group) => Neighbour::Resolved(group),
+                None => underlay.neighbour(port, address),
+            },
         };
         Nexthops::build(self.hops.iter().map(hop).collect())
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (PortId, Ipv4Addr)> {
-        self.hops.iter().copied()
+    /// Those that somebody must be asked for.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (PortId, IpAddr)> {
+        self.hops.iter().copied().filter(|(_, address)| !address.is_multicast())
     }
 }

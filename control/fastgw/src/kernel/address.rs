@@ -1,50 +1,60 @@
-//! The IPv4 addresses of links.
+//! The addresses of links.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use ipnet::IpNet;
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-/// An IPv4 address of a link.
+/// An address of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Address {
     /// The link that has it.
     pub ifindex: u32,
     /// The address itself, host bits kept, with the length of its prefix.
-    pub net: Ipv4Net,
+    pub net: IpNet,
     /// The other end, on a point-to-point link: the prefix is then the peer's, not ours.
-    pub peer: Option<Ipv4Addr>,
-    /// The directed broadcast address, if one was given.
-    pub broadcast: Option<Ipv4Addr>,
+    pub peer: Option<IpAddr>,
 }
 
-/// The IPv4 address that a message is about; `None` for other families and for nonsense.
+impl Address {
+    /// Whether it means something beyond its link.
+    pub fn is_global(&self) -> bool {
+        !matches!(self.net.addr(), IpAddr::V6(address) if address.is_unicast_link_local())
+    }
+}
+
+/// The address that a message is about; `None` for other families, for nonsense, and for an IPv6
+/// address that is not known to be ours alone (RFC 4862 5.4).
 pub(super) fn parse(message: &AddressMessage) -> Option<Address> {
-    if message.header.family != AddressFamily::Inet {
+    if !matches!(message.header.family, AddressFamily::Inet | AddressFamily::Inet6) {
         return None;
     }
-    let (mut local, mut far, mut broadcast) = (None, None, None);
+    let (mut local, mut far) = (None, None);
     for attribute in &message.attributes {
         match attribute {
-            AddressAttribute::Local(IpAddr::V4(address)) => local = Some(*address),
-            AddressAttribute::Address(IpAddr::V4(address)) => far = Some(*address),
-            AddressAttribute::Broadcast(address) => broadcast = Some(*address),
+            AddressAttribute::Local(address) => local = Some(*address),
+            AddressAttribute::Address(address) => far = Some(*address),
+            AddressAttribute::Flags(flags)
+                if flags.intersects(AddressFlags::Tentative | AddressFlags::Dadfailed) =>
+            {
+                return None;
+            }
             _ => {}
         }
     }
     let own = local.or(far);
-    let net = own.and_then(|own| Ipv4Net::new(own, message.header.prefix_len).ok());
+    let net = own.and_then(|own| IpNet::new(own, message.header.prefix_len).ok());
     if net.is_none() {
         tracing::debug!(?message, "address message without a proper address, ignored");
     }
     let peer = far.filter(|far| Some(*far) != own);
-    net.map(|net| Address { ifindex: message.header.index, net, peer, broadcast })
+    net.map(|net| Address { ifindex: message.header.index, net, peer })
 }
 
-/// Asks for all IPv4 addresses.
+/// Asks for all addresses.
 pub(super) fn dump_request() -> RouteNetlinkMessage {
     let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
+    message.header.family = AddressFamily::Unspec;
     RouteNetlinkMessage::GetAddress(message)
 }

@@ -19,7 +19,7 @@ mod state;
 mod tests;
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 
@@ -28,7 +28,7 @@ pub use self::neighbour::Resolution;
 use self::socket::{Delivery, Events, Requests};
 pub use self::state::{Change, State};
 
-/// A mirror of the kernel's IPv4 network state, with the two rtnetlink sockets that feed it.
+/// A mirror of the kernel's network state, with the two rtnetlink sockets that feed it.
 pub struct Kernel {
     state: State,
     requests: Requests,
@@ -94,11 +94,11 @@ impl Kernel {
 
     /// Asks the kernel to resolve `address` on the link `ifindex`, or to confirm what it has.
     ///
-    /// The kernel sends the ARP requests; the answer comes as a [`Change::Neighbour`]: usable, or
+    /// The kernel sends the ARP or neighbour discovery requests; the answer comes as a [`Change::Neighbour`]: usable, or
     /// failed after its probes (three seconds by default). An entry that is stale is probed again.
     /// A neighbour that an administrator fixed is left alone. Needs CAP_NET_ADMIN; other errors:
     /// no such link, or the link is down.
-    pub fn resolve(&mut self, ifindex: u32, address: Ipv4Addr) -> io::Result<()> {
+    pub fn resolve(&mut self, ifindex: u32, address: IpAddr) -> io::Result<()> {
         // NTF_USE takes the permanent mark from an entry, which would then age and be lost.
         if self.state.neighbour(ifindex, address).is_some_and(|known| known.fixed) {
             return Ok(());

@@ -1,19 +1,19 @@
-//! Neighbours: which Ethernet address an IPv4 address has on a link, and how to ask for it.
+//! Neighbours: which Ethernet address an IP address has on a link, and how to ask for it.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-/// An entry of the kernel's neighbour (ARP, RFC 826) table.
+/// An entry of the kernel's neighbour table (ARP, RFC 826; neighbour discovery, RFC 4861).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Neighbour {
     /// The link it is on.
     pub ifindex: u32,
-    /// Its IPv4 address.
-    pub address: Ipv4Addr,
+    /// Its IP address.
+    pub address: IpAddr,
     /// What is known of its Ethernet address.
     pub resolution: Resolution,
     /// Set by an administrator or by the link's nature (NUD_PERMANENT, NUD_NOARP): never probed.
@@ -31,12 +31,12 @@ pub enum Resolution {
     Failed,
 }
 
-/// What a message says of an IPv4 neighbour.
+/// What a message says of a neighbour.
 pub(super) enum Said {
     /// It is so now.
     Is(Neighbour),
     /// The kernel holds an entry, but one that knows nothing usable.
-    Nothing(u32, Ipv4Addr),
+    Nothing(u32, IpAddr),
 }
 
 /// Reads a new-neighbour message; `None` for other families, proxies and nonsense.
@@ -61,13 +61,19 @@ pub(super) fn parse(message: &NeighbourMessage) -> Option<Said> {
 }
 
 /// The link and address that a message is about; `None` as for [`parse`].
-pub(super) fn concerned(message: &NeighbourMessage) -> Option<(u32, Ipv4Addr)> {
+pub(super) fn concerned(message: &NeighbourMessage) -> Option<(u32, IpAddr)> {
     let header = &message.header;
-    if header.family != AddressFamily::Inet || header.flags.contains(NeighbourFlags::Proxy) {
+    let is_ip = matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6);
+    if !is_ip || header.flags.contains(NeighbourFlags::Proxy) {
         return None;
     }
     let address = message.attributes.iter().find_map(|attribute| match attribute {
-        NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) => Some(*address),
+        NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) => {
+            Some(IpAddr::V4(*address))
+        }
+        NeighbourAttribute::Destination(NeighbourAddress::Inet6(address)) => {
+            Some(IpAddr::V6(*address))
+        }
         _ => None,
     });
     if address.is_none() {
@@ -76,17 +82,18 @@ pub(super) fn concerned(message: &NeighbourMessage) -> Option<(u32, Ipv4Addr)> {
     address.map(|address| (header.ifindex, address))
 }
 
-/// Asks for all IPv4 neighbours.
+/// Asks for all neighbours.
 pub(super) fn dump_request() -> RouteNetlinkMessage {
     let mut message = NeighbourMessage::default();
-    message.header.family = AddressFamily::Inet;
+    message.header.family = AddressFamily::Unspec;
     RouteNetlinkMessage::GetNeighbour(message)
 }
 
 /// Tells the kernel that somebody wants to send to `address`: it then resolves or confirms it.
-pub(super) fn resolution_request(ifindex: u32, address: Ipv4Addr) -> RouteNetlinkMessage {
+pub(super) fn resolution_request(ifindex: u32, address: IpAddr) -> RouteNetlinkMessage {
     let mut message = NeighbourMessage::default();
-    message.header.family = AddressFamily::Inet;
+    message.header.family =
+        if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     message.header.ifindex = ifindex;
     message.header.flags = NeighbourFlags::Use;
     message.attributes.push(NeighbourAttribute::Destination(address.into()));

@@ -1,8 +1,8 @@
-//! IPv4 routes of the kernel's main table, and the choice among them.
+//! Routes of the kernel's main table, and the choice among them.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop,
     RouteNextHopFlags, RouteType, RouteVia,
@@ -13,13 +13,13 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// The destinations, host bits zero.
-    pub prefix: Ipv4Net,
+    pub prefix: IpNet,
     /// The kernel's priority: of routes with one prefix, the lowest is tried first.
     pub metric: u32,
     /// What happens to a packet.
     pub target: RouteTarget,
     /// The source address for packets that originate here.
-    pub prefsrc: Option<Ipv4Addr>,
+    pub prefsrc: Option<IpAddr>,
     /// Who installed it (RTPROT_*: 2 kernel, 3 boot, 4 static, 188 OSPF ...).
     pub protocol: u8,
 }
@@ -37,7 +37,7 @@ pub enum RouteTarget {
     Prohibit,
     /// Says that this table has no route.
     Throw,
-    /// Sends it as fastgw cannot: via a router with an IPv6 address, or encapsulated.
+    /// Sends it as fastgw cannot: via a router of the other IP version, or encapsulated.
     Unsupported,
 }
 
@@ -47,7 +47,7 @@ pub struct RouteHop {
     /// The link to send on.
     pub ifindex: u32,
     /// The router to send to; `None` means that the destination itself is on the link.
-    pub gateway: Option<Ipv4Addr>,
+    pub gateway: Option<IpAddr>,
     /// Its share of the destinations, 1 to 256.
     pub weight: u16,
     /// The kernel does not use it (RTNH_F_DEAD), because its link is down.
@@ -60,9 +60,9 @@ pub struct NextHop {
     /// The link to send on.
     pub ifindex: u32,
     /// The router to send to; `None` means that the destination itself is on the link.
-    pub gateway: Option<Ipv4Addr>,
+    pub gateway: Option<IpAddr>,
     /// The source address that the route asks for.
-    pub prefsrc: Option<Ipv4Addr>,
+    pub prefsrc: Option<IpAddr>,
 }
 
 impl Route {
@@ -82,7 +82,7 @@ impl Route {
 
     /// One live hop for `destination`, always the same, shares by weight. The kernel hashes with
     /// a secret, so that its own choice among equals cannot be foretold.
-    pub(super) fn hop_for(&self, destination: Ipv4Addr) -> Option<NextHop> {
+    pub(super) fn hop_for(&self, destination: IpAddr) -> Option<NextHop> {
         let total: u32 = self.live_hops().map(|hop| u32::from(hop.weight)).sum();
         let mut point = spread(destination).checked_rem(total)?;
         for hop in self.live_hops() {
@@ -118,11 +118,11 @@ impl RouteHop {
     }
 }
 
-/// The main-table IPv4 route of a message; `None` for all else that the kernel calls a route.
+/// The main-table route of a message; `None` for all else that the kernel calls a route.
 pub(super) fn parse(message: &RouteMessage) -> Option<Route> {
     let header = &message.header;
     // Cloned: not a route but what path MTU discovery learned of one destination.
-    if header.address_family != AddressFamily::Inet
+    if !matches!(header.address_family, AddressFamily::Inet | AddressFamily::Inet6)
         || table(message) != u32::from(RouteHeader::RT_TABLE_MAIN)
         || header.flags.contains(RouteFlags::Cloned)
     {
@@ -151,17 +151,19 @@ pub(super) fn parse(message: &RouteMessage) -> Option<Route> {
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Priority(value) => metric = *value,
-            RouteAttribute::PrefSource(RouteAddress::Inet(address)) => prefsrc = Some(*address),
+            RouteAttribute::PrefSource(address) => prefsrc = ip(address),
             _ => {}
         }
     }
+    // Every link has these of its own, and packets to them never leave it.
+    let prefix = prefix.filter(|prefix| !is_link_local(prefix));
     prefix.map(|prefix| Route { prefix, metric, target, prefsrc, protocol: header.protocol.into() })
 }
 
-/// Asks for all IPv4 routes. The answer holds every table; [`parse`] picks.
+/// Asks for all routes. The answer holds every table; [`parse`] picks.
 pub(super) fn dump_request() -> RouteNetlinkMessage {
     let mut message = RouteMessage::default();
-    message.header.address_family = AddressFamily::Inet;
+    message.header.address_family = AddressFamily::Unspec;
     RouteNetlinkMessage::GetRoute(message)
 }
 
@@ -175,13 +177,35 @@ fn table(message: &RouteMessage) -> u32 {
 }
 
 /// The prefix; a default route has no destination attribute.
-fn prefix(message: &RouteMessage) -> Option<Ipv4Net> {
+fn prefix(message: &RouteMessage) -> Option<IpNet> {
     let address = message.attributes.iter().find_map(|attribute| match attribute {
-        RouteAttribute::Destination(RouteAddress::Inet(address)) => Some(*address),
+        RouteAttribute::Destination(address) => ip(address),
         _ => None,
     });
-    let address = address.unwrap_or(Ipv4Addr::UNSPECIFIED);
-    Ipv4Net::new(address, message.header.destination_prefix_length).ok().map(|net| net.trunc())
+    let any: IpAddr = match message.header.address_family {
+        AddressFamily::Inet6 => Ipv6Addr::UNSPECIFIED.into(),
+        _ => Ipv4Addr::UNSPECIFIED.into(),
+    };
+    let length = message.header.destination_prefix_length;
+    IpNet::new(address.unwrap_or(any), length).ok().map(|net| net.trunc())
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(address) => Some(IpAddr::V4(*address)),
+        RouteAddress::Inet6(address) => Some(IpAddr::V6(*address)),
+        _ => None,
+    }
+}
+
+fn is_link_local(prefix: &IpNet) -> bool {
+    match prefix {
+        IpNet::V4(_) => false,
+        IpNet::V6(net) => net.prefix_len() >= 8 && {
+            let address = net.network();
+            address.is_unicast_link_local() || address.is_multicast()
+        },
+    }
 }
 
 /// The hops that fastgw can use. A route that has none must still hide the less specific ones.
@@ -214,13 +238,13 @@ fn multipath_hop(next: &RouteNextHop) -> Option<RouteHop> {
     hop(next.interface_index, &next.attributes, u16::from(next.hops) + 1, dead)
 }
 
-/// A hop, unless it is one that a plain IPv4 frame cannot take.
+/// A hop, unless it is one that a plain frame of the route's IP version cannot take.
 fn hop(ifindex: u32, attributes: &[RouteAttribute], weight: u16, dead: bool) -> Option<RouteHop> {
     let mut gateway = None;
     for attribute in attributes {
         match attribute {
-            RouteAttribute::Gateway(RouteAddress::Inet(address))
-            | RouteAttribute::Via(RouteVia::Inet(address)) => gateway = Some(*address),
+            RouteAttribute::Gateway(address) => gateway = ip(address),
+            RouteAttribute::Via(RouteVia::Inet(address)) => gateway = Some(IpAddr::V4(*address)),
             RouteAttribute::Via(_) | RouteAttribute::Encap(_) | RouteAttribute::EncapType(_) => {
                 tracing::debug!(?attribute, "a way out that fastgw cannot take, ignored");
                 return None;
@@ -236,6 +260,13 @@ fn hop(ifindex: u32, attributes: &[RouteAttribute], weight: u16, dead: bool) -> 
 }
 
 /// Mixes an address so that neighbouring ones fall on different hops (Fibonacci hashing).
-fn spread(destination: Ipv4Addr) -> u32 {
-    u32::from(destination).wrapping_mul(0x9E37_79B1) >> 8
+fn spread(destination: IpAddr) -> u32 {
+    let bits = match destination {
+        IpAddr::V4(address) => address.to_bits(),
+        IpAddr::V6(address) => {
+            let bits = address.to_bits();
+            (bits ^ bits >> 64) as u32 ^ (bits >> 32) as u32
+        }
+    };
+    bits.wrapping_mul(0x9E37_79B1) >> 8
 }

@@ -113,7 +113,7 @@ impl Requests {
     }
 }
 
-/// The socket for events: whatever changes in links, neighbours, IPv4 addresses and IPv4 routes.
+/// The socket for events: whatever changes in links, neighbours, addresses and routes.
 pub(super) struct Events {
     socket: Socket,
     buffer: Vec<u8>,
@@ -248,8 +248,9 @@ const DATAGRAM_LEN_MAX: usize = 128 * 1024;
 const DUMP_ATTEMPTS: u32 = 8;
 const EVENT_BUFFER_BYTES: libc::c_int = 4 << 20;
 
-/// RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE and _NEXTHOP (linux/rtnetlink.h).
-const GROUPS: [u32; 5] = [1, 3, 5, 7, 32];
+/// RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE and _NEXTHOP
+/// (linux/rtnetlink.h).
+const GROUPS: [u32; 7] = [1, 3, 5, 7, 9, 11, 32];
 /// A nexthop object went, and with it, unannounced, the routes that name it (linux/rtnetlink.h).
 const RTM_DELNEXTHOP: u16 = 105;
 

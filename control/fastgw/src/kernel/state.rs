@@ -1,9 +1,9 @@
 //! The mirror of the kernel's state: messages in, changes out, questions answered. No I/O.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
@@ -16,7 +16,7 @@ use super::link::{self, Link};
 use super::neighbour::{self, Neighbour, Said};
 use super::route::{self, NextHop, Route};
 
-/// The kernel's links, IPv4 addresses, IPv4 routes of the main table, and IPv4 neighbours.
+/// The kernel's links, addresses, routes of the main table, and neighbours, of both IP versions.
 ///
 /// Policy rules (`ip rule`) and other tables are not looked at.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,8 +24,8 @@ pub struct State {
     links: BTreeMap<u32, Link>,
     addresses: BTreeMap<AddressKey, Address>,
     /// The routes of a prefix in the order in which the kernel tries them.
-    routes: BTreeMap<Ipv4Net, Vec<Route>>,
-    neighbours: BTreeMap<(u32, Ipv4Addr), Neighbour>,
+    routes: BTreeMap<IpNet, Vec<Route>>,
+    neighbours: BTreeMap<(u32, IpAddr), Neighbour>,
 }
 
 /// What moved: look it up in the [`State`] to see how it is now, or that it is no more.
@@ -36,9 +36,9 @@ pub enum Change {
     /// The addresses of the link with this ifindex.
     Address(u32),
     /// The routes to this prefix.
-    Route(Ipv4Net),
+    Route(IpNet),
     /// The neighbour with this address on the link with this ifindex.
-    Neighbour(u32, Ipv4Addr),
+    Neighbour(u32, IpAddr),
 }
 
 /// What a message did to the mirror.
@@ -67,7 +67,7 @@ impl State {
         self.links.values().find(|link| link.name == name)
     }
 
-    /// The IPv4 addresses of a link, in numerical order.
+    /// The addresses of a link, IPv4 first, in numerical order.
     pub fn addresses_of(&self, ifindex: u32) -> impl Iterator<Item = &Address> {
         self.addresses.values().filter(move |address| address.ifindex == ifindex)
     }
@@ -83,10 +83,11 @@ impl State {
     ///
     /// `None` when nothing matches and when the route that decides refuses (blackhole and the
     /// like). Of the hops of a multipath route each destination always gets the same one.
-    pub fn next_hop(&self, destination: Ipv4Addr) -> Option<NextHop> {
-        (0..=32u8)
+    pub fn next_hop(&self, destination: IpAddr) -> Option<NextHop> {
+        let longest = if destination.is_ipv4() { 32 } else { 128 };
+        (0..=longest)
             .rev()
-            .filter_map(|length| Ipv4Net::new(destination, length).ok())
+            .filter_map(|length| IpNet::new(destination, length).ok())
             .find_map(|net| self.deciding_route(&net.trunc()))?
             .hop_for(destination)
     }
@@ -96,7 +97,7 @@ impl State {
     pub fn routes_through(
         &self,
         ifindex: u32,
-    ) -> impl Iterator<Item = (Ipv4Net, Option<Ipv4Addr>)> {
+    ) -> impl Iterator<Item = (IpNet, Option<IpAddr>)> {
         self.routes.keys().filter_map(move |prefix| {
             let mut hops = self.deciding_route(prefix)?.live_hops();
             hops.find(|hop| hop.ifindex == ifindex).map(|hop| (*prefix, hop.gateway))
@@ -104,7 +105,7 @@ impl State {
     }
 
     /// The neighbour with this address on this link, if the kernel has heard or asked for it.
-    pub fn neighbour(&self, ifindex: u32, address: Ipv4Addr) -> Option<&Neighbour> {
+    pub fn neighbour(&self, ifindex: u32, address: IpAddr) -> Option<&Neighbour> {
         self.neighbours.get(&(ifindex, address))
     }
 
@@ -142,7 +143,7 @@ impl State {
         changes
     }
 
-    fn deciding_route(&self, prefix: &Ipv4Net) -> Option<&Route> {
+    fn deciding_route(&self, prefix: &IpNet) -> Option<&Route> {
         self.routes.get(prefix)?.iter().find(|route| route.decides())
     }
 
@@ -200,9 +201,11 @@ impl State {
         let suspect = route
             .live_hops()
             .any(|hop| !self.links.get(&hop.ifindex).is_some_and(|link| link.admin_up));
+        // What the kernel tells of IPv6 routes with several hops depends on how they came about.
+        let several = !route.prefix.addr().is_ipv4() && route.live_hops().nth(1).is_some();
         let list = self.routes.entry(prefix).or_default();
         let changed = insert_route(list, flags, route);
-        Applied::of(changed, Change::Route(prefix)).suspecting(suspect)
+        Applied::of(changed, Change::Route(prefix)).suspecting(suspect || several)
     }
 
     fn route_is_gone(&mut self, message: &RouteMessage) -> Applied {
@@ -238,7 +241,7 @@ impl State {
         }
     }
 
-    fn forget_neighbour(&mut self, ifindex: u32, address: Ipv4Addr) -> Applied {
+    fn forget_neighbour(&mut self, ifindex: u32, address: IpAddr) -> Applied {
         let known = self.neighbours.remove(&(ifindex, address)).is_some();
         Applied::of(known, Change::Neighbour(ifindex, address))
     }
@@ -256,7 +259,7 @@ impl Applied {
 }
 
 /// What tells one address from another: link, address with prefix length, peer.
-type AddressKey = (u32, Ipv4Net, Option<Ipv4Addr>);
+type AddressKey = (u32, IpNet, Option<IpAddr>);
 
 fn key(address: &Address) -> AddressKey {
     (address.ifindex, address.net, address.peer)

@@ -2,10 +2,10 @@
 
 mod namespace;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use mio::{Events, Interest, Poll, Token};
 
 use self::namespace::{Inside, inside, ip_batch, ip_command, write};
@@ -162,7 +162,7 @@ fn routes_that_the_kernel_drops_silently_are_told() {
     let state = follower.kernel.state();
     assert_eq!(state.next_hop(ip("198.51.100.1")), None);
     for n in 0..64 {
-        let hop = state.next_hop(Ipv4Addr::from(0x0B00_0000 + n)).expect("one hop still lives");
+        let hop = state.next_hop(Ipv4Addr::from(0x0B00_0000 + n).into()).expect("one hop still lives");
         assert_eq!(hop.ifindex, lan);
     }
 
@@ -355,10 +355,10 @@ fn two_wires() {
     std::thread::sleep(QUIET);
 }
 
-fn ip(text: &str) -> Ipv4Addr {
+fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-fn net(text: &str) -> Ipv4Net {
+fn net(text: &str) -> IpNet {
     text.parse().expect("a prefix")
 }

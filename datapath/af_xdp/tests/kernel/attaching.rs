@@ -4,7 +4,7 @@ use std::env;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
-use af_xdp::{Attached, Classifier, Socket, XdpMode, ifindex};
+use af_xdp::{AllMulticast, Attached, Classifier, Socket, XdpMode, ifindex};
 
 use crate::namespace::Namespace;
 use crate::testbed::{BIND, LAYOUT, SIZES, Steering, Testbed, wait_until};
@@ -60,6 +60,23 @@ fn missing_interface_is_refused() {
     let steering = Steering::new(CLASSIFIER, &[]);
     let error = testbed.gateway.run(|| Attached::attach(&steering.program, 12345)).unwrap_err();
     assert!(error.to_string().contains("interface 12345"), "{error}");
+}
+
+#[test]
+fn every_multicast_frame_comes_in_for_as_long_as_it_is_asked_for() {
+    let testbed = Testbed::new(1);
+    let (first, second) = testbed.gateway.run(|| {
+        let device = ifindex("d0").unwrap();
+        (AllMulticast::join(device).unwrap(), AllMulticast::join(device).unwrap())
+    });
+    let wanted = || testbed.gateway.ip("-d link show d0").contains("allmulti 1");
+    let wanted_by_two = || testbed.gateway.ip("-d link show d0").contains("allmulti 2");
+    assert!(wanted_by_two());
+    drop(first);
+    assert!(wanted());
+    drop(second);
+    assert!(!wanted() && !wanted_by_two());
+    assert!(testbed.gateway.run(|| AllMulticast::join(12345)).is_err(), "no such interface");
 }
 
 /// This test is two processes: it starts itself again to hold the link, and kills that one.

@@ -1,6 +1,6 @@
 //! Frames made by hand, and random numbers that are the same in every run.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// An Ethernet frame with an IPv4 packet without options around `payload`.
 pub fn ipv4(protocol: u8, destination: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
@@ -28,6 +28,18 @@ pub fn ipv4_with(
     frame.extend(options);
     let checksum = internet_checksum(&frame[14..]);
     frame[24..26].copy_from_slice(&checksum.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// An Ethernet frame with an IPv6 packet, `payload` right behind its header.
+pub fn ipv6(next_header: u8, destination: Ipv6Addr, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x02, 0, 0, 0, 0, 0x02, 0x02, 0, 0, 0, 0, 0x01, 0x86, 0xdd];
+    frame.extend([0x60, 0, 0, 0]);
+    frame.extend((payload.len() as u16).to_be_bytes());
+    frame.extend([next_header, 64]);
+    frame.extend(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x77).octets());
+    frame.extend(destination.octets());
     frame.extend(payload);
     frame
 }

@@ -165,7 +165,7 @@ fn multipath_spreads_destinations_by_weight_over_live_hops() {
     state.apply(0, &new(&multipath(&[(WAN, 2, false), (LAN, 0, false)])));
     let count = |state: &State, ifindex| {
         (0..1024u32)
-            .filter_map(|n| state.next_hop(Ipv4Addr::from(0x0A00_0000 + n)))
+            .filter_map(|n| state.next_hop(Ipv4Addr::from(0x0A00_0000 + n).into()))
             .filter(|hop| hop.ifindex == ifindex)
             .count()
     };
@@ -349,11 +349,11 @@ fn new_look_tells_exactly_what_differs() {
 
 const UP: LinkFlags = LinkFlags::Up.union(LinkFlags::Running);
 
-fn ip(text: &str) -> Ipv4Addr {
+fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-fn net(text: &str) -> Ipv4Net {
+fn net(text: &str) -> IpNet {
     text.parse().expect("a prefix")
 }
 
