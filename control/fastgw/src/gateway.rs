@@ -1,15 +1,16 @@
 //! What the control thread knows of the running gateway, and how it keeps the workers' tables
 //! true to the kernel.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use af_xdp::XdpMode;
 use config::Config;
-use pipeline::{Event, EventRing};
+use mio::{Registry, Token};
+use pipeline::{Event, EventRing, InjectRing};
 use tables::counters::WorkerCounters;
 use tables::publish::{Publisher, Reader};
 use tables::{PortId, Route, Tables};
@@ -17,6 +18,7 @@ use tables::{PortId, Route, Tables};
 use crate::bridge::{Bridge, Built};
 use crate::kernel::{Change, Kernel};
 use crate::kernel_underlay::KernelUnderlay;
+use crate::outer::{Keepalives, PathMtus, Quoted, Sockets};
 use crate::ports::{OpenedPort, Steering};
 use crate::show::status::{Attach, CopyMode};
 use crate::show::{self, PortFacts, Request, Response, Sources};
@@ -26,6 +28,12 @@ const ASK_AGAIN: Duration = Duration::from_millis(400);
 /// How often the kernel's entries of next hops in use are confirmed; it does not see our traffic
 /// and would let them age.
 pub const CONFIRM: Duration = Duration::from_secs(30);
+/// How often lifetimes and keepalives are looked after, and old path MTUs forgotten.
+pub const TICK: Duration = Duration::from_secs(1);
+/// The sockets for outer packets in control's poll.
+pub const OUTER: Token = Token(4);
+/// Most packets that wait for one worker: all of them are copies.
+const INJECTED_MAX: usize = 256;
 
 /// The control side of a running gateway.
 pub struct Gateway {
@@ -38,9 +46,11 @@ pub struct Gateway {
     /// How the ports were opened.
     pub ports: Vec<OpenedPort>,
     /// The routes in the newest tables.
-    pub routes: Vec<(ipnet::Ipv4Net, Route)>,
+    pub routes: Vec<(ipnet::IpNet, Route)>,
     /// Where workers leave their requests.
     pub events: Vec<Arc<EventRing>>,
+    /// Where packets are left for workers that the kernel received.
+    pub injected: Vec<Arc<InjectRing>>,
     /// When it started.
     pub started: Instant,
     kernel: Kernel,
@@ -48,8 +58,15 @@ pub struct Gateway {
     publisher: Publisher,
     steering: Steering,
     ifindexes: Vec<u32>,
-    asked: BTreeMap<(PortId, Ipv4Addr), Instant>,
+    asked: BTreeMap<(PortId, IpAddr), Instant>,
     told: Vec<String>,
+    sockets: Sockets,
+    registry: Registry,
+    endpoints: Vec<IpAddr>,
+    path_mtus: PathMtus,
+    keepalives: Keepalives,
+    /// The worker that gets the next packet that the kernel received.
+    next_worker: usize,
 }
 
 /// What [`Gateway::new`] is made from.
@@ -66,19 +83,25 @@ pub struct Parts {
     pub steering: Steering,
     /// The core of each worker.
     pub cores: Vec<Option<usize>>,
+    /// The sockets for outer packets, registered with this poll under [`OUTER`].
+    pub sockets: Sockets,
+    /// To register more of them.
+    pub registry: Registry,
 }
 
 impl Gateway {
     /// A gateway whose workers are still to be started with [`Gateway::reader`]s.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, kernel, bridge, ports, steering, cores } = parts;
+        let Parts { config, kernel, bridge, ports, steering, cores, sockets, registry } = parts;
         let workers = config.gateway.workers;
         let counters = (0..workers).map(|_| Arc::new(WorkerCounters::new(config.ports.len())));
         let events = (0..workers).map(|_| Arc::new(EventRing::new(1024)));
+        let injected = (0..workers).map(|_| Arc::new(InjectRing::new(INJECTED_MAX)));
         Self {
             counters: counters.collect(),
             events: events.collect(),
+            injected: injected.collect(),
             ifindexes: ports.iter().map(|port| port.ifindex).collect(),
             config,
             cores,
@@ -91,6 +114,12 @@ impl Gateway {
             steering,
             asked: BTreeMap::new(),
             told: Vec::new(),
+            sockets,
+            registry,
+            endpoints: Vec::new(),
+            path_mtus: PathMtus::default(),
+            keepalives: Keepalives::default(),
+            next_worker: 0,
         }
     }
 
@@ -117,10 +146,19 @@ impl Gateway {
     /// The kernel refused a change of the XDP programs' maps; the tables are published all the
     /// same.
     pub fn rebuild(&mut self) -> Result<(), Box<dyn Error>> {
-        let underlay = KernelUnderlay { state: self.kernel.state(), ifindexes: &self.ifindexes };
+        let underlay = KernelUnderlay {
+            state: self.kernel.state(),
+            path_mtus: &self.path_mtus,
+            ifindexes: &self.ifindexes,
+        };
         let Built { tables, routes, owned, endpoints, problems } = self.bridge.build(&underlay);
         self.publisher.publish(tables);
+        self.steering.let_multicast_in(&routes);
         self.routes = routes;
+        let in_udp: BTreeSet<_> = self.bridge.kept().map(|peer| peer.local).collect();
+        let refused = self.sockets.follow(&endpoints, &in_udp, &self.registry, OUTER);
+        let problems: Vec<_> = problems.into_iter().chain(refused).collect();
+        self.endpoints.clone_from(&endpoints);
         for problem in problems.iter().filter(|problem| !self.told.contains(problem)) {
             tracing::warn!("{problem}");
         }
@@ -156,18 +194,83 @@ impl Gateway {
 
     /// Does what workers asked for. True when workers should look.
     pub fn answer_workers(&mut self) -> bool {
-        let mut news = false;
+        let (mut resolved, mut moved) = (false, false);
         let requests: Vec<Event> =
             self.events.iter().flat_map(|ring| std::iter::from_fn(|| ring.pop())).collect();
-        for Event::Resolve { port, address } in requests {
-            if self.bridge.want(port, address) {
-                news |= self.resolve(port, address);
+        for request in requests {
+            match request {
+                Event::Resolve { port, address } => {
+                    if self.bridge.want(port, address) {
+                        resolved |= self.resolve(port, address);
+                    }
+                }
+                Event::PeerMoved { spi, address, port } => {
+                    if let Some(name) = self.bridge.peer_moved(spi, address, port) {
+                        let port = port.map(|port| format!(", port {port}")).unwrap_or_default();
+                        tracing::info!("tunnel {name}: its peer is at {address}{port} now");
+                        moved = true;
+                    }
+                }
             }
         }
-        if news {
+        if moved {
+            self.rebuild_or_tell();
+        } else if resolved {
             self.publish_nexthops();
         }
-        news
+        resolved || moved
+    }
+
+    /// Takes in what the kernel received for the tunnels. True when workers should look.
+    pub fn read_outer(&mut self) -> bool {
+        let (injected, next) = (&self.injected, &mut self.next_worker);
+        let mut news = false;
+        let packet = |packet: Box<[u8]>| {
+            // A ring that is full drops, as a network does.
+            if let Some(ring) = injected.get(*next % injected.len().max(1)) {
+                news |= ring.push(packet).is_ok();
+            }
+            *next = next.wrapping_add(1);
+        };
+        let (bridge, path_mtus, now) = (&self.bridge, &mut self.path_mtus, Instant::now());
+        let mut learned = Vec::new();
+        let icmp = |message: &[u8], version_4: bool| {
+            let is_ours = |quoted: &Quoted| {
+                let Quoted { source, destination, protocol, spi } = *quoted;
+                bridge.could_have_sent(source, destination, protocol, spi)
+            };
+            learned.extend(path_mtus.handle_icmp(message, version_4, now, is_ours));
+        };
+        self.sockets.read(&self.endpoints, packet, icmp);
+        for (peer, mtu) in &learned {
+            tracing::info!("the way to {peer} carries {mtu} bytes, says a router on it");
+        }
+        if !learned.is_empty() {
+            self.rebuild_or_tell();
+        }
+        news || !learned.is_empty()
+    }
+
+    /// Does what is due as time passes. True when workers should look.
+    pub fn tick(&mut self) -> bool {
+        let now = Instant::now();
+        for said in self.bridge.check_lifetimes(self.started.elapsed()) {
+            tracing::warn!("{said}");
+        }
+        for peer in self.keepalives.due(self.bridge.kept(), now) {
+            self.sockets.keep_alive(peer.local, peer.remote, peer.port);
+        }
+        let forgotten = self.path_mtus.forget_old(now);
+        if forgotten {
+            self.rebuild_or_tell();
+        }
+        forgotten
+    }
+
+    fn rebuild_or_tell(&mut self) {
+        if let Err(error) = self.rebuild() {
+            tracing::error!("{error}");
+        }
     }
 
     /// Has the kernel confirm every next hop in use, and frees old tables.
@@ -230,7 +333,7 @@ impl Gateway {
     }
 
     /// Asks the kernel for a neighbour, unless that was done just now; true when it was asked.
-    fn resolve(&mut self, port: PortId, address: Ipv4Addr) -> bool {
+    fn resolve(&mut self, port: PortId, address: IpAddr) -> bool {
         let now = Instant::now();
         let recent = self.asked.get(&(port, address));
         if recent.is_some_and(|when| now.duration_since(*when) < ASK_AGAIN) {
@@ -262,7 +365,11 @@ impl Gateway {
     }
 
     fn publish_nexthops(&mut self) {
-        let underlay = KernelUnderlay { state: self.kernel.state(), ifindexes: &self.ifindexes };
+        let underlay = KernelUnderlay {
+            state: self.kernel.state(),
+            path_mtus: &self.path_mtus,
+            ifindexes: &self.ifindexes,
+        };
         let nexthops = self.bridge.nexthops(&underlay);
         let tables = Tables { nexthops, ..Tables::clone(&self.publisher.newest()) };
         self.publisher.publish(tables);

@@ -9,6 +9,7 @@ mod kernel;
 mod kernel_underlay;
 mod log;
 mod offline;
+mod outer;
 mod output;
 mod ports;
 mod run;

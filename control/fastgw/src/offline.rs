@@ -11,13 +11,13 @@ use std::error::Error;
 use std::fmt;
 use std::fs::File;
 use std::io::BufWriter;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use config::Config;
-use ipnet::{IpNet, Ipv4Net};
-use pipeline::{Event, EventRing, Worker, WorkerId};
+use ipnet::IpNet;
+use pipeline::{Event, EventRing, InjectRing, Worker, WorkerId};
 use port::capture_file::{CaptureReader, CaptureWriter};
 use port::pcap::PcapPort;
 use port::{Umem, UmemConfig};
@@ -203,6 +203,7 @@ impl Player {
             publisher.reader(),
             Arc::clone(&counters),
             Arc::clone(&events),
+            Arc::new(InjectRing::new(1)),
         );
         let received = vec![0; config.ports.len()];
         Ok(Self { config, worker, publisher, bridge, machine, counters, events, received })
@@ -226,18 +227,25 @@ impl Player {
         Ok(self.summary())
     }
 
-    /// Lets neighbours answer; true when any was asked for.
+    /// Lets neighbours answer, and follows peers; true when there was anything to do.
     fn answer(&mut self) -> bool {
-        let mut asked = false;
-        while let Some(Event::Resolve { port, address }) = self.events.pop() {
-            asked |= self.bridge.want(port, address);
+        let (mut asked, mut moved) = (false, false);
+        while let Some(event) = self.events.pop() {
+            match event {
+                Event::Resolve { port, address } => asked |= self.bridge.want(port, address),
+                Event::PeerMoved { spi, address, port } => {
+                    moved |= self.bridge.peer_moved(spi, address, port).is_some();
+                }
+            }
         }
-        if asked {
+        if moved {
+            self.publisher.publish(self.bridge.build(&self.machine).tables);
+        } else if asked {
             let nexthops = self.bridge.nexthops(&self.machine);
             let tables = Tables { nexthops, ..Tables::clone(&self.publisher.newest()) };
             self.publisher.publish(tables);
         }
-        asked
+        asked || moved
     }
 
     fn summary(&self) -> Summary {
@@ -273,33 +281,31 @@ fn recorder(name: &str, outputs: &[(String, PathBuf)]) -> Result<Recorder, Box<d
 }
 
 /// The machine that the configuration describes.
-struct Machine {
+pub struct Machine {
     /// Role and networks, by port.
-    ports: Vec<(config::Role, Vec<Ipv4Net>)>,
-    endpoints: Vec<Ipv4Addr>,
+    ports: Vec<(config::Role, Vec<IpNet>)>,
+    endpoints: Vec<IpAddr>,
 }
 
 impl Machine {
-    fn new(config: &Config) -> Self {
-        let v4 = |net: &config::Spanned<IpNet>| match net.get_ref() {
-            IpNet::V4(net) => Some(*net),
-            IpNet::V6(_) => None,
+    /// What `config` says of it.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let networks = |port: &config::Port| {
+            port.addresses.iter().map(|net| *net.get_ref()).collect::<Vec<IpNet>>()
         };
-        let networks = |port: &config::Port| port.addresses.iter().filter_map(v4).collect();
         let endpoint = |tunnel: &config::Tunnel| {
-            let named = tunnel.sa().and_then(|sa| sa.endpoints.as_ref());
-            match named.map_or(&tunnel.local, |[local, _]| local).get_ref() {
-                IpAddr::V4(address) => Some(*address),
-                IpAddr::V6(_) => None,
-            }
+            let peers = tunnel.peers.iter().filter_map(|peer| peer.sa.as_ref());
+            let named = tunnel.sa.iter().chain(peers).filter_map(|sa| sa.endpoints.as_ref());
+            let named: Vec<_> = named.map(|[local, _]| *local.get_ref()).collect();
+            if named.is_empty() { vec![*tunnel.local.get_ref()] } else { named }
         };
-        Self {
-            ports: config.ports.iter().map(|port| (port.role, networks(port))).collect(),
-            endpoints: config.tunnels.iter().filter_map(endpoint).collect(),
-        }
+        let ports = config.ports.iter().map(|port| (port.role, networks(port)));
+        let endpoints = config.tunnels.iter().flat_map(endpoint).collect();
+        Self { ports: ports.collect(), endpoints }
     }
 
-    fn networks(&self, port: PortId) -> &[Ipv4Net] {
+    fn networks(&self, port: PortId) -> &[IpNet] {
         self.ports.get(usize::from(port.0)).map_or(&[], |(_, networks)| networks)
     }
 }
@@ -309,26 +315,32 @@ impl Underlay for Machine {
         PortState { mac: None, mtu: 1500, up: true, networks: self.networks(port).to_vec() }
     }
 
-    fn addresses(&self) -> Vec<Ipv4Addr> {
-        let own = self.ports.iter().flat_map(|(_, networks)| networks.iter().map(Ipv4Net::addr));
+    fn addresses(&self) -> Vec<IpAddr> {
+        let own = self.ports.iter().flat_map(|(_, networks)| networks.iter().map(IpNet::addr));
         own.chain(self.endpoints.iter().copied()).collect()
     }
 
-    fn routes(&self, port: PortId) -> Vec<(Ipv4Net, Option<Ipv4Addr>)> {
+    fn routes(&self, port: PortId) -> Vec<(IpNet, Option<IpAddr>)> {
         self.networks(port).iter().map(|net| (net.trunc(), None)).collect()
     }
 
-    fn next_hop(&self, destination: Ipv4Addr) -> Option<(PortId, Ipv4Addr)> {
-        let holds = |(_, networks): &(_, Vec<Ipv4Net>)| {
-            networks.iter().any(|net| net.contains(&destination))
-        };
+    fn next_hop(&self, destination: IpAddr) -> Option<(PortId, IpAddr)> {
+        let holds =
+            |(_, networks): &(_, Vec<IpNet>)| networks.iter().any(|net| net.contains(&destination));
         let outside = |(role, _): &(config::Role, _)| *role == config::Role::Outside;
         let at = self.ports.iter().position(holds).or(self.ports.iter().position(outside))?;
         Some((PortId(at as u16), destination))
     }
 
-    fn neighbour(&self, _port: PortId, address: Ipv4Addr) -> Neighbour {
-        let [a, b, c, d] = address.octets();
+    fn neighbour(&self, _port: PortId, address: IpAddr) -> Neighbour {
+        let [a, b, c, d] = match address {
+            IpAddr::V4(address) => address.octets(),
+            IpAddr::V6(address) => (address.to_bits() as u32).to_be_bytes(),
+        };
         Neighbour::Resolved(Mac([0x02, 0x00, a, b, c, d]))
+    }
+
+    fn path_mtu(&self, _destination: IpAddr) -> Option<u16> {
+        None
     }
 }

@@ -3,20 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 use af_xdp::{
-    Area, Attached, Bind, Classifier, CopyMode, CopyPreference, Endpoints, Maps, OpenError,
-    OwnedPrefixes, Program, RingSizes, Socket, SocketMap, UmemLayout, Watch, XDP_HEADROOM, XdpMode,
+    AllMulticast, Area, Attached, Bind, Classifier, CopyMode, CopyPreference, Endpoints, Maps,
+    OpenError, OwnedPrefixes, Program, RingSizes, Socket, SocketMap, UmemLayout, Watch,
+    XDP_HEADROOM, XdpMode,
 };
 use config::{Config, Diagnostic, PortMode, Report, Role};
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use port::{FramePool, QueueSet, Umem, UmemConfig, XskPort};
+use tables::Route;
 
-/// Room in front of a packet for outer headers: Ethernet, two IPv4 or one IPv6 header, UDP, ESP,
-/// IV, GRE with all its fields.
-pub const HEADROOM: usize = 128;
+/// Room in front of a packet for outer headers: Ethernet, two IPv6 headers, UDP, ESP, IV, GRE or
+/// L2TP with all their fields.
+pub const HEADROOM: usize = 192;
 /// Room behind a packet for ESP padding, trailer and ICV.
 const TAILROOM: usize = 64;
 const ETHERNET: usize = 14;
@@ -60,8 +62,11 @@ pub struct Steering {
     _sockets: Vec<SocketMap>,
     endpoints: Endpoints,
     prefixes: OwnedPrefixes,
-    known_endpoints: BTreeSet<Ipv4Addr>,
-    known_prefixes: BTreeMap<Ipv4Net, bool>,
+    known_endpoints: BTreeSet<IpAddr>,
+    known_prefixes: BTreeMap<IpNet, bool>,
+    /// The inside ports, and what lets groups in there that this host has not joined.
+    inside: Vec<u32>,
+    all_multicast: Vec<AllMulticast>,
 }
 
 impl Steering {
@@ -72,8 +77,8 @@ impl Steering {
     /// What the kernel refused; everything else was done.
     pub fn steer(
         &mut self,
-        endpoints: impl IntoIterator<Item = Ipv4Addr>,
-        owned: impl IntoIterator<Item = (Ipv4Net, bool)>,
+        endpoints: impl IntoIterator<Item = IpAddr>,
+        owned: impl IntoIterator<Item = (IpNet, bool)>,
     ) -> std::io::Result<()> {
         let endpoints: BTreeSet<_> = endpoints.into_iter().collect();
         let owned: BTreeMap<_, _> = owned.into_iter().collect();
@@ -95,6 +100,22 @@ impl Steering {
         self.known_prefixes = owned;
         self.known_endpoints = endpoints;
         outcomes.into_iter().collect()
+    }
+
+    /// Lets all multicast frames into the inside ports while multicast is routed anywhere: a card
+    /// drops those of groups that this host has not joined.
+    pub fn let_multicast_in(&mut self, routes: &[(IpNet, Route)]) {
+        let wanted = routes.iter().any(|(prefix, _)| prefix.network().is_multicast());
+        if !wanted {
+            self.all_multicast.clear();
+        } else if self.all_multicast.is_empty() {
+            for ifindex in &self.inside {
+                match AllMulticast::join(*ifindex) {
+                    Ok(joined) => self.all_multicast.push(joined),
+                    Err(error) => tracing::warn!("link {ifindex} refuses all multicast: {error}"),
+                }
+            }
+        }
     }
 
     /// Detaches the programs: from now on every packet is the kernel's.
@@ -289,6 +310,8 @@ fn attach(
         attached.push(link);
     }
     let modes = attached.iter().map(Attached::mode).collect();
+    let inside = config.ports.iter().zip(devices);
+    let inside = inside.filter(|(port, _)| port.role == Role::Inside);
     let steering = Steering {
         attached,
         _sockets: sockets,
@@ -296,6 +319,8 @@ fn attach(
         prefixes,
         known_endpoints: BTreeSet::new(),
         known_prefixes: BTreeMap::new(),
+        inside: inside.map(|(_, device)| device.ifindex).collect(),
+        all_multicast: Vec::new(),
     };
     Ok((steering, modes))
 }

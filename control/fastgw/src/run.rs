@@ -13,8 +13,9 @@ use pipeline::{Worker, WorkerId};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::bridge::Bridge;
-use crate::gateway::{CONFIRM, Gateway, Parts};
+use crate::gateway::{CONFIRM, Gateway, OUTER, Parts, TICK};
 use crate::kernel::Kernel;
+use crate::outer::Sockets;
 use crate::ports::{self, Ports, WorkerPort};
 use crate::show::{Response, Server};
 use crate::worker_thread::{Shell, WorkerThread};
@@ -47,10 +48,16 @@ pub fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let Ports { workers, opened, steering } = ports::open(&config, &mtus)?;
     let cores = choose_cores(&config);
     keep_off(&cores);
-    let parts = Parts { config, kernel, bridge, ports: opened, steering, cores };
+    let poll = Poll::new()?;
+    let registry = poll.registry().try_clone()?;
+    let in_udp = bridge.uses_udp();
+    let sockets = Sockets::open(&registry, OUTER, in_udp)
+        .map_err(|error| format!("cannot receive what the kernel puts together: {error}"))?;
+    let ports = opened;
+    let parts = Parts { config, kernel, bridge, ports, steering, cores, sockets, registry };
     let mut gateway = Gateway::new(parts);
     gateway.rebuild()?;
-    let mut control = Control::new(signals, server, &mut gateway)?;
+    let mut control = Control::new(poll, signals, server, &mut gateway)?;
     let threads = start_workers(&gateway, workers, &control.waker)?;
     tracing::info!("{} is up with {} worker(s)", gateway.config.gateway.name, threads.len());
     let outcome = control.turn_until_stopped(&mut gateway, &threads);
@@ -71,8 +78,12 @@ struct Control {
 }
 
 impl Control {
-    fn new(signals: StdUnixStream, mut server: Server, gateway: &mut Gateway) -> io::Result<Self> {
-        let poll = Poll::new()?;
+    fn new(
+        poll: Poll,
+        signals: StdUnixStream,
+        mut server: Server,
+        gateway: &mut Gateway,
+    ) -> io::Result<Self> {
         let registry = poll.registry();
         signals.set_nonblocking(true)?;
         let mut signals = UnixStream::from_std(signals);
@@ -89,9 +100,9 @@ impl Control {
         threads: &[WorkerThread],
     ) -> Result<(), Box<dyn Error>> {
         let mut events = Events::with_capacity(64);
-        let mut confirmed = Instant::now();
+        let (mut confirmed, mut ticked) = (Instant::now(), Instant::now());
         loop {
-            let timeout = CONFIRM.saturating_sub(confirmed.elapsed());
+            let timeout = TICK.saturating_sub(ticked.elapsed());
             let patience = self.server.deadline().map(|at| at.duration_since(Instant::now()));
             let timeout = patience.map_or(timeout, |patience| timeout.min(patience));
             match self.poll.poll(&mut events, Some(timeout)) {
@@ -109,6 +120,7 @@ impl Control {
                         Err(error) => tracing::error!("cannot follow the kernel: {error}"),
                     },
                     WORKERS => {}
+                    OUTER => news |= gateway.read_outer(),
                     token => {
                         let registry = self.poll.registry();
                         let mut answer = |request: &_| -> Response { gateway.answer(request) };
@@ -118,6 +130,11 @@ impl Control {
             }
             self.server.on_timeout(Instant::now());
             news |= gateway.answer_workers();
+            if ticked.elapsed() >= TICK {
+                ticked = Instant::now();
+                news |= gateway.read_outer();
+                news |= gateway.tick();
+            }
             if confirmed.elapsed() >= CONFIRM {
                 confirmed = Instant::now();
                 gateway.confirm_neighbours();
@@ -154,7 +171,8 @@ fn start_workers(
         let counters = Arc::clone(&gateway.counters[index]);
         let id = WorkerId { index: index as u16, of };
         let reader = gateway.reader();
-        let worker = Worker::new(id, ports, pool, reader, counters, Arc::clone(&events));
+        let injected = Arc::clone(&gateway.injected[index]);
+        let worker = Worker::new(id, ports, pool, reader, counters, Arc::clone(&events), injected);
         let core = gateway.cores[index];
         let idle = gateway.config.gateway.idle;
         let control = Arc::clone(control);
@@ -196,8 +214,7 @@ fn warn_of_addresses(config: &Config, kernel: &Kernel) {
     for port in &config.ports {
         let Some(link) = kernel.state().link_by_name(port.device.get_ref()) else { continue };
         for net in &port.addresses {
-            let has =
-                |address: &crate::kernel::Address| ipnet::IpNet::V4(address.net) == *net.get_ref();
+            let has = |address: &crate::kernel::Address| address.net == *net.get_ref();
             if !kernel.state().addresses_of(link.ifindex).any(has) {
                 let (net_text, device) = (net.get_ref(), port.device.get_ref());
                 let warning = config.span_warning(
@@ -214,8 +231,12 @@ fn warn_of_addresses(config: &Config, kernel: &Kernel) {
 
 fn warn_of_weak_suites(config: &Config) {
     for tunnel in &config.tunnels {
-        if let Some((sa, weakness)) = tunnel.sa().and_then(|sa| Some((sa, sa.suite.weakness()?))) {
-            tracing::warn!("tunnel {}: {} is weak: {weakness}", tunnel.name, sa.suite.name());
+        let own = tunnel.sa.iter().map(|sa| (&tunnel.name, sa));
+        let peers = tunnel.peers.iter().filter_map(|peer| Some((&peer.name, peer.sa.as_ref()?)));
+        for (name, sa) in own.chain(peers) {
+            if let Some(weakness) = sa.suite.weakness() {
+                tracing::warn!("tunnel {name}: {} is weak: {weakness}", sa.suite.name());
+            }
         }
     }
 }

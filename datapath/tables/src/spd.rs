@@ -42,6 +42,12 @@ impl Spd {
         Self { lists: lists.into_boxed_slice() }
     }
 
+    /// The policies of a list, in order.
+    #[must_use]
+    pub fn list(&self, list: PolicyListId) -> &[Policy] {
+        self.lists.get(list.0 as usize).map_or(&[], |list| list)
+    }
+
     /// What the first policy says that covers the packet; `None` when none does.
     #[inline]
     #[must_use]
@@ -52,7 +58,7 @@ impl Spd {
         remote: IpAddr,
         upper: impl Fn() -> Upper,
     ) -> Option<Action> {
-        let policies = self.lists.get(list.0 as usize)?;
+        let policies = self.list(list);
         let covers = |policy: &&Policy| policy.selector.holds(local, remote, &upper);
         policies.iter().find(covers).map(|policy| policy.action)
     }

@@ -174,9 +174,11 @@ impl Bridge {
         if matches!(tunnel.kind, TunnelKind::DynamicVti) {
             return Ok(Made::Template);
         }
-        let overlay = tunnel.peers.iter().zip(first.0..).filter_map(|(peer, id)| {
-            Some((*peer.address.as_ref()?.get_ref(), TunnelId(id)))
-        });
+        let overlay = tunnel
+            .peers
+            .iter()
+            .zip(first.0..)
+            .filter_map(|(peer, id)| Some((*peer.address.as_ref()?.get_ref(), TunnelId(id))));
         let own = networks.iter().map(IpNet::addr).collect();
         self.clouds.push(CloudSpec { networks, own, peers: overlay.collect() });
         Ok(Made::Cloud(CloudId(self.clouds.len() as u32 - 1)))
@@ -197,8 +199,7 @@ impl Bridge {
             let local = spec.outer_ends.local;
             if !machine.contains(&local) {
                 let name = &spec.name;
-                problems
-                    .push(format!("tunnel {name}: no interface has its local address {local}"));
+                problems.push(format!("tunnel {name}: no interface has its local address {local}"));
             }
         }
         let (spd, by_policy) = policies::spd(&self.policies, underlay, &mut self.nexthops);

@@ -201,10 +201,12 @@ fn ip(address: &RouteAddress) -> Option<IpAddr> {
 fn is_link_local(prefix: &IpNet) -> bool {
     match prefix {
         IpNet::V4(_) => false,
-        IpNet::V6(net) => net.prefix_len() >= 8 && {
-            let address = net.network();
-            address.is_unicast_link_local() || address.is_multicast()
-        },
+        IpNet::V6(net) => {
+            net.prefix_len() >= 8 && {
+                let address = net.network();
+                address.is_unicast_link_local() || address.is_multicast()
+            }
+        }
     }
 }
 

@@ -94,10 +94,7 @@ impl State {
 
     /// The prefixes that the kernel sends out of this link, each with the router behind which it
     /// lies, or `None` when it is on the link: those whose deciding route has a live hop there.
-    pub fn routes_through(
-        &self,
-        ifindex: u32,
-    ) -> impl Iterator<Item = (IpNet, Option<IpAddr>)> {
+    pub fn routes_through(&self, ifindex: u32) -> impl Iterator<Item = (IpNet, Option<IpAddr>)> {
         self.routes.keys().filter_map(move |prefix| {
             let mut hops = self.deciding_route(prefix)?.live_hops();
             hops.find(|hop| hop.ifindex == ifindex).map(|hop| (*prefix, hop.gateway))

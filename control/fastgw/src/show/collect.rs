@@ -1,9 +1,9 @@
 //! Takes the live state from tables and counters: they are read, never stopped or locked.
 
-use std::{collections::HashMap, net::IpAddr, process, sync::Arc, time::Duration};
+use std::{collections::HashMap, process, sync::Arc, time::Duration};
 
 use config::Config;
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use tables::{
     DropReason, Neighbour, NexthopId, PortId, Protection, Tables,
     counters::{PortTraffic, WorkerCounters},
@@ -30,7 +30,7 @@ pub struct Sources<'a> {
     /// How each port was opened; asked for only when the section has ports.
     pub ports: &'a dyn Fn() -> Vec<PortFacts>,
     /// The routes in the snapshot; of two for one prefix the last one counts.
-    pub routes: &'a [(Ipv4Net, tables::Route)],
+    pub routes: &'a [(IpNet, tables::Route)],
     /// Since the start.
     pub uptime: Duration,
 }
@@ -39,7 +39,7 @@ pub struct Sources<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortFacts {
     /// Its addresses.
-    pub addresses: Vec<Ipv4Net>,
+    pub addresses: Vec<IpNet>,
     /// Where its XDP program is attached.
     pub attach: Attach,
     /// Whether its frames are copied.
@@ -131,17 +131,21 @@ impl Sources<'_> {
     }
 
     fn tunnels(&self) -> Vec<Tunnel> {
-        let known: HashMap<&str, &tables::Tunnel> =
-            self.tables.tunnels.iter().map(|tunnel| (&*tunnel.name, tunnel)).collect();
-        let shown = |configured: &config::Tunnel| {
-            let tunnel = known.get(configured.name.as_str())?;
+        let mut kinds: HashMap<&str, &str> = HashMap::new();
+        for configured in &self.config.tunnels {
+            let kind = configured.kind.name();
+            let peers = configured.peers.iter().map(|peer| peer.name.as_str());
+            let names = peers.chain([configured.name.as_str()]);
+            kinds.extend(names.map(|name| (name, kind)));
+        }
+        let shown = |tunnel: &tables::Tunnel| {
             let egress = tunnel.egress.and_then(|id| self.tables.nexthops.by_id(id));
             let counters = &tunnel.counters;
-            Some(Tunnel {
-                name: configured.name.clone(),
-                kind: configured.kind.name().to_owned(),
-                local: ipv4(*configured.local.get_ref())?,
-                remote: ipv4(*configured.remote.get_ref())?,
+            Tunnel {
+                name: tunnel.name.to_string(),
+                kind: kinds.get(&*tunnel.name).map_or_else(String::new, ToString::to_string),
+                local: tunnel.ends.local,
+                remote: tunnel.ends.remote,
                 state: self.state(tunnel),
                 mtu: tunnel.mtu,
                 egress: egress.map(|hop| self.port_name(hop.port)),
@@ -150,9 +154,9 @@ impl Sources<'_> {
                 in_bytes: counters.inbound.bytes(),
                 out_packets: counters.outbound.packets(),
                 out_bytes: counters.outbound.bytes(),
-            })
+            }
         };
-        self.config.tunnels.iter().filter_map(shown).collect()
+        self.tables.tunnels.iter().map(shown).collect()
     }
 
     fn state(&self, tunnel: &tables::Tunnel) -> TunnelState {
@@ -215,7 +219,7 @@ impl Sources<'_> {
     }
 
     fn routes(&self) -> Vec<Route> {
-        let targets: HashMap<Ipv4Net, tables::Route> = self.routes.iter().copied().collect();
+        let targets: HashMap<IpNet, tables::Route> = self.routes.iter().copied().collect();
         let mut sorted: Vec<_> = targets.into_iter().collect();
         sorted.sort_unstable_by_key(|(prefix, _)| *prefix);
         let shown = |(prefix, route)| Route { prefix, target: self.target(route) };
@@ -229,6 +233,15 @@ impl Sources<'_> {
             tables::Route::Connected(port) => format!("port {}", self.port_name(port)),
             tables::Route::Via(id) => self.via(id),
             tables::Route::Tunnel(id) => format!("tunnel {}", self.tunnel_name(id.0)),
+            tables::Route::Multipoint(_, None) => "peers".to_owned(),
+            tables::Route::Multipoint(_, Some(peer)) => format!("peer {peer}"),
+            tables::Route::Policy(list) => match self.tables.spd.list(list) {
+                // One tunnel and no choice.
+                [tables::Policy { action: tables::Action::Protect(id), .. }] => {
+                    format!("tunnel {}", self.tunnel_name(id.0))
+                }
+                _ => "policy".to_owned(),
+            },
         }
     }
 
@@ -259,13 +272,6 @@ impl Sources<'_> {
     fn tunnel_name(&self, index: u32) -> String {
         let tunnel = self.tables.tunnels.get(index as usize);
         tunnel.map_or_else(|| format!("tunnel {index}"), |tunnel| tunnel.name.to_string())
-    }
-}
-
-fn ipv4(address: IpAddr) -> Option<std::net::Ipv4Addr> {
-    match address {
-        IpAddr::V4(address) => Some(address),
-        IpAddr::V6(_) => None,
     }
 }
 

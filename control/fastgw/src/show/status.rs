@@ -3,9 +3,9 @@
 //! A list that was not asked for is `None` here and absent in JSON. Counters count from the start
 //! of the process.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 /// What a gateway is doing.
@@ -85,7 +85,7 @@ pub struct Port {
     /// Largest IP packet, bytes.
     pub mtu: u16,
     /// Its addresses with their networks.
-    pub addresses: Vec<Ipv4Net>,
+    pub addresses: Vec<IpNet>,
     /// Where the XDP program is attached.
     pub attach: Attach,
     /// Whether frames are copied between the kernel and us.
@@ -145,12 +145,12 @@ pub enum CopyMode {
 pub struct Tunnel {
     /// Name from the configuration.
     pub name: String,
-    /// `esp`, `vti` or `gre`.
+    /// `esp`, `vti`, `gre`, `ipip`, `l2tp` or `mgre`.
     pub kind: String,
-    /// Our end of the outer header.
-    pub local: Ipv4Addr,
-    /// The peer's end of the outer header.
-    pub remote: Ipv4Addr,
+    /// Our end of its own header, or of ESP.
+    pub local: IpAddr,
+    /// The peer's end; unspecified (0.0.0.0) while the peer has not been heard.
+    pub remote: IpAddr,
     /// Whether it can carry packets.
     pub state: TunnelState,
     /// Largest inner packet, bytes.
@@ -158,7 +158,7 @@ pub struct Tunnel {
     /// The port that its packets leave by; null while there is no path.
     pub egress: Option<String>,
     /// The neighbour that its packets are sent to; null while there is no path.
-    pub nexthop: Option<Ipv4Addr>,
+    pub nexthop: Option<IpAddr>,
     /// Packets from the far side.
     pub in_packets: u64,
     /// Bytes from the far side.
@@ -232,8 +232,9 @@ pub struct DropCount {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// Where packets are going.
-    pub prefix: Ipv4Net,
-    /// What becomes of them: `local`, `blackhole`, `port P`, `tunnel T` or `via A on P`.
+    pub prefix: IpNet,
+    /// What becomes of them: `local`, `blackhole`, `port P`, `tunnel T`, `via A on P`, `policy`
+    /// where policies decide, or `peer A` or `peers` of a multipoint tunnel.
     pub target: String,
 }
 
@@ -243,7 +244,7 @@ pub struct Neighbor {
     /// The port that it is reached through.
     pub port: String,
     /// Its address.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Its link-layer address, once it is known.
     pub mac: Option<String>,
     /// What is known of it.

@@ -1,10 +1,10 @@
 //! The mirror fed with messages as the kernel sends them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use netlink_packet_core::{DefaultNla, NLM_F_CREATE};
 use netlink_packet_route::AddressFamily;
-use netlink_packet_route::address::AddressAttribute;
+use netlink_packet_route::address::{AddressAttribute, AddressFlags};
 use netlink_packet_route::link::{LinkAttribute, LinkFlags};
 use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourFlags, NeighbourState};
 use netlink_packet_route::route::{
@@ -31,7 +31,7 @@ fn link_is_followed_from_birth_to_death() {
     assert_eq!(state.apply(0, &new_link(WAN, "dsl", UP)).changes, [Change::Link(WAN)]);
     assert!(state.link_by_name("wan").is_none());
 
-    state.apply(0, &new_address(WAN, "192.0.2.1/24", None));
+    state.apply(0, &new_address(WAN, "192.0.2.1/24"));
     state.apply(0, &new_neighbour(WAN, "192.0.2.9", NeighbourState::Reachable, Some([9; 6])));
     let gone = state.apply(0, &RouteNetlinkMessage::DelLink(link(WAN, "dsl", UP)));
     let neighbour = Change::Neighbour(WAN, ip("192.0.2.9"));
@@ -77,8 +77,8 @@ fn routes_are_suspect_whenever_the_kernel_may_drop_them_silently() {
     assert!(state.apply(0, &new(&over_down_link)).suspect, "route over a link that is down");
     assert!(state.apply(0, &new_link(WAN, "wan", UP)).suspect, "link comes up, hops revive");
     assert!(!state.apply(0, &new_link(WAN, "wan", UP)).suspect, "nothing new");
-    assert!(!state.apply(0, &new_address(WAN, "192.0.2.1/24", None)).suspect);
-    let gone = RouteNetlinkMessage::DelAddress(address(WAN, "192.0.2.1/24", None));
+    assert!(!state.apply(0, &new_address(WAN, "192.0.2.1/24")).suspect);
+    let gone = RouteNetlinkMessage::DelAddress(address(WAN, "192.0.2.1/24"));
     assert!(state.apply(0, &gone).suspect, "address goes");
     assert!(state.apply(0, &gone).suspect, "old news of it");
     assert!(state.apply(0, &RouteNetlinkMessage::DelLink(link(9, "x", UP))).suspect);
@@ -87,22 +87,19 @@ fn routes_are_suspect_whenever_the_kernel_may_drop_them_silently() {
 #[test]
 fn addresses_of_a_link_are_told_apart_by_prefix_and_peer() {
     let mut state = two_links();
-    let plain = new_address(WAN, "192.0.2.1/24", Some("192.0.2.255"));
+    let plain = new_address(WAN, "192.0.2.1/24");
     assert_eq!(state.apply(0, &plain).changes, [Change::Address(WAN)]);
     assert_eq!(state.apply(0, &plain), Applied::default());
-    let mut peer = address(WAN, "192.0.2.1/32", None);
-    peer.attributes.push(AddressAttribute::Address(IpAddr::V4(ip("203.0.113.9"))));
+    let mut peer = address(WAN, "192.0.2.1/32");
+    peer.attributes.push(AddressAttribute::Address(ip("203.0.113.9")));
     state.apply(0, &RouteNetlinkMessage::NewAddress(peer));
-    state.apply(0, &new_address(LAN, "10.1.0.1/16", None));
+    state.apply(0, &new_address(LAN, "10.1.0.1/16"));
 
-    let of_wan: Vec<_> = state.addresses_of(WAN).map(|a| (a.net, a.peer, a.broadcast)).collect();
-    let expected = [
-        (net("192.0.2.1/24"), None, Some(ip("192.0.2.255"))),
-        (net("192.0.2.1/32"), Some(ip("203.0.113.9")), None),
-    ];
+    let of_wan: Vec<_> = state.addresses_of(WAN).map(|a| (a.net, a.peer)).collect();
+    let expected = [(net("192.0.2.1/24"), None), (net("192.0.2.1/32"), Some(ip("203.0.113.9")))];
     assert_eq!(of_wan, expected);
 
-    let gone = RouteNetlinkMessage::DelAddress(address(WAN, "192.0.2.1/24", None));
+    let gone = RouteNetlinkMessage::DelAddress(address(WAN, "192.0.2.1/24"));
     assert_eq!(state.apply(0, &gone).changes, [Change::Address(WAN)]);
     assert_eq!(state.addresses_of(WAN).count(), 1);
     assert!(state.apply(0, &gone).changes.is_empty());
@@ -313,8 +310,8 @@ fn unknown_attributes_and_messages_change_nothing() {
 #[test]
 fn new_look_tells_exactly_what_differs() {
     let mut old = two_links();
-    old.apply(0, &new_address(WAN, "192.0.2.1/24", None));
-    old.apply(0, &new_address(LAN, "10.1.0.1/16", None));
+    old.apply(0, &new_address(WAN, "192.0.2.1/24"));
+    old.apply(0, &new_address(LAN, "10.1.0.1/16"));
     old.apply(0, &new(&route("10.0.0.0/8", 0, via(WAN, "192.0.2.2"))));
     old.apply(0, &new(&route("10.9.0.0/16", 0, via(WAN, "192.0.2.2"))));
     old.apply(0, &new_neighbour(WAN, "192.0.2.2", NeighbourState::Reachable, Some([2; 6])));
@@ -324,8 +321,8 @@ fn new_look_tells_exactly_what_differs() {
     let mut fresh = two_links();
     fresh.apply(0, &new_link(LAN, "lan", LinkFlags::Up));
     fresh.apply(0, &new_link(7, "new", UP));
-    fresh.apply(0, &new_address(WAN, "192.0.2.1/24", None));
-    fresh.apply(0, &new_address(WAN, "192.0.2.77/24", None));
+    fresh.apply(0, &new_address(WAN, "192.0.2.1/24"));
+    fresh.apply(0, &new_address(WAN, "192.0.2.77/24"));
     fresh.apply(0, &new(&route("10.0.0.0/8", 0, via(WAN, "192.0.2.3"))));
     fresh.apply(0, &new(&route("10.8.0.0/16", 0, via(WAN, "192.0.2.2"))));
     fresh.apply(0, &new_neighbour(WAN, "192.0.2.2", NeighbourState::Failed, None));
@@ -347,6 +344,28 @@ fn new_look_tells_exactly_what_differs() {
     assert_eq!(old, fresh);
 }
 
+#[test]
+fn ipv6_is_mirrored_like_ipv4_but_for_what_every_link_has() {
+    let mut state = two_links();
+    state.apply(0, &new_address(WAN, "2001:db8::1/64"));
+    state.apply(0, &new_address(WAN, "fe80::1/64"));
+    let global: Vec<_> = state.addresses_of(WAN).filter(|a| a.is_global()).map(|a| a.net).collect();
+    assert_eq!(global, [net("2001:db8::1/64")]);
+    let mut tentative = address(WAN, "2001:db8::9/64");
+    tentative.attributes.push(AddressAttribute::Flags(AddressFlags::Tentative));
+    let nothing = state.apply(0, &RouteNetlinkMessage::NewAddress(tentative));
+    assert_eq!(nothing, Applied::default(), "not known to be ours yet");
+
+    state.apply(0, &new(&route("2001:db8::/64", 256, vec![RouteAttribute::Oif(WAN)])));
+    state.apply(0, &new(&route("::/0", 1024, via(WAN, "fe80::fe"))));
+    state.apply(0, &new(&route("fe80::/64", 256, vec![RouteAttribute::Oif(LAN)])));
+    let to = |text| state.next_hop(ip(text)).map(|hop| (hop.ifindex, hop.gateway));
+    assert_eq!(to("2001:db8::7"), Some((WAN, None)));
+    assert_eq!(to("2001:db9::7"), Some((WAN, Some(ip("fe80::fe")))));
+    assert_eq!(state.routes_through(LAN).count(), 0);
+    assert_eq!(to("192.0.2.7"), None, "no route of the other version");
+}
+
 const UP: LinkFlags = LinkFlags::Up.union(LinkFlags::Running);
 
 fn ip(text: &str) -> IpAddr {
@@ -355,6 +374,17 @@ fn ip(text: &str) -> IpAddr {
 
 fn net(text: &str) -> IpNet {
     text.parse().expect("a prefix")
+}
+
+fn family(address: IpAddr) -> AddressFamily {
+    if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
+}
+
+fn route_address(address: IpAddr) -> RouteAddress {
+    match address {
+        IpAddr::V4(address) => RouteAddress::Inet(address),
+        IpAddr::V6(address) => RouteAddress::Inet6(address),
+    }
 }
 
 fn two_links() -> State {
@@ -381,30 +411,29 @@ fn new_link(ifindex: u32, name: &str, flags: LinkFlags) -> RouteNetlinkMessage {
 }
 
 /// As the kernel sends it for an address without a peer, but for the attribute that repeats it.
-fn address(ifindex: u32, prefix: &str, broadcast: Option<&str>) -> AddressMessage {
+fn address(ifindex: u32, prefix: &str) -> AddressMessage {
     let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
+    message.header.family = family(net(prefix).addr());
     message.header.index = ifindex;
     message.header.prefix_len = net(prefix).prefix_len();
-    message.attributes.push(AddressAttribute::Local(IpAddr::V4(net(prefix).addr())));
-    message.attributes.extend(broadcast.map(|text| AddressAttribute::Broadcast(ip(text))));
+    message.attributes.push(AddressAttribute::Local(net(prefix).addr()));
     message
 }
 
-fn new_address(ifindex: u32, prefix: &str, broadcast: Option<&str>) -> RouteNetlinkMessage {
-    RouteNetlinkMessage::NewAddress(address(ifindex, prefix, broadcast))
+fn new_address(ifindex: u32, prefix: &str) -> RouteNetlinkMessage {
+    RouteNetlinkMessage::NewAddress(address(ifindex, prefix))
 }
 
 fn route(prefix: &str, metric: u32, attributes: Vec<RouteAttribute>) -> RouteMessage {
     let mut message = RouteMessage::default();
-    message.header.address_family = AddressFamily::Inet;
+    message.header.address_family = family(net(prefix).addr());
     message.header.table = RouteHeader::RT_TABLE_MAIN;
     message.header.kind = RouteType::Unicast;
     message.header.destination_prefix_length = net(prefix).prefix_len();
     message.attributes = attributes;
     message.attributes.push(RouteAttribute::Priority(metric));
     if net(prefix).prefix_len() > 0 {
-        let address = RouteAddress::Inet(net(prefix).addr());
+        let address = route_address(net(prefix).addr());
         message.attributes.push(RouteAttribute::Destination(address));
     }
     message
@@ -415,7 +444,7 @@ fn new(message: &RouteMessage) -> RouteNetlinkMessage {
 }
 
 fn via(ifindex: u32, gateway: &str) -> Vec<RouteAttribute> {
-    vec![RouteAttribute::Oif(ifindex), RouteAttribute::Gateway(RouteAddress::Inet(ip(gateway)))]
+    vec![RouteAttribute::Oif(ifindex), RouteAttribute::Gateway(route_address(ip(gateway)))]
 }
 
 /// 10.0.0.0/8 over hops of (ifindex, weight less one, dead).

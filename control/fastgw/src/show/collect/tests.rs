@@ -4,8 +4,8 @@ use std::path::Path;
 
 use esp::{InboundSa, Keys, OutboundSa, Suite};
 use tables::{
-    InboundEntry, Nexthop, Nexthops, OuterRules, Payload, PortEntry, Rewrite, Sad, TunnelId,
-    counters::TunnelCounters,
+    Addresses, Endpoints, InboundEntry, Nexthop, Nexthops, OuterRules, Payload, PortEntry, Rewrite,
+    Sad, TunnelId,
 };
 use wire::ethernet::Mac;
 
@@ -60,22 +60,34 @@ fn config() -> Config {
 }
 
 fn port(name: &str, role: tables::Role) -> PortEntry {
-    PortEntry { name: name.into(), role, mac: Some(MAC), mtu: 1500, address: None, up: true }
+    PortEntry {
+        name: name.into(),
+        role,
+        mac: Some(MAC),
+        mtu: 1500,
+        addresses: Addresses::default(),
+        up: true,
+    }
 }
 
 fn tunnel(name: &str, protection: Protection, egress: Option<NexthopId>) -> tables::Tunnel {
-    let (local, remote) = ("203.0.113.1".parse().unwrap(), "203.0.113.2".parse().unwrap());
+    let (local, remote) = ([203, 0, 113, 1].into(), [203, 0, 113, 2].into());
+    let ends = Endpoints { local, remote };
     tables::Tunnel {
         name: name.into(),
+        ends,
         inner: None,
-        rewrite: Rewrite::esp(local, remote, OuterRules::default()),
-        payload: Payload::Ip,
+        rewrite: Rewrite::esp(ends, OuterRules::default()),
+        payload: Payload::IP,
         protection,
         selectors: None,
         egress,
         mtu: 1438,
-        address: None,
-        counters: Arc::new(TunnelCounters::default()),
+        mss: None,
+        padded_len: None,
+        addresses: Addresses::default(),
+        sequences: Arc::default(),
+        counters: Arc::default(),
     }
 }
 
@@ -98,6 +110,8 @@ fn tables() -> Tables {
         tunnel: TunnelId(0),
         remote: hop.address,
         local: "203.0.113.1".parse().unwrap(),
+        remote_port: None,
+        follows: false,
     };
     Tables {
         ports: [port("lan", tables::Role::Inside), port("wan", tables::Role::Outside)].into(),
@@ -127,7 +141,7 @@ fn facts() -> PortFacts {
 
 /// The status of a gateway with these tables.
 fn status(tables: &Tables, workers: &[Arc<WorkerCounters>], section: Section) -> Status {
-    let net = |text: &str| text.parse::<Ipv4Net>().unwrap();
+    let net = |text: &str| text.parse::<IpNet>().unwrap();
     let routes = [
         (net("10.2.0.0/16"), tables::Route::Blackhole),
         (net("203.0.113.1/32"), tables::Route::Local),
@@ -209,7 +223,7 @@ fn a_tunnel_has_the_words_of_its_configuration_and_the_counters_of_its_tables() 
     let tunnels = status(&tables, &two_workers(), Section::Tunnels).tunnels.unwrap();
     let tunnel = &tunnels[0];
     assert_eq!((tunnel.name.as_str(), tunnel.kind.as_str(), tunnel.mtu), ("to-b", "vti", 1438));
-    assert_eq!(tunnel.remote, "203.0.113.2".parse::<std::net::Ipv4Addr>().unwrap());
+    assert_eq!(tunnel.remote, "203.0.113.2".parse::<std::net::IpAddr>().unwrap());
     assert_eq!(tunnel.egress.as_deref(), Some("wan"));
     assert_eq!((tunnel.in_packets, tunnel.in_bytes), (3, 300));
     assert_eq!((tunnel.out_packets, tunnel.out_bytes), (4, 400));

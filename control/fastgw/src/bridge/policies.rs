@@ -1,0 +1,123 @@
+//! The security policy database from `[[policy]]` sections and the selectors of `esp` tunnels.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use config::{AddressRange, Config};
+use ipnet::IpNet;
+use tables::{Action, Policy, PolicyListId, Route, Selector, Spd, TunnelId};
+
+use super::Underlay;
+use super::nexthops::NexthopRegister;
+use super::spec::{Kind, TunnelSpec};
+
+/// One entry of the database, in order.
+pub(super) struct Entry {
+    selector: config::Selector,
+    action: Configured,
+}
+
+/// What becomes of the packets, before the way of a bypass is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Configured {
+    Protect(TunnelId),
+    Bypass,
+    Discard,
+}
+
+/// The entries: those of `[[policy]]` sections before the tunnels' own. `tunnel` gives the id of
+/// a configured tunnel.
+pub(super) fn entries(
+    config: &Config,
+    specs: &[TunnelSpec],
+    tunnel: impl Fn(usize) -> Option<TunnelId>,
+) -> Vec<Entry> {
+    let written = config.policies.iter().filter_map(|policy| {
+        let action = match policy.action {
+            config::Action::Protect(index) => Configured::Protect(tunnel(index)?),
+            config::Action::Bypass => Configured::Bypass,
+            config::Action::Discard => Configured::Discard,
+        };
+        Some(Entry { selector: policy.selector.clone(), action })
+    });
+    let own = specs.iter().enumerate().flat_map(|(n, spec)| {
+        let selectors: &[config::Selector] = match &spec.kind {
+            Kind::Policy(selectors) => selectors,
+            _ => &[],
+        };
+        let action = Configured::Protect(TunnelId(n as u32));
+        selectors.iter().map(move |selector| Entry { selector: selector.clone(), action })
+    });
+    written.chain(own).collect()
+}
+
+/// The selectors of `[[policy]]` sections that let packets into, and so out of, a tunnel.
+pub(super) fn protecting(entries: &[Entry], id: TunnelId) -> Vec<Selector> {
+    let of_tunnel = entries.iter().filter(|entry| entry.action == Configured::Protect(id));
+    of_tunnel.map(|entry| selector(&entry.selector)).collect()
+}
+
+/// The database, and the routes that lead to its lists: each destination that an entry names is
+/// held against the entries that can cover it.
+pub(super) fn spd(
+    entries: &[Entry],
+    underlay: &dyn Underlay,
+    nexthops: &mut NexthopRegister,
+) -> (Spd, Vec<(IpNet, Route)>) {
+    let mut lists: Vec<Box<[Policy]>> = Vec::new();
+    let mut known: BTreeMap<(Vec<usize>, Option<IpAddr>), PolicyListId> = BTreeMap::new();
+    let mut routes = Vec::new();
+    for prefix in entries.iter().flat_map(|entry| remote_prefixes(&entry.selector)) {
+        let whole = AddressRange { first: prefix.network(), last: prefix.broadcast(), at: 0..0 };
+        let can_cover = |entry: &Entry| {
+            let remote = &entry.selector.remote;
+            remote.is_empty() || remote.iter().any(|range| range.overlaps(&whole))
+        };
+        let covering = entries.iter().enumerate().filter(|(_, entry)| can_cover(entry));
+        let indices: Vec<usize> = covering.map(|(n, _)| n).collect();
+        // A bypass leaves by the destination's own way.
+        let bypasses = |n: &usize| entries[*n].action == Configured::Bypass;
+        let way = indices.iter().any(bypasses).then(|| prefix.addr());
+        let id = *known.entry((indices, way)).or_insert_with_key(|(indices, _)| {
+            let of = |n: &usize| policy(&entries[*n], prefix.addr(), underlay, nexthops);
+            lists.push(indices.iter().map(of).collect());
+            PolicyListId(lists.len() as u32 - 1)
+        });
+        routes.push((prefix, Route::Policy(id)));
+    }
+    (Spd::build(lists), routes)
+}
+
+fn remote_prefixes(selector: &config::Selector) -> impl Iterator<Item = IpNet> {
+    selector.remote.iter().flat_map(AddressRange::prefixes)
+}
+
+fn policy(
+    entry: &Entry,
+    destination: IpAddr,
+    underlay: &dyn Underlay,
+    nexthops: &mut NexthopRegister,
+) -> Policy {
+    let action = match entry.action {
+        Configured::Protect(id) => Action::Protect(id),
+        Configured::Discard => Action::Discard,
+        Configured::Bypass => {
+            let way = underlay.next_hop(destination);
+            Action::Bypass(way.and_then(|(port, address)| nexthops.id(port, address)))
+        }
+    };
+    Policy { selector: selector(&entry.selector), action }
+}
+
+/// A configured selector as the tables have it.
+pub(super) fn selector(selector: &config::Selector) -> Selector {
+    let ranges =
+        |ranges: &[AddressRange]| ranges.iter().map(|range| range.first..=range.last).collect();
+    Selector {
+        local: ranges(&selector.local),
+        remote: ranges(&selector.remote),
+        protocol: selector.protocol,
+        local_ports: selector.local_ports.clone(),
+        remote_ports: selector.remote_ports.clone(),
+    }
+}

@@ -1,0 +1,316 @@
+//! Configured tunnels: their SAs, made once, and their forwarding state, made anew as the
+//! underlay changes.
+
+use std::error::Error;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use config::{EspMode, ManualSa, Mss, SaKeys, Tfc, TunnelKind};
+use esp::{InboundSa, Keys, Limits, OutboundSa};
+use ipnet::IpNet;
+use tables::counters::TunnelCounters;
+use tables::{
+    Addresses, Carrier, Endpoints, GreHeader, InboundEntry, L2tpHeader, L2tpSession, MssClamp,
+    OuterRules, PortEntry, Protection, Role, Selectors, Sequences, Tunnel, TunnelId,
+};
+use wire::udp::ESP_PORT;
+
+use super::Underlay;
+use super::headers::{Headers, outer_rules};
+use super::lifetime::Reminder;
+use super::nexthops::NexthopRegister;
+use super::policies::selector;
+
+/// Underlay MTU assumed while there is no route to the remote endpoint.
+const MTU_ASSUMED: u16 = 1500;
+
+/// Where SAs get their randomness from.
+pub(super) struct Seeds<'a>(pub(super) &'a mut dyn FnMut() -> Result<[u8; 32], Box<dyn Error>>);
+
+/// A tunnel to one peer, with its SAs.
+pub(super) struct TunnelSpec {
+    pub(super) name: Box<str>,
+    pub(super) kind: Kind,
+    /// The ends of the tunnel's own header, GRE's for example; of ESP where there is none.
+    pub(super) ends: Endpoints,
+    /// The ends of what is on the wire: of ESP tunnel mode, or else the same. Its remote end is
+    /// unspecified while the peer has not shown where it is.
+    pub(super) outer_ends: Endpoints,
+    pub(super) outer: OuterRules,
+    pub(super) protection: Option<Protected>,
+    /// What leads into it besides routes: the tunnel's own networks, a peer's subnets.
+    pub(super) prefixes: Vec<IpNet>,
+    mtu: Option<u16>,
+    mss: Mss,
+    addresses: Addresses,
+    sequences: Arc<Sequences>,
+    counters: Arc<TunnelCounters>,
+}
+
+/// The SAs of a tunnel.
+pub(super) struct Protected {
+    pub(super) mode: EspMode,
+    pub(super) outbound: Arc<OutboundSa>,
+    pub(super) inbound: Arc<InboundSa>,
+    /// The peer's UDP port, where ESP travels in UDP.
+    pub(super) remote_port: Option<u16>,
+    /// Seconds of silence after which a NAT is reminded of us.
+    pub(super) keepalive_s: Option<u32>,
+    /// Whether the peer may move.
+    pub(super) follows: bool,
+    pub(super) reminder: Reminder,
+    tfc: Option<Tfc>,
+}
+
+/// What a tunnel brings besides ESP.
+pub(super) enum Kind {
+    Policy(Vec<config::Selector>),
+    Vti,
+    Gre(GreHeader),
+    Ipip,
+    L2tp { sent: L2tpHeader, received: L2tpSession },
+}
+
+/// One peer of a configured tunnel, or the only one.
+pub(super) struct PeerConfig<'a> {
+    pub(super) name: &'a str,
+    pub(super) remote: Option<IpAddr>,
+    pub(super) sa: Option<&'a ManualSa>,
+    pub(super) prefixes: Vec<IpNet>,
+}
+
+impl TunnelSpec {
+    pub(super) fn new(
+        tunnel: &config::Tunnel,
+        peer: PeerConfig<'_>,
+        seeds: &mut Seeds<'_>,
+    ) -> Result<Self, Box<dyn Error>> {
+        let local = *tunnel.local.get_ref();
+        let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let ends = Endpoints { local, remote: peer.remote.unwrap_or(nowhere) };
+        let outer_ends = match peer.sa.and_then(|sa| sa.endpoints.as_ref()) {
+            Some([local, remote]) => {
+                Endpoints { local: *local.get_ref(), remote: *remote.get_ref() }
+            }
+            None => ends,
+        };
+        let follows = peer.remote.is_none();
+        let protection = peer.sa.map(|sa| protect(sa, follows, seeds)).transpose();
+        let own = tunnel.addresses.iter().map(|net| net.get_ref().addr());
+        Ok(Self {
+            name: peer.name.into(),
+            kind: kind(&tunnel.kind),
+            ends,
+            outer_ends,
+            outer: outer_rules(tunnel.outer),
+            protection: protection.map_err(|error| format!("tunnel {}: {error}", peer.name))?,
+            prefixes: peer.prefixes,
+            mtu: tunnel.mtu,
+            mss: tunnel.mss,
+            addresses: addresses(own),
+            sequences: Arc::default(),
+            counters: Arc::default(),
+        })
+    }
+
+    /// The tunnel interface's own addresses.
+    pub(super) fn own_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let Addresses { v4, v6 } = self.addresses;
+        v4.map(IpAddr::V4).into_iter().chain(v6.map(IpAddr::V6))
+    }
+
+    /// Takes notice that the peer sends from elsewhere; whether that is news.
+    pub(super) fn peer_moved(&mut self, address: IpAddr, port: Option<u16>) -> bool {
+        let Some(protected) = &mut self.protection else { return false };
+        if !protected.follows || (self.outer_ends.remote, protected.remote_port) == (address, port)
+        {
+            return false;
+        }
+        if self.ends == self.outer_ends {
+            self.ends.remote = address;
+        }
+        self.outer_ends.remote = address;
+        protected.remote_port = port;
+        true
+    }
+
+    /// The forwarding state, with the way to the remote endpoint as the underlay has it now.
+    /// `selectors` are those of policies that name the tunnel, besides its own.
+    pub(super) fn tunnel(
+        &self,
+        selectors: &[tables::Selector],
+        underlay: &dyn Underlay,
+        ports: &[PortEntry],
+        nexthops: &mut NexthopRegister,
+        problems: &mut Vec<String>,
+    ) -> Tunnel {
+        let remote = self.outer_ends.remote;
+        let way = Some(remote).filter(|to| !to.is_unspecified());
+        let way = way.and_then(|remote| underlay.next_hop(remote));
+        if way.is_none() {
+            problems.push(match remote.is_unspecified() {
+                true => format!("tunnel {}: the peer has not been heard yet", self.name),
+                false => format!("tunnel {}: no route to {remote} through any port", self.name),
+            });
+        }
+        let Headers { inner, rewrite, payload } = Headers::of(self);
+        let mut tunnel = Tunnel {
+            name: self.name.clone(),
+            ends: self.ends,
+            inner,
+            rewrite,
+            payload,
+            protection: match &self.protection {
+                Some(protected) => Protection::Esp(Some(Arc::clone(&protected.outbound))),
+                None => Protection::Clear,
+            },
+            selectors: self.selectors(selectors),
+            egress: way.and_then(|(port, address)| nexthops.id(port, address)),
+            mtu: 0,
+            mss: None,
+            padded_len: None,
+            addresses: self.error_sources(ports),
+            sequences: Arc::clone(&self.sequences),
+            counters: Arc::clone(&self.counters),
+        };
+        let port_mtu = way.and_then(|(port, _)| ports.get(usize::from(port.0))).map(|p| p.mtu);
+        let link_mtu = port_mtu.unwrap_or(MTU_ASSUMED);
+        let path_mtu = underlay.path_mtu(remote).map_or(link_mtu, |path| path.min(link_mtu));
+        self.fit(&mut tunnel, path_mtu, problems);
+        tunnel
+    }
+
+    /// Sizes that follow from what the way carries, bytes.
+    fn fit(&self, tunnel: &mut Tunnel, path_mtu: u16, problems: &mut Vec<String>) {
+        let fits = tunnel.inner_mtu(path_mtu);
+        if let Some(asked) = self.mtu.filter(|asked| *asked > fits) {
+            problems.push(format!(
+                "tunnel {}: mtu {asked} does not fit the way to its peer, {fits} is used",
+                self.name
+            ));
+        }
+        tunnel.mtu = self.mtu.map_or(fits, |asked| asked.min(fits));
+        tunnel.mss = match self.mss {
+            Mss::Auto => Some(MssClamp::of_mtu(tunnel.mtu)),
+            Mss::Off => None,
+            Mss::Fixed(v4) => Some(MssClamp { v4, v6: v4.saturating_sub(20) }),
+        };
+        let tfc = self.protection.as_ref().and_then(|protected| protected.tfc);
+        tunnel.padded_len = tfc.map(|tfc| match tfc {
+            Tfc::Mtu => tunnel.mtu,
+            Tfc::Bytes(len) => len.min(tunnel.mtu),
+        });
+    }
+
+    fn selectors(&self, more: &[tables::Selector]) -> Option<Selectors> {
+        let Kind::Policy(own) = &self.kind else { return None };
+        Some(Selectors(own.iter().map(selector).chain(more.iter().cloned()).collect()))
+    }
+
+    /// The addresses that ICMP errors into the tunnel come from: the tunnel's own, or ours that
+    /// its selectors let through.
+    fn error_sources(&self, ports: &[PortEntry]) -> Addresses {
+        let inside = ports.iter().filter(|port| port.role == Role::Inside);
+        let inside = inside.flat_map(|port| {
+            let Addresses { v4, v6 } = port.addresses;
+            [v4.map(IpAddr::V4), v6.map(IpAddr::V6)].into_iter().flatten()
+        });
+        let allowed = |address: &IpAddr| match &self.kind {
+            Kind::Policy(selectors) => selectors
+                .iter()
+                .flat_map(|selector| &selector.local)
+                .any(|range| (range.first..=range.last).contains(address)),
+            _ => true,
+        };
+        addresses(self.own_addresses().chain(inside).filter(allowed))
+    }
+
+    /// The inbound SA as workers find it.
+    pub(super) fn inbound(&self, id: TunnelId) -> Option<InboundEntry> {
+        self.protection.as_ref().map(|protected| InboundEntry {
+            sa: Arc::clone(&protected.inbound),
+            tunnel: id,
+            remote: self.outer_ends.remote,
+            local: self.outer_ends.local,
+            remote_port: protected.remote_port,
+            follows: protected.follows,
+        })
+    }
+
+    /// What comes out of the tunnel where ESP has been taken off.
+    pub(super) fn carrier(&self) -> Carrier {
+        match self.kind {
+            Kind::Gre(header) => Carrier::Gre(header),
+            Kind::L2tp { received, .. } => Carrier::L2tp(received),
+            Kind::Policy(_) | Kind::Vti | Kind::Ipip => Carrier::Ip,
+        }
+    }
+}
+
+/// The first address of each family.
+pub(super) fn addresses(all: impl Iterator<Item = IpAddr>) -> Addresses {
+    let mut found = Addresses::default();
+    for address in all {
+        match address {
+            IpAddr::V4(address) => found.v4 = found.v4.or(Some(address)),
+            IpAddr::V6(address) => found.v6 = found.v6.or(Some(address)),
+        }
+    }
+    found
+}
+
+fn kind(kind: &TunnelKind) -> Kind {
+    match kind {
+        TunnelKind::Esp(selectors) => Kind::Policy(selectors.clone()),
+        TunnelKind::Vti | TunnelKind::DynamicVti => Kind::Vti,
+        TunnelKind::Gre(gre) | TunnelKind::Mgre(gre) => {
+            let config::Gre { key, checksum, sequence } = *gre;
+            Kind::Gre(GreHeader { key, checksum, sequence })
+        }
+        TunnelKind::Ipip => Kind::Ipip,
+        TunnelKind::L2tp(l2tp) => Kind::L2tp {
+            sent: L2tpHeader {
+                tunnel: l2tp.remote_tunnel_id,
+                session: l2tp.remote_session_id,
+                length: l2tp.length,
+                sequence: l2tp.sequence,
+                offset: l2tp.offset,
+                pfc: l2tp.pfc,
+                acfc: l2tp.acfc,
+            },
+            received: L2tpSession {
+                tunnel: l2tp.local_tunnel_id,
+                session: l2tp.local_session_id,
+                sequence: l2tp.sequence,
+            },
+        },
+    }
+}
+
+fn protect(
+    sa: &ManualSa,
+    follows: bool,
+    seeds: &mut Seeds<'_>,
+) -> Result<Protected, Box<dyn Error>> {
+    let (out, inbound) = (&sa.outbound, &sa.inbound);
+    let limits = Limits {
+        packets: sa.lifetime.packets.hard.unwrap_or(u64::MAX),
+        bytes: sa.lifetime.bytes.hard.unwrap_or(u64::MAX),
+    };
+    let sealing = OutboundSa::new(out.spi, sa.suite, keys(out), sa.esn, (seeds.0)()?)?;
+    let opening = InboundSa::new(inbound.spi, sa.suite, keys(inbound), sa.esn, sa.replay_window)?;
+    Ok(Protected {
+        mode: sa.mode,
+        outbound: Arc::new(sealing.with_limits(limits)),
+        inbound: Arc::new(opening.with_limits(limits)),
+        remote_port: sa.udp_encapsulation.then_some(ESP_PORT),
+        keepalive_s: sa.keepalive_s,
+        follows: follows || sa.udp_encapsulation,
+        reminder: Reminder::new(sa.lifetime),
+        tfc: sa.tfc,
+    })
+}
+
+fn keys(sa: &SaKeys) -> Keys<'_> {
+    Keys { encryption: sa.encryption.expose(), authentication: sa.authentication.expose() }
+}
