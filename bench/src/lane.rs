@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pipeline::{BATCH, EventRing, Worker, WorkerId};
+use pipeline::{BATCH, EventRing, InjectRing, Worker, WorkerId};
 use port::{Frame, FramePool, Umem, UmemConfig};
 use tables::counters::WorkerCounters;
 use tables::publish::Publisher;
@@ -75,6 +75,7 @@ impl Lane {
             publisher.reader(),
             Arc::clone(&counters),
             Arc::new(EventRing::new(64)),
+            Arc::new(InjectRing::new(1)),
         );
         Self { worker, pool: umem.pool(4 * PER_TURN), from, to, source, counters }
     }

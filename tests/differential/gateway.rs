@@ -3,12 +3,13 @@
 use std::{iter, net::Ipv4Addr, sync::Arc};
 
 use esp::{InboundSa, Keys, OutboundSa};
-use pipeline::{EventRing, Worker, WorkerId};
+use ipnet::IpNet;
+use pipeline::{EventRing, InjectRing, Worker, WorkerId};
 use port::{FramePool, Umem, UmemConfig, memory::MemoryPort};
 use tables::{
-    DropReason, Fib, InboundEntry, Neighbour, Nexthop, NexthopId, Nexthops, OuterRules, Payload,
-    PortEntry, PortId, Protection, Rewrite, Role, Route, Sad, Selectors, Tables, Tunnel, TunnelId,
-    counters::{TunnelCounters, WorkerCounters},
+    Action, Addresses, DropReason, Endpoints, Fib, InboundEntry, Neighbour, Nexthop, NexthopId,
+    Nexthops, OuterRules, Payload, Policy, PolicyListId, PortEntry, PortId, Protection, Rewrite,
+    Role, Route, Sad, Selector, Selectors, Spd, Tables, Tunnel, TunnelId, counters::WorkerCounters,
     publish::Publisher,
 };
 use wire::{Suite, ethernet::Mac};
@@ -56,6 +57,7 @@ impl Gateway {
             publisher.reader(),
             Arc::clone(&counters),
             Arc::new(EventRing::new(64)),
+            Arc::new(InjectRing::new(1)),
         );
         Self { worker, host, peer, pool: umem.pool(64), counters, _publisher: publisher }
     }
@@ -105,51 +107,76 @@ fn received(link: &mut MemoryPort, pool: &mut FramePool) -> Vec<Vec<u8>> {
 }
 
 fn tables(suite: Suite) -> Tables {
-    let net = |text: &str| text.parse().expect("a network");
+    let net = |text: &str| text.parse::<IpNet>().expect("a network");
     let (local, remote) = (net("10.1.0.0/24"), net("10.2.0.0/24"));
     let (outbound, inbound) = (keys(suite, SPI_OUT), keys(suite, SPI_IN));
     let sealing = Keys { encryption: &outbound.0, authentication: &outbound.1 };
     let opening = Keys { encryption: &inbound.0, authentication: &inbound.1 };
     let sa = OutboundSa::new(SPI_OUT, suite, sealing, false, [7; 32]).expect("keys that fit");
     let inbound = InboundSa::new(SPI_IN, suite, opening, false, 1024).expect("keys that fit");
+    let range = |net: IpNet| [net.network()..=net.broadcast()].into();
+    let selector = Selector { local: range(local), remote: range(remote), ..Selector::default() };
+    let ends = Endpoints { local: HERE.into(), remote: THERE.into() };
     let mut tunnel = Tunnel {
         name: "scapy".into(),
+        ends,
         inner: None,
-        rewrite: Rewrite::esp(HERE, THERE, OuterRules::default()),
-        payload: Payload::Ip,
+        rewrite: Rewrite::esp(ends, OuterRules::default()),
+        payload: Payload::IP,
         protection: Protection::Esp(Some(Arc::new(sa))),
-        selectors: Some(Selectors::new(&[local], &[remote])),
+        selectors: Some(Selectors([selector.clone()].into())),
         egress: Some(NexthopId(0)),
         mtu: 0,
-        address: None,
-        counters: Arc::new(TunnelCounters::default()),
+        mss: None,
+        padded_len: None,
+        addresses: Addresses::default(),
+        sequences: Arc::default(),
+        counters: Arc::default(),
     };
     tunnel.mtu = tunnel.inner_mtu(MTU);
-    let entry =
-        InboundEntry { sa: Arc::new(inbound), tunnel: TunnelId(0), remote: THERE, local: HERE };
+    let entry = InboundEntry {
+        sa: Arc::new(inbound),
+        tunnel: TunnelId(0),
+        remote: ends.remote,
+        local: ends.local,
+        remote_port: None,
+        follows: false,
+    };
+    let protect = Policy { selector, action: Action::Protect(TunnelId(0)) };
     let routes = [
         (local, Route::Connected(LAN)),
-        (remote, Route::Tunnel(TunnelId(0))),
-        (HERE.into(), Route::Local),
+        (remote, Route::Policy(PolicyListId(0))),
+        (ends.local.into(), Route::Local),
     ];
     Tables {
         ports: [port("lan", Role::Inside), port("wan", Role::Outside)].into(),
         fib: Arc::new(Fib::build(routes)),
         nexthops: Arc::new(Nexthops::build(neighbours())),
         tunnels: [tunnel].into(),
+        spd: Arc::new(Spd::build(vec![[protect].into()])),
         sad: Arc::new(Sad::build(vec![entry])),
         ..Tables::default()
     }
 }
 
 fn port(name: &str, role: Role) -> PortEntry {
-    PortEntry { name: name.into(), role, mac: Some(OURS), mtu: MTU, address: None, up: true }
+    PortEntry {
+        name: name.into(),
+        role,
+        mac: Some(OURS),
+        mtu: MTU,
+        addresses: Addresses::default(),
+        up: true,
+    }
 }
 
 /// The peer, and every host of the LAN.
 fn neighbours() -> Vec<Nexthop> {
-    let resolved =
-        |port, address| Nexthop { port, address, neighbour: Neighbour::Resolved(THEIRS) };
+    let resolved = |port, address: Ipv4Addr| Nexthop {
+        port,
+        address: address.into(),
+        neighbour: Neighbour::Resolved(THEIRS),
+    };
     let hosts = (1..=254).map(|host| resolved(LAN, Ipv4Addr::new(10, 1, 0, host)));
     iter::once(resolved(WAN, THERE)).chain(hosts).collect()
 }

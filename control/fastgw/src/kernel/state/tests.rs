@@ -235,7 +235,7 @@ fn what_is_no_main_table_route_is_ignored() {
     let mut tos = base.clone();
     tos.header.tos = 0x10;
     let mut sixth = base.clone();
-    sixth.header.address_family = AddressFamily::Inet6;
+    sixth.header.address_family = AddressFamily::Unspec;
     let mut local = base.clone();
     local.header.kind = RouteType::Local;
     let mut too_long = base.clone();
@@ -286,7 +286,7 @@ fn neighbours_that_no_frame_can_be_sent_to_are_ignored() {
     };
     for message in [
         usable(|message| message.header.flags = NeighbourFlags::Proxy),
-        usable(|message| message.header.family = AddressFamily::Inet6),
+        usable(|message| message.header.family = AddressFamily::Unspec),
         usable(|message| message.attributes.clear()),
         usable(|message| message.attributes[1] = NeighbourAttribute::LinkLayerAddress(vec![1; 4])),
     ] {
