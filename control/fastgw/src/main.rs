@@ -4,6 +4,7 @@
 mod bridge;
 mod check;
 mod cli;
+mod explain;
 mod gateway;
 mod kernel;
 mod kernel_underlay;
@@ -31,6 +32,9 @@ fn main() -> ExitCode {
 fn act(action: Action) -> Result<ExitCode, Box<dyn Error>> {
     match action {
         Action::Check { file, json } => return check::check(&file, json),
+        Action::Explain { config, json } => {
+            output::print_summary(&explain::explain(&accepted(&config)?)?, json)?;
+        }
         Action::Show(question) => show::client::show(&question)?,
         Action::Run { config } => run::run(accepted(&config)?)?,
         Action::Offline(replay) => {
