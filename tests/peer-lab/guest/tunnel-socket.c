@@ -3,9 +3,9 @@
  *
  *   tunnel-socket espinudp PORT
  *	ESP in UDP (RFC 3948) on a port.
- *   tunnel-socket pppol2tp LOCAL REMOTE TUNNEL PEER-TUNNEL SESSION PEER-SESSION [seq] [pfc]
+ *   tunnel-socket pppol2tp LOCAL REMOTE TUNNEL PEER-TUNNEL SESSION PEER-SESSION [seq]
  *	A PPP interface on an L2TPv2 session (RFC 2661) over UDP port 1701, without LCP and without
- *	control messages; `seq` sends sequence numbers, `pfc` one-byte PPP protocols.
+ *	control messages; `seq` sends sequence numbers, whatever the peer does.
  *
  * It returns when the tunnel is up, and a child of it stays.
  */
@@ -83,27 +83,23 @@ static int l2tp(int udp_fd, struct sockaddr_in remote, char **ids, int with_sess
 static void pppol2tp(char **words)
 {
 	struct sockaddr_in local = endpoint(words[0], "1701"), remote = endpoint(words[1], "1701");
-	int udp_fd = udp(local), channel, unit = -1, yes = 1, flags = 0, session, ppp, link;
+	int udp_fd = udp(local), channel, unit = -1, yes = 1, session, ppp, link;
+	int sequence = words[6] && !strcmp(words[6], "seq");
 
 	if (connect(udp_fd, (struct sockaddr *)&remote, sizeof(remote)))
 		err(1, "connect");
 	l2tp(udp_fd, remote, words + 2, 0);
 	session = l2tp(udp_fd, remote, words + 2, 1);
-	for (char **word = words + 6; *word; word++) {
-		if (!strcmp(*word, "pfc"))
-			flags |= SC_COMP_PROT;
-		else if (strcmp(*word, "seq"))
-			errx(1, "unknown word: %s", *word);
-		else if (setsockopt(session, SOL_PPPOL2TP, PPPOL2TP_SO_SENDSEQ, &yes, sizeof(yes)))
-			err(1, "PPPOL2TP_SO_SENDSEQ");
-	}
+	/* An LNS decides by itself about sequence numbers; a LAC would follow its peer. */
+	if (setsockopt(session, SOL_PPPOL2TP, PPPOL2TP_SO_LNSMODE, &yes, sizeof(yes)) ||
+	    setsockopt(session, SOL_PPPOL2TP, PPPOL2TP_SO_SENDSEQ, &sequence, sizeof(sequence)))
+		err(1, "L2TP session");
 	link = open("/dev/ppp", O_RDWR);
 	ppp = open("/dev/ppp", O_RDWR);
 	if (link < 0 || ppp < 0)
 		err(1, "/dev/ppp");
 	if (ioctl(session, PPPIOCGCHAN, &channel) || ioctl(link, PPPIOCATTCHAN, &channel) ||
-	    ioctl(ppp, PPPIOCNEWUNIT, &unit) || ioctl(link, PPPIOCCONNECT, &unit) ||
-	    ioctl(ppp, PPPIOCSFLAGS, &flags))
+	    ioctl(ppp, PPPIOCNEWUNIT, &unit) || ioctl(link, PPPIOCCONNECT, &unit))
 		err(1, "PPP unit");
 }
 
