@@ -35,6 +35,8 @@ pub struct Side {
     host: [&'static str; 2],
     /// The network of its host.
     pub subnets: [&'static str; 2],
+    /// The namespace of its host, where a Linux kernel is its gateway.
+    pub netns: &'static str,
     /// A private address of its gateway.
     pub loopback: &'static str,
     /// Its gateway inside tunnels that have addresses of their own, a /24.
@@ -47,6 +49,7 @@ pub const GATEWAY: Side = Side {
     lan: ["10.1.0.1", "fd01::1"],
     host: ["10.1.0.2", "fd01::2"],
     subnets: ["10.1.0.0/24", "fd01::/64"],
+    netns: "host",
     loopback: "192.168.255.1",
     overlay: "10.255.0.1",
 };
@@ -57,6 +60,7 @@ pub const PEER: Side = Side {
     lan: ["10.2.0.1", "fd02::1"],
     host: ["10.2.0.2", "fd02::2"],
     subnets: ["10.2.0.0/24", "fd02::/64"],
+    netns: "site",
     loopback: "192.168.255.2",
     overlay: "10.255.0.2",
 };
@@ -87,13 +91,14 @@ impl Side {
         self.wan == other.wan
     }
 
-    /// What makes a Linux kernel this side's gateway, with the host in a namespace called `host`.
+    /// What makes a Linux kernel this side's gateway, with its host's namespace there.
     /// Its device towards the other side is `eth0`, and up.
-    pub fn script(&self, host: &str) -> String {
+    pub fn script(&self) -> String {
+        let host = self.netns;
         let mut lines = format!(
             "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_echo_ignore_broadcasts=0
             sysctl -qw {IPV6_AT_ONCE} net.ipv6.conf.all.forwarding=1
-            ip netns add {host}
+            ip link set lo up
             ip netns exec {host} sysctl -qw {IPV6_AT_ONCE}
             ip link add lan0 type veth peer name eth0 netns {host}
             ip link set lan0 up
@@ -153,7 +158,8 @@ impl Lab {
         wire.nic("wan").enslave("bridge");
         let peer = Peer::boot("peer", &[wire.nic("tap")]);
         wire.nic("tap").enslave("bridge");
-        peer.exec(&format!("{}\nip netns exec site iperf3 -s -D", PEER.script("site")));
+        let site = PEER.script();
+        peer.exec(&format!("ip netns add site\n{site}\nip netns exec site iperf3 -s -D"));
         let folder = tempfile::tempdir().expect("a temporary folder");
         Self { peer, host, gateway, wire, folder }
     }

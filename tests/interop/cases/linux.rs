@@ -20,7 +20,8 @@ const RENAME_PPP: &str = "ip link set ppp0 name tunnel0";
 impl Case {
     /// What the kernel at the end `near` is told for a tunnel to `far`, after [`RESET`].
     pub fn linux_script(&self, near: &Side, far: &Side) -> String {
-        let mut lines = vec![format!("ip link set lan0 mtu {}", self.site_mtu)];
+        let (mtu, host) = (self.site_mtu, near.netns);
+        let mut lines = vec![format!("ip link set lan0 mtu {mtu}; ip -n {host} link set eth0 mtu {mtu}")];
         if let (Some(esp), Some(sas)) = (&self.esp, self.sas()) {
             lines.extend(self.states(esp, &sas, near));
             lines.extend(self.policies(esp, near, far));
