@@ -130,8 +130,7 @@ impl Case {
         };
         self.name = format!("{} {mode_name}{suite}", self.name);
         let suite = Suite::named(suite);
-        let esp =
-            Esp { suite, mode, esn: false, replay_window: None, udp: None, only_some: false };
+        let esp = Esp { suite, mode, esn: false, replay_window: None, udp: None, only_some: false };
         self.esp = Some(esp);
         self
     }

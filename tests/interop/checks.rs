@@ -145,9 +145,8 @@ fn udp_to_one_port(lab: &Lab) -> Result<String, String> {
             echo 2 >&3 || echo port {port} is closed"
         )
     };
-    let of_site = |port| {
-        lab.guest_says(&format!("ip netns exec site bash -c '{}'", script(host, port)))
-    };
+    let of_site =
+        |port| lab.guest_says(&format!("ip netns exec site bash -c '{}'", script(host, port)));
     let of_host = |port| lab.host_says(&script(site, port));
     for said in [of_host(UDP_PORT), of_site(UDP_PORT)] {
         if !said.contains("is closed") {

@@ -5,7 +5,6 @@
 
 mod cases;
 mod checks;
-mod kernels;
 mod lab;
 mod report;
 mod wire;

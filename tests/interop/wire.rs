@@ -58,14 +58,16 @@ fn carries(packets: &[Packet], case: &Case, from: &Side, to: &Side) -> Result<()
     }
     for family in case.inner {
         let inner = from.host(*family);
-        let mut readable =
-            sent.clone().filter(|packet| packet.innermost(*family) == Some(inner));
+        let mut readable = sent.clone().filter(|packet| packet.innermost(*family) == Some(inner));
         if !readable.clone().any(Packet::is_echo_request) {
             return Err(format!("no readable echo request of {inner} from {wan}"));
         }
         let loaded = case.carries_tcp() && *family == case.family_of_load();
         if loaded && !readable.clone().any(Packet::has_tcp_data) {
-            return Err(format!("no readable TCP data of {inner} from {wan} to {}", to.lan(*family)));
+            return Err(format!(
+                "no readable TCP data of {inner} from {wan} to {}",
+                to.lan(*family)
+            ));
         }
         let layers = case.layers();
         let strange = readable.find(|packet| !layers.iter().all(|layer| packet.has_layer(layer)));

@@ -198,7 +198,9 @@ mod tests {
     fn null_has_no_cipher_key_for_anyone() {
         let null = sa("null-md5", 0x1001);
         assert!(!null.toml().contains("encryption_key"));
-        assert!(null.ip_xfrm_state_add("mode tunnel").contains("enc 'ecb(cipher_null)' '' auth-trunc"));
+        assert!(
+            null.ip_xfrm_state_add("mode tunnel").contains("enc 'ecb(cipher_null)' '' auth-trunc")
+        );
         assert_eq!(null.tshark().cipher_key, "");
     }
 }

@@ -88,7 +88,8 @@ local = "{}"
     /// What ESP takes when no route decides it.
     fn selectors(&self) -> String {
         let quoted = |subnets: [&str; 2]| {
-            let subnets = self.inner.iter().map(|family| format!("{:?}", subnets[*family as usize]));
+            let subnets =
+                self.inner.iter().map(|family| format!("{:?}", subnets[*family as usize]));
             subnets.collect::<Vec<_>>().join(", ")
         };
         let [local, remote] = [GATEWAY.subnets, PEER.subnets].map(quoted);

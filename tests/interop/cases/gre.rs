@@ -49,8 +49,8 @@ pub fn cases() -> Vec<Case> {
         many.clone().under(Transport, "null-sha1"),
         many.clone().under(Transport, "null-md5"),
         many.under(Tunnel, "aes256-sha256"),
-        Case::new("gre in udp", PLAIN)
+        Case::new("gre", PLAIN)
             .under(Transport, "aes128-sha1")
-            .esp_with("", |esp| esp.udp = Some(ESP_IN_UDP_PORT)),
+            .esp_with("nat-t", |esp| esp.udp = Some(ESP_IN_UDP_PORT)),
     ]
 }

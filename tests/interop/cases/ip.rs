@@ -22,8 +22,6 @@ pub fn cases() -> Vec<Case> {
         six_in_four.clone().under(Transport, "aes256-sha256"),
         six_in_four.under(Tunnel, "null-sha1"),
         ip("ipip 6in4").carrying(BOTH),
-        ip("4in6").over_ipv6(),
-        ip("6in6").over_ipv6().carrying(V6),
         over_six.clone(),
         over_six.clone().under(Transport, "null-md5"),
         over_six.clone().under(Transport, "aes128gcm16"),

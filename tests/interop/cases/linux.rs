@@ -21,7 +21,10 @@ impl Case {
     /// What the kernel at the end `near` is told for a tunnel to `far`, after [`RESET`].
     pub fn linux_script(&self, near: &Side, far: &Side) -> String {
         let (mtu, host) = (self.site_mtu, near.netns);
-        let mut lines = vec![format!("ip link set lan0 mtu {mtu}; ip -n {host} link set eth0 mtu {mtu}")];
+        let mut lines = vec![
+            format!("ip link set lan0 mtu {mtu}"),
+            format!("ip -n {host} link set eth0 mtu {mtu}"),
+        ];
         if let (Some(esp), Some(sas)) = (&self.esp, self.sas()) {
             lines.extend(self.states(esp, &sas, near));
             lines.extend(self.policies(esp, near, far));
@@ -113,9 +116,7 @@ impl Case {
         };
         let everything = [["0.0.0.0/0", "::/0"]; 2];
         match self.header {
-            Header::Selectors if self.carries_tcp() => {
-                per_family([near.subnets, far.subnets], "")
-            }
+            Header::Selectors if self.carries_tcp() => per_family([near.subnets, far.subnets], ""),
             Header::Selectors => {
                 let (from, to) = (near.subnet(Family::V4), far.subnet(Family::V4));
                 let udp = |port: &str, mirrored: &str| {
