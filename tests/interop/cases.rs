@@ -1,251 +1,220 @@
-//! The tunnels to try: what fastgw is told and what the kernel is told.
+//! The tunnels to try, one row of the report each.
 
-use std::path::Path;
+mod esp;
+mod fastgw;
+mod gre;
+mod ip;
+mod l2tp;
+mod linux;
 
-use tests::manual_sa::{SUITES, Sa, Suite};
+pub use linux::RESET;
+use tests::manual_sa::{Sa, Suite};
 
-use crate::lab::{GATEWAY_WAN, PEER_WAN};
+use crate::lab::{Family, GATEWAY, PEER, SITE_MTU, Side};
 
 /// A tunnel between the two sites.
+#[derive(Clone)]
 pub struct Case {
     /// Its name in the report.
     pub name: String,
-    /// What it is made of.
-    pub kind: Kind,
+    /// Tells its SPIs and tunnel numbers from those of all other cases.
+    number: u16,
+    /// What is in front of the sites' packets, below ESP.
+    pub header: Header,
+    /// Whose addresses the tunnel has.
+    pub outer: Family,
+    /// What the sites send through it.
+    pub inner: &'static [Family],
+    /// Whether the header's addresses are private ones that only ESP tunnel mode carries.
+    loopbacks: bool,
+    /// What protects it.
+    pub esp: Option<Esp>,
+    /// Largest packet on the link between the guest and its site, in bytes.
+    pub site_mtu: u32,
 }
 
-/// The kinds of tunnel; a pair of SAs is what fastgw sends and what it receives.
-pub enum Kind {
-    /// ESP in tunnel mode between two subnets.
-    Esp { outbound: Sa, inbound: Sa },
-    /// ESP in tunnel mode behind a tunnel interface.
-    Vti { outbound: Sa, inbound: Sa },
-    /// GRE or IPIP in clear.
-    Clear(Carrier),
-    /// GRE or IPIP under ESP, in `transport` or `tunnel` mode.
-    Covered { carrier: Carrier, mode: &'static str, outbound: Sa, inbound: Sa },
+/// The header that a tunnel brings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Header {
+    /// None: policies choose what ESP takes.
+    Selectors,
+    /// None: what is routed into an interface is ESP's. Linux' VTI.
+    Vti,
+    /// The same with Linux' younger interface.
+    XfrmInterface,
+    /// GRE (RFC 2784, 2890).
+    Gre { key: bool, checksum: bool, sequence: bool },
+    /// GRE with a key between more than two.
+    MultipointGre,
+    /// IPv4 or IPv6 as it is: IPIP, 6in4, 4in6, 6in6.
+    Ip,
+    /// PPP in a session of L2TPv2. `compressed` leaves out what PPP may leave out.
+    L2tp { length: bool, sequence: bool, compressed: bool },
 }
 
-/// The header that a route-based tunnel brings.
+/// What protects a tunnel.
 #[derive(Clone, Copy)]
-pub enum Carrier {
-    /// GRE.
-    Gre,
-    /// GRE with a key.
-    GreKey,
-    /// IPv4 in IPv4.
-    Ipip,
+pub struct Esp {
+    /// Cipher and authentication.
+    pub suite: &'static Suite,
+    /// ESP's mode.
+    pub mode: Mode,
+    /// Counts packets in 64 bits.
+    pub esn: bool,
+    /// fastgw's anti-replay window in packets, when it is not to be the default.
+    replay_window: Option<u32>,
+    /// The UDP port that the peer has for fastgw, behind a NAT or not.
+    pub udp: Option<u16>,
+    /// Lets nothing pass but ICMP and UDP to [`UDP_PORT`].
+    pub only_some: bool,
 }
 
-impl Carrier {
-    const ALL: [Self; 3] = [Self::Gre, Self::GreKey, Self::Ipip];
+/// ESP's mode.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Transport,
+    Tunnel,
+}
 
+impl Mode {
+    /// The word of fastgw's and of Linux' configuration.
     fn name(self) -> &'static str {
         match self {
-            Self::Gre => "gre",
-            Self::GreKey => "gre key 42",
-            Self::Ipip => "ipip",
+            Self::Transport => "transport",
+            Self::Tunnel => "tunnel",
         }
-    }
-
-    /// The lines of `[[tunnel]]`.
-    fn toml(self) -> &'static str {
-        match self {
-            Self::Gre => "kind = \"gre\"\n",
-            Self::GreKey => "kind = \"gre\"\nkey = 42\n",
-            Self::Ipip => "kind = \"ipip\"\n",
-        }
-    }
-
-    /// The guest's tunnel device and what leads into it.
-    fn link(self) -> String {
-        let (kind, key) = match self {
-            Self::Gre => ("gre", ""),
-            Self::GreKey => ("gre", "key 42"),
-            Self::Ipip => ("ipip", ""),
-        };
-        format!(
-            "ip link add tunnel0 type {kind} local {PEER_WAN} remote {GATEWAY_WAN} ttl 64 {key}
-            ip link set tunnel0 up
-            ip route add 10.1.0.0/24 dev tunnel0"
-        )
-    }
-
-    /// IP protocol number.
-    fn protocol(self) -> u8 {
-        if matches!(self, Self::Ipip) { 4 } else { 47 }
     }
 }
 
-/// Every suite as a policy, one of each construction behind a VTI, and every carrier under every
-/// cover.
+/// The port of both sites that policies with ports let through; nothing listens on it.
+pub const UDP_PORT: u16 = 9;
+/// UDP port of ESP in UDP (RFC 3948).
+pub const ESP_IN_UDP_PORT: u16 = 4500;
+/// A multicast group of the guest, and one of the host.
+pub const GROUPS: [&str; 2] = ["239.1.1.1", "239.1.2.1"];
+
+const V4: &[Family] = &[Family::V4];
+const V6: &[Family] = &[Family::V6];
+const BOTH: &[Family] = &[Family::V4, Family::V6];
+
+/// All of them.
 pub fn all() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for suite in &SUITES {
-        let (outbound, inbound) = pair(suite, cases.len());
-        cases.push(Case {
-            name: format!("esp {}", suite.name),
-            kind: Kind::Esp { outbound, inbound },
-        });
-    }
-    for name in ["aes256gcm16", "aes128-sha256", "null-sha1"] {
-        let (outbound, inbound) = pair(Suite::named(name), cases.len());
-        cases.push(Case { name: format!("vti {name}"), kind: Kind::Vti { outbound, inbound } });
-    }
-    for carrier in Carrier::ALL {
-        let name = carrier.name();
-        cases.push(Case { name: name.to_owned(), kind: Kind::Clear(carrier) });
-        for (mode, suite) in [("transport", "aes128gcm16"), ("tunnel", "aes256-sha256")] {
-            let (outbound, inbound) = pair(Suite::named(suite), cases.len());
-            let kind = Kind::Covered { carrier, mode, outbound, inbound };
-            cases.push(Case { name: format!("{name} {mode} {suite}"), kind });
-        }
+    let mut cases = [esp::cases(), gre::cases(), ip::cases(), l2tp::cases()].concat();
+    for (number, case) in (1..).zip(&mut cases) {
+        case.number = number;
     }
     cases
 }
 
 impl Case {
-    /// What fastgw is told.
-    pub fn config(&self, socket: &Path) -> String {
-        format!(
-            r#"
-[gateway]
-name = "interop"
-control_socket = "{}"
-
-[[port]]
-name = "lan"
-device = "lan0"
-role = "inside"
-addresses = ["10.1.0.1/24"]
-
-[[port]]
-name = "wan"
-device = "wan0"
-role = "outside"
-addresses = ["203.0.113.1/24"]
-
-[[tunnel]]
-name = "linux"
-local = "{GATEWAY_WAN}"
-remote = "{PEER_WAN}"
-{}"#,
-            socket.display(),
-            self.tunnel(),
-        )
+    /// A tunnel in clear between IPv4 addresses for IPv4.
+    fn new(name: &str, header: Header) -> Self {
+        Self {
+            name: name.to_owned(),
+            number: 0,
+            header,
+            outer: Family::V4,
+            inner: V4,
+            loopbacks: false,
+            esp: None,
+            site_mtu: SITE_MTU,
+        }
     }
 
-    /// What the guest is told, after it has forgotten the tunnel before.
-    pub fn peer_script(&self) -> String {
-        let reset = "ip xfrm state flush
-            ip xfrm policy flush
-            ip link del tunnel0 2>/dev/null || true
-            ip route del 10.1.0.0/24 2>/dev/null || true";
-        let own = match &self.kind {
-            Kind::Esp { outbound, inbound } => {
-                format!(
-                    "{}\n{}\n{}\nip route add 10.1.0.0/24 dev eth0 src 10.2.0.1",
-                    outbound.ip_xfrm_state_add("tunnel"),
-                    inbound.ip_xfrm_state_add("tunnel"),
-                    policies(
-                        "src 10.2.0.0/24 dst 10.1.0.0/24",
-                        "src 10.1.0.0/24 dst 10.2.0.0/24",
-                        "tunnel",
-                    ),
-                )
-            }
-            Kind::Vti { outbound, inbound } => {
-                format!(
-                    "{}\n{}\n{}
-                    ip link add tunnel0 type vti local {PEER_WAN} remote {GATEWAY_WAN} key 7
-                    ip link set tunnel0 up
-                    ip route add 10.1.0.0/24 dev tunnel0",
-                    outbound.ip_xfrm_state_add("tunnel"),
-                    inbound.ip_xfrm_state_add("tunnel"),
-                    policies("mark 7", "mark 7", "tunnel"),
-                )
-            }
-            Kind::Clear(carrier) => carrier.link(),
-            Kind::Covered { carrier, mode, outbound, inbound } => {
-                let protocol = carrier.protocol();
-                let away = format!("src {PEER_WAN} dst {GATEWAY_WAN} proto {protocol}");
-                let here = format!("src {GATEWAY_WAN} dst {PEER_WAN} proto {protocol}");
-                format!(
-                    "{}\n{}\n{}\n{}",
-                    outbound.ip_xfrm_state_add(mode),
-                    inbound.ip_xfrm_state_add(mode),
-                    policies(&away, &here, mode),
-                    carrier.link(),
-                )
-            }
+    /// The same under ESP.
+    fn under(mut self, mode: Mode, suite: &str) -> Self {
+        let mode_name = match self.header {
+            Header::Selectors | Header::Vti | Header::XfrmInterface => "",
+            _ if mode == Mode::Transport => "transport ",
+            _ => "tunnel ",
         };
-        format!("{reset}\n{own}")
+        self.name = format!("{} {mode_name}{suite}", self.name);
+        let suite = Suite::named(suite);
+        let esp = Esp { suite, mode, esn: false, replay_window: None, udp: None, only_some: false };
+        self.esp = Some(esp);
+        self
+    }
+
+    fn esp_with(mut self, words: &str, change: impl FnOnce(&mut Esp)) -> Self {
+        self.name = format!("{} {words}", self.name);
+        change(self.esp.as_mut().expect("a case under ESP"));
+        self
+    }
+
+    fn carrying(mut self, inner: &'static [Family]) -> Self {
+        self.inner = inner;
+        self
+    }
+
+    fn over_ipv6(mut self) -> Self {
+        self.outer = Family::V6;
+        self
+    }
+
+    fn between_loopbacks(mut self) -> Self {
+        self.loopbacks = true;
+        self
+    }
+
+    /// With an ordinary link behind the guest: Linux encrypts full packets and sends fragments.
+    fn fragmented_by_linux(mut self) -> Self {
+        self.site_mtu = 1500;
+        self
+    }
+
+    /// The SAs, if there are any: what fastgw sends, what it receives.
+    pub fn sas(&self) -> Option<(Sa, Sa)> {
+        let esp = self.esp?;
+        let spi = 0x1000 + 2 * u32::from(self.number);
+        let [gateway, peer] = [GATEWAY, PEER].map(|side| side.wan(self.outer));
+        let outbound = Sa { suite: esp.suite, spi, source: gateway, destination: peer };
+        let inbound = Sa { spi: spi + 1, source: peer, destination: gateway, ..outbound.clone() };
+        Some((outbound, inbound))
+    }
+
+    /// Whether TCP passes.
+    pub fn carries_tcp(&self) -> bool {
+        !self.esp.is_some_and(|esp| esp.only_some)
+    }
+
+    /// Whether the peer's ESP in UDP comes from a port that fastgw must learn.
+    pub fn behind_nat(&self) -> bool {
+        self.esp.and_then(|esp| esp.udp).is_some_and(|port| port != ESP_IN_UDP_PORT)
+    }
+
+    /// The family that TCP is tried with: the younger one, where there are two.
+    pub fn family_of_load(&self) -> Family {
+        *self.inner.last().expect("a case carries something")
+    }
+
+    /// Whether multicast is to pass both ways.
+    pub fn carries_multicast(&self) -> bool {
+        self.header == Header::MultipointGre
     }
 
     /// What tshark calls the packets between the gateways.
     pub fn wire_filter(&self) -> &'static str {
-        match &self.kind {
-            Kind::Clear(Carrier::Ipip) => "ip.proto == 4",
-            Kind::Clear(_) => "gre",
-            _ => "esp",
+        match (self.header, self.outer) {
+            _ if self.esp.is_some() => "esp",
+            (Header::Ip, Family::V4) => "ip.proto == 4 || ip.proto == 41",
+            (Header::Ip, Family::V6) => "ipv6.nxt == 4 || ipv6.nxt == 41",
+            (Header::L2tp { .. }, _) => "l2tp",
+            _ => "gre",
         }
     }
 
-    /// The SAs, if there are any: what fastgw sends, what it receives.
-    pub fn sas(&self) -> Option<(&Sa, &Sa)> {
-        match &self.kind {
-            Kind::Esp { outbound, inbound }
-            | Kind::Vti { outbound, inbound }
-            | Kind::Covered { outbound, inbound, .. } => Some((outbound, inbound)),
-            Kind::Clear(_) => None,
-        }
+    /// The address of the header's end on a side.
+    fn end(&self, side: &Side) -> &'static str {
+        if self.loopbacks { side.loopback } else { side.wan(self.outer) }
     }
 
-    fn tunnel(&self) -> String {
-        let route = "[[route]]\nprefix = \"10.2.0.0/24\"\ntunnel = \"linux\"\n";
-        match &self.kind {
-            Kind::Esp { outbound, inbound } => format!(
-                "kind = \"esp\"\nlocal_subnets = [\"10.1.0.0/24\"]\n\
-                 remote_subnets = [\"10.2.0.0/24\"]\n{}",
-                sa_tables(outbound, inbound),
-            ),
-            Kind::Vti { outbound, inbound } => {
-                format!("kind = \"vti\"\n{}\n{route}", sa_tables(outbound, inbound))
-            }
-            Kind::Clear(carrier) => format!("{}\n{route}", carrier.toml()),
-            Kind::Covered { carrier, mode, outbound, inbound } => {
-                let tables = sa_tables(outbound, inbound)
-                    .replace("[tunnel.sa]\n", &format!("[tunnel.sa]\nmode = \"{mode}\"\n"));
-                format!("{}{tables}\n{route}", carrier.toml())
-            }
+    /// The L2TP tunnel and session that a side is addressed by.
+    fn l2tp_ids(&self, side: &Side) -> (u16, u16) {
+        let base = 1000 + 10 * self.number;
+        if side.wan(Family::V4) == GATEWAY.wan(Family::V4) {
+            (base + 1, base + 3)
+        } else {
+            (base + 2, base + 4)
         }
     }
-}
-
-fn sa_tables(outbound: &Sa, inbound: &Sa) -> String {
-    format!(
-        "\n[tunnel.sa]\nsuite = \"{}\"\n\n[tunnel.sa.out]\n{}\n[tunnel.sa.in]\n{}",
-        outbound.suite.name,
-        outbound.toml(),
-        inbound.toml(),
-    )
-}
-
-/// Policies of the guest for a tunnel in both directions.
-fn policies(outbound: &str, inbound: &str, mode: &str) -> String {
-    let away = format!("tmpl src {PEER_WAN} dst {GATEWAY_WAN} proto esp mode {mode}");
-    let here = format!("tmpl src {GATEWAY_WAN} dst {PEER_WAN} proto esp mode {mode}");
-    format!(
-        "ip xfrm policy add {outbound} dir out {away}
-        ip xfrm policy add {inbound} dir in {here}
-        ip xfrm policy add {inbound} dir fwd {here}"
-    )
-}
-
-/// SAs of one suite for both directions, with SPIs that no other case has.
-fn pair(suite: &'static Suite, number: usize) -> (Sa, Sa) {
-    let spi = 0x1000 + 2 * u32::try_from(number).expect("a handful of cases");
-    let outbound = Sa { suite, spi, source: GATEWAY_WAN, destination: PEER_WAN };
-    let inbound = Sa { suite, spi: spi + 1, source: PEER_WAN, destination: GATEWAY_WAN };
-    (outbound, inbound)
 }

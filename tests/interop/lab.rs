@@ -3,8 +3,11 @@
 //! ```text
 //! host            gateway               wire             peer (a guest)           its site
 //! 10.1.0.2 ---- lan0 10.1.0.1
+//! fd01::2            fd01::1
 //!               wan0 203.0.113.1 ---- bridge ---- eth0 203.0.113.2
+//!                    2001:db8::1                       2001:db8::2
 //!                                                 lan0 10.2.0.1 ---------------- 10.2.0.2
+//!                                                      fd02::1                   fd02::2
 //! ```
 
 use std::{path::PathBuf, process::ExitStatus, time::Duration};
@@ -16,23 +19,114 @@ use tests::{
     process::{output, said},
 };
 
-/// The host behind fastgw.
-pub const HOST: &str = "10.1.0.2";
-/// fastgw towards its host.
-pub const GATEWAY_LAN: &str = "10.1.0.1";
-/// fastgw towards the peer.
-pub const GATEWAY_WAN: &str = "203.0.113.1";
-/// The guest towards fastgw.
-pub const PEER_WAN: &str = "203.0.113.2";
-/// The guest towards its site.
-pub const PEER_LAN: &str = "10.2.0.1";
-/// The host behind the guest.
-pub const SITE: &str = "10.2.0.2";
+use crate::cases::GROUPS;
+
+/// IPv4 or IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    V4,
+    V6,
+}
+
+/// One end of the tunnel; arrays have a value of IPv4 and one of IPv6.
+pub struct Side {
+    wan: [&'static str; 2],
+    lan: [&'static str; 2],
+    host: [&'static str; 2],
+    /// The network of its host.
+    pub subnets: [&'static str; 2],
+    /// The namespace of its host, where a Linux kernel is its gateway.
+    pub netns: &'static str,
+    /// A private address of its gateway.
+    pub loopback: &'static str,
+    /// Its gateway inside tunnels that have addresses of their own, a /24.
+    pub overlay: &'static str,
+}
+
+/// fastgw and its host.
+pub const GATEWAY: Side = Side {
+    wan: ["203.0.113.1", "2001:db8::1"],
+    lan: ["10.1.0.1", "fd01::1"],
+    host: ["10.1.0.2", "fd01::2"],
+    subnets: ["10.1.0.0/24", "fd01::/64"],
+    netns: "host",
+    loopback: "192.168.255.1",
+    overlay: "10.255.0.1",
+};
+
+/// The guest and its site.
+pub const PEER: Side = Side {
+    wan: ["203.0.113.2", "2001:db8::2"],
+    lan: ["10.2.0.1", "fd02::1"],
+    host: ["10.2.0.2", "fd02::2"],
+    subnets: ["10.2.0.0/24", "fd02::/64"],
+    netns: "site",
+    loopback: "192.168.255.2",
+    overlay: "10.255.0.2",
+};
+
+impl Side {
+    /// The gateway towards the other one.
+    pub fn wan(&self, family: Family) -> &'static str {
+        self.wan[family as usize]
+    }
+
+    /// The gateway towards its host.
+    pub fn lan(&self, family: Family) -> &'static str {
+        self.lan[family as usize]
+    }
+
+    /// The host.
+    pub fn host(&self, family: Family) -> &'static str {
+        self.host[family as usize]
+    }
+
+    /// The network of its host.
+    pub fn subnet(&self, family: Family) -> &'static str {
+        self.subnets[family as usize]
+    }
+
+    /// Whether it is this one of the two.
+    pub fn is(&self, other: &Self) -> bool {
+        self.wan == other.wan
+    }
+
+    /// What makes a Linux kernel this side's gateway, with its host's namespace there.
+    /// Its device towards the other side is `eth0`, and up.
+    pub fn script(&self) -> String {
+        let host = self.netns;
+        let mut lines = format!(
+            "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_echo_ignore_broadcasts=0
+            sysctl -qw {IPV6_AT_ONCE} net.ipv6.conf.all.forwarding=1
+            ip link set lo up
+            ip netns exec {host} sysctl -qw {IPV6_AT_ONCE}
+            ip link add lan0 type veth peer name eth0 netns {host}
+            ip link set lan0 up
+            ip -n {host} link set lo up
+            ip -n {host} link set eth0 up\n",
+        );
+        for (family, length) in [(Family::V4, 24), (Family::V6, 64)] {
+            let (wan, lan, end) = (self.wan(family), self.lan(family), self.host(family));
+            lines += &format!(
+                "ip addr add {wan}/{length} dev eth0
+                ip addr add {lan}/{length} dev lan0
+                ip -n {host} addr add {end}/{length} dev eth0
+                ip -n {host} route add default via {lan}\n",
+            );
+        }
+        lines
+    }
+}
+
+/// IPv6 on, and no second of waiting for an address that someone else might have.
+const IPV6_AT_ONCE: &str = "net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0 \
+                            net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0";
 
 /// Largest packet on the site's own link, in bytes. Linux encrypts first and fragments afterwards;
-/// this is what fits in one piece through a link of 1500 with every suite (AES-CBC with
-/// HMAC-SHA-256 needs the most: 20 of IP, 8 of ESP, 16 each of IV, block and ICV, less 2).
-const SITE_MTU: u32 = 1390;
+/// this is what fits in one piece through a link of 1500 with every suite and tunnel (GRE between
+/// loopbacks under AES-CBC with HMAC-SHA-256 needs the most: 20 of IP, 8 of ESP, 16 each of IV,
+/// block and ICV, less 2, and 24 of GRE).
+pub const SITE_MTU: u32 = 1390;
 
 /// All of it, with the guest up and its site reachable from the guest.
 pub struct Lab {
@@ -47,17 +141,25 @@ impl Lab {
     /// Makes the namespaces and boots the guest.
     pub fn new() -> Self {
         let (host, gateway, wire) = (Netns::new("host"), Netns::new("gw"), Netns::new("wire"));
+        for netns in [&host, &gateway] {
+            netns.sh(&format!("sysctl -qw {IPV6_AT_ONCE} net.ipv4.icmp_echo_ignore_broadcasts=0"));
+        }
         veth(host.nic("eth0"), gateway.nic("lan0"), 1);
         veth(gateway.nic("wan0"), wire.nic("wan"), 1);
-        host.nic("eth0").address("10.1.0.2/24");
-        host.ip("route add default via 10.1.0.1");
-        gateway.nic("lan0").address("10.1.0.1/24");
-        gateway.nic("wan0").address("203.0.113.1/24");
+        for (family, length) in [(Family::V4, 24), (Family::V6, 64)] {
+            let [end, lan, wan] = [GATEWAY.host(family), GATEWAY.lan(family), GATEWAY.wan(family)];
+            host.nic("eth0").address(&format!("{end}/{length}"));
+            host.ip(&format!("route add default via {lan}"));
+            gateway.nic("lan0").address(&format!("{lan}/{length}"));
+            gateway.nic("wan0").address(&format!("{wan}/{length}"));
+        }
+        host.ip(&format!("addr add {}/32 dev eth0 autojoin", GROUPS[1]));
         wire.bridge("bridge");
         wire.nic("wan").enslave("bridge");
         let peer = Peer::boot("peer", &[wire.nic("tap")]);
         wire.nic("tap").enslave("bridge");
-        peer.exec(&site_script());
+        let site = PEER.script();
+        peer.exec(&format!("ip netns add site\n{site}\nip netns exec site iperf3 -s -D"));
         let folder = tempfile::tempdir().expect("a temporary folder");
         Self { peer, host, gateway, wire, folder }
     }
@@ -74,23 +176,24 @@ impl Lab {
 
     /// Makes the host forget which sizes were too big for an earlier tunnel.
     pub fn forget_path_mtu(&self) {
-        self.host.ip("route flush cache");
+        self.host.ip("-4 route flush cache");
+        self.host.ip("-6 route flush cache");
     }
 
     /// Pings from the peer's site; gives how many were answered.
     pub fn ping_from_site(&self, to: &str, count: u32, size: usize) -> u32 {
         let ping = format!("ping -n -q -i 0.1 -W 3 -c {count} -s {size} {to}");
-        let limit = Duration::from_secs(30);
-        let said = self.peer.try_exec(&format!("ip netns exec site {ping}"), limit);
-        answered(&said.unwrap_or_else(|said| said))
+        answered(&self.guest_says(&format!("ip netns exec site {ping}")))
     }
 
-    /// One ping from the host in an IP packet of `length` bytes that must not be fragmented;
-    /// gives what ping said.
-    pub fn ping_unfragmented(&self, to: &str, length: usize) -> String {
-        // 20 bytes of IP and 8 of ICMP.
-        let ping = format!("ping -n -M do -W 2 -c 1 -s {} {to}", length - 28);
-        said(&output(self.host.command("sh").args(["-c", &ping])))
+    /// What a script says in the guest, whether it succeeds or not.
+    pub fn guest_says(&self, script: &str) -> String {
+        self.peer.try_exec(script, Duration::from_secs(30)).unwrap_or_else(|said| said)
+    }
+
+    /// What a line of shell says at the host, whether it succeeds or not.
+    pub fn host_says(&self, line: &str) -> String {
+        said(&output(self.host.command("bash").args(["-c", line])))
     }
 
     /// Whether fastgw ended well and took its XDP programs with it.
@@ -104,20 +207,4 @@ impl Lab {
             Ok("clean".to_owned())
         }
     }
-}
-
-fn site_script() -> String {
-    format!(
-        "sysctl -qw net.ipv4.ip_forward=1
-        ip addr add {PEER_WAN}/24 dev eth0
-        ip netns add site
-        ip link add lan0 mtu {SITE_MTU} type veth peer name eth0 mtu {SITE_MTU} netns site
-        ip addr add {PEER_LAN}/24 dev lan0
-        ip link set lan0 up
-        ip -n site addr add {SITE}/24 dev eth0
-        ip -n site link set lo up
-        ip -n site link set eth0 up
-        ip -n site route add default via {PEER_LAN}
-        ip netns exec site iperf3 -s -D"
-    )
 }

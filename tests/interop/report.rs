@@ -48,13 +48,14 @@ impl Report {
     pub fn print(&self) {
         let Some(first) = self.rows.first() else { return };
         let titles = first.checks.iter().map(|(column, _)| format!(" | {column:12}"));
-        println!("\n{:20}{}", "tunnel", titles.collect::<String>());
+        let width = self.rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
+        println!("\n{:width$}{}", "tunnel", titles.collect::<String>());
         for row in &self.rows {
             let cells = row.checks.iter().map(|(_, outcome)| {
                 let text = outcome.as_deref().unwrap_or("FAILED");
                 format!(" | {text:12}")
             });
-            println!("{:20}{}", row.name, cells.collect::<String>());
+            println!("{:width$}{}", row.name, cells.collect::<String>());
         }
     }
 

@@ -134,6 +134,9 @@ def install_guest(root):
                            ("peer-init", root / "sbin/peer-init")):
         shutil.copy(HERE / "guest" / source, target)
         target.chmod(0o755)
+    # Static, so that it does not matter whose C library this machine has.
+    run("gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", root / "sbin/tunnel-socket",
+        HERE / "guest/tunnel-socket.c")
     for name in ("proc", "sys", "dev", "run", "tmp", "root", "var"):
         (root / name).mkdir(parents=True, exist_ok=True)
     shutil.rmtree(root / "var/run", ignore_errors=True)

@@ -22,7 +22,7 @@ pub struct Suite {
     tshark_authentication: &'static str,
 }
 
-/// Every suite that fastgw knows.
+/// The suites that fastgw, Linux and tshark know.
 pub const SUITES: [Suite; 8] = [
     gcm("aes128gcm16", 20),
     gcm("aes256gcm16", 36),
@@ -33,6 +33,14 @@ pub const SUITES: [Suite; 8] = [
     null("null-sha1", SHA1),
     null("null-md5", MD5),
 ];
+
+/// One more, which this tshark cannot read.
+const CHACHA20_POLY1305: Suite = Suite {
+    name: "chacha20poly1305",
+    kernel_cipher: "rfc7539esp(chacha20,poly1305)",
+    tshark_cipher: "",
+    ..gcm("", 36)
+};
 
 /// Key length in bytes, the kernel's name and ICV length in bits, tshark's name.
 type Authentication = (usize, &'static str, u32, &'static str);
@@ -72,10 +80,15 @@ const fn null(name: &'static str, with: Authentication) -> Suite {
 }
 
 impl Suite {
+    /// Whether tshark can check and decrypt it.
+    pub fn is_known_to_tshark(&self) -> bool {
+        !self.tshark_cipher.is_empty()
+    }
+
     /// The suite with this name. Panics when there is none.
     pub fn named(name: &str) -> &'static Self {
-        let found = SUITES.iter().find(|suite| suite.name == name);
-        found.unwrap_or_else(|| panic!("no suite {name}"))
+        let mut all = SUITES.iter().chain([&CHACHA20_POLY1305]);
+        all.find(|suite| suite.name == name).unwrap_or_else(|| panic!("no suite {name}"))
     }
 }
 
@@ -106,8 +119,9 @@ impl Sa {
         toml
     }
 
-    /// The line that adds it to a Linux kernel, in `tunnel` or `transport` mode.
-    pub fn ip_xfrm_state_add(&self, mode: &str) -> String {
+    /// The line that adds it to a Linux kernel; `words` are the mode and whatever else the state
+    /// is to have, such as `mode tunnel replay-window 64`.
+    pub fn ip_xfrm_state_add(&self, words: &str) -> String {
         let cipher = self.suite.kernel_cipher;
         // iproute2 wants an empty word where NULL has no key.
         let key = Some(self.encryption_key()).filter(|key| !key.is_empty());
@@ -120,12 +134,12 @@ impl Sa {
             }
         };
         format!(
-            "ip xfrm state add src {} dst {} proto esp spi {} mode {mode} replay-window 64 {}",
+            "ip xfrm state add src {} dst {} proto esp spi {} {words} {}",
             self.source, self.destination, self.spi, algorithms,
         )
     }
 
-    /// The row of tshark's table.
+    /// The row of tshark's table; of no use unless [`Suite::is_known_to_tshark`].
     pub fn tshark(&self) -> EspSa {
         EspSa {
             source: self.source.to_owned(),
@@ -184,7 +198,9 @@ mod tests {
     fn null_has_no_cipher_key_for_anyone() {
         let null = sa("null-md5", 0x1001);
         assert!(!null.toml().contains("encryption_key"));
-        assert!(null.ip_xfrm_state_add("tunnel").contains("enc 'ecb(cipher_null)' '' auth-trunc"));
+        assert!(
+            null.ip_xfrm_state_add("mode tunnel").contains("enc 'ecb(cipher_null)' '' auth-trunc")
+        );
         assert_eq!(null.tshark().cipher_key, "");
     }
 }

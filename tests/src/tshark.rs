@@ -28,8 +28,9 @@ pub struct EspSa {
 
 impl EspSa {
     fn row(&self) -> String {
+        let family = if self.source.contains(':') { "IPv6" } else { "IPv4" };
         format!(
-            r#"uat:esp_sa:"IPv4","{}","{}","0x{:08x}","{}","{}","{}","{}""#,
+            r#"uat:esp_sa:"{family}","{}","{}","0x{:08x}","{}","{}","{}","{}""#,
             self.source,
             self.destination,
             self.spi,
@@ -46,12 +47,19 @@ impl EspSa {
 pub struct Tshark {
     file: PathBuf,
     sas: Vec<EspSa>,
+    reassemble: bool,
 }
 
 impl Tshark {
     /// A capture that needs no keys.
     pub fn new(file: &Path) -> Self {
-        Self { file: file.to_owned(), sas: Vec::new() }
+        Self { file: file.to_owned(), sas: Vec::new(), reassemble: false }
+    }
+
+    /// The same capture, with IPv4 fragments put together: their packet is shown in the last one.
+    pub fn reassembling(mut self) -> Self {
+        self.reassemble = true;
+        self
     }
 
     /// The same capture, with its ESP checked and decrypted.
@@ -122,8 +130,8 @@ impl Tshark {
             "ip.check_checksum:TRUE",
             "tcp.check_checksum:TRUE",
             "udp.check_checksum:TRUE",
-            // A fragment is judged by itself; reassembly would show it in a later frame.
-            "ip.defragment:FALSE",
+            // Unless asked for: a fragment is judged by itself.
+            if self.reassemble { "ip.defragment:TRUE" } else { "ip.defragment:FALSE" },
         ] {
             command.args(["-o", preference]);
         }
