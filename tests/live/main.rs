@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod exactness;
 mod following;
 mod forwarding;
 mod host_stack;

@@ -101,30 +101,20 @@ impl Site<'_> {
     pub fn toml(&self) -> String {
         let Self { side, join, workers, socket } = *self;
         let socket = socket.map(|path| format!("control_socket = \"{}\"\n", path.display()));
-        let (gateway, wan, remote) = (side.gateway(), side.wan(), side.other().wan());
+        let (wan, remote) = (side.wan(), side.other().wan());
         format!(
             r#"[gateway]
 name = "site-{side:?}"
 workers = {workers}
 {}
-[[port]]
-name = "lan"
-device = "lan0"
-role = "inside"
-addresses = ["{gateway}/24"]
-
-[[port]]
-name = "wan"
-device = "wan0"
-role = "outside"
-addresses = ["{wan}/24"]
-
+{}
 [[tunnel]]
 name = "join"
 local = "{wan}"
 remote = "{remote}"
 {}"#,
             socket.unwrap_or_default(),
+            port_tables(side),
             tunnel(side, join),
         )
     }
@@ -137,17 +127,39 @@ fn tunnel(side: Side, join: Join) -> String {
     match join {
         Join::Esp(suite) => format!(
             "kind = \"esp\"\nlocal_subnets = [\"{local}\"]\nremote_subnets = [\"{remote}\"]\n\n{}",
-            sa_tables(side, suite),
+            sa_tables(side, suite, "tunnel.sa", ""),
         ),
-        Join::Vti(suite) => format!("kind = \"vti\"\n\n{}\n{route}", sa_tables(side, suite)),
+        Join::Vti(suite) => {
+            format!("kind = \"vti\"\n\n{}\n{route}", sa_tables(side, suite, "tunnel.sa", ""))
+        }
         Join::Gre => format!("kind = \"gre\"\n\n{route}"),
     }
 }
 
-fn sa_tables(side: Side, suite: &'static Suite) -> String {
+/// The ports `lan` and `wan` of a site's gateway.
+pub fn port_tables(side: Side) -> String {
+    let (gateway, wan) = (side.gateway(), side.wan());
+    format!(
+        r#"[[port]]
+name = "lan"
+device = "lan0"
+role = "inside"
+addresses = ["{gateway}/24"]
+
+[[port]]
+name = "wan"
+device = "wan0"
+role = "outside"
+addresses = ["{wan}/24"]
+"#
+    )
+}
+
+/// The SAs of a site's gateway as `[tunnel.sa]` or `[tunnel.peer.sa]`, with more `lines` in it.
+pub fn sa_tables(side: Side, suite: &'static Suite, table: &str, lines: &str) -> String {
     let (outbound, inbound) = (side.outbound_sa(suite), side.other().outbound_sa(suite));
     format!(
-        "[tunnel.sa]\nsuite = \"{}\"\n\n[tunnel.sa.out]\n{}\n[tunnel.sa.in]\n{}",
+        "[{table}]\nsuite = \"{}\"\n{lines}\n[{table}.out]\n{}\n[{table}.in]\n{}",
         suite.name,
         outbound.toml(),
         inbound.toml(),

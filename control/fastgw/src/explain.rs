@@ -37,6 +37,9 @@ struct Entry {
     overhead: usize,
     /// Largest inner packet, bytes.
     inner_mtu: u16,
+    /// Inner packets are padded to so many bytes; absent where they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    padded_to: Option<u16>,
     /// Bytes more than ESP tunnel mode with the same suite would put around it; absent in clear.
     #[serde(skip_serializing_if = "Option::is_none")]
     extra_over_esp_tunnel: Option<usize>,
@@ -58,14 +61,17 @@ fn entry(tunnel: &Tunnel) -> Entry {
         Protection::Esp(Some(sa)) => Some(sa.suite().name()),
         Protection::Esp(None) | Protection::Clear => None,
     };
-    let outer_len = tunnel.outer_len(INNER);
+    // Padding hides what is said here.
+    let bare = Tunnel { padded_len: None, ..tunnel.clone() };
+    let outer_len = bare.outer_len(INNER);
     Entry {
         tunnel: tunnel.name.to_string(),
         stack: tunnel.stack().map(|header| header.to_string()).collect(),
         suite,
         overhead: outer_len - INNER,
         inner_mtu: tunnel.mtu,
-        extra_over_esp_tunnel: suite.map(|_| outer_len - esp_tunnel(tunnel).outer_len(INNER)),
+        padded_to: tunnel.padded_len,
+        extra_over_esp_tunnel: suite.map(|_| outer_len - esp_tunnel(&bare).outer_len(INNER)),
     }
 }
 
@@ -77,7 +83,7 @@ fn esp_tunnel(tunnel: &Tunnel) -> Tunnel {
         remote: if over_ipv4 { [192, 0, 2, 2].into() } else { [0; 16].into() },
     };
     let rewrite = Rewrite::esp(ends, tables::OuterRules::default());
-    Tunnel { inner: None, rewrite, padded_len: None, ..tunnel.clone() }
+    Tunnel { inner: None, rewrite, ..tunnel.clone() }
 }
 
 impl fmt::Display for Explanation {
@@ -92,6 +98,9 @@ impl fmt::Display for Explanation {
             let overhead = entry.overhead;
             writeln!(f, "    {overhead} bytes around a packet of {INNER}{suite}{extra}")?;
             writeln!(f, "    inner MTU {} bytes over a link of 1500", entry.inner_mtu)?;
+            if let Some(len) = entry.padded_to {
+                writeln!(f, "    inner packets are padded to {len} bytes before they are sealed")?;
+            }
         }
         Ok(())
     }
