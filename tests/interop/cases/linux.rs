@@ -41,7 +41,7 @@ impl Case {
             let other = if near.is(&GATEWAY) { GROUPS[0] } else { GROUPS[1] };
             // Linux has no list of who gets multicast: a neighbour stands for the group.
             lines.push(format!("ip addr add {group}/32 dev tunnel0 autojoin"));
-            lines.push(format!("ip route add {other}/32 dev tunnel0 src {}", near.overlay));
+            lines.push(format!("ip route add {other}/32 dev tunnel0 src {}", near.lan(Family::V4)));
             lines.push(format!(
                 "ip neigh add {other} lladdr {} dev tunnel0 nud permanent",
                 far.wan(Family::V4),
