@@ -64,6 +64,11 @@ impl<T> Field<T> {
         matches!(self.state, State::Absent)
     }
 
+    /// The field, leaving an absent one behind.
+    pub(crate) fn take(&mut self) -> Self {
+        Self { asked: self.asked, state: std::mem::replace(&mut self.state, State::Absent) }
+    }
+
     /// The value, or `None` if the key is absent or was refused.
     pub(crate) fn optional(self) -> Option<Spanned<T>> {
         match self.state {

@@ -94,7 +94,8 @@ tunnel to-b: ESP by policy, from 203.0.113.1 to 203.0.113.2
     packets between 10.1.0.0/24 here and 10.2.0.0/24 there, no others
     aes256gcm16, manual keys, SPI 0x1001 out and 0x1002 in
     32-bit sequence numbers, replay window 1024 packets
-    outer header: TTL 64, DSCP copied, DF copied; inner MTU: whatever fits the port it leaves by; TCP segments as fit
+    outer header: TTL 64, DSCP copied, DF copied; inner MTU: whatever fits the port it leaves by; \
+TCP segments as fit
 "
     );
     let explained = example("vti.toml").explain();

@@ -174,10 +174,11 @@ const LONG_ABOUT: &str = "\
 A VPN gateway for Linux on AF_XDP.
 
 It carries packets between the networks of a site and tunnels to other gateways: ESP by policy
-(\"esp\") and by route (\"vti\"), GRE and multipoint GRE, IP in IP and L2TP, the latter three in clear
-or under ESP, over IPv4 and IPv6. The configuration names the interfaces. Of what arrives
-there fastgw takes what belongs into or out of its tunnels; ssh, ARP and all the rest stay with the
-kernel. When the process ends, however it ends, the interfaces are as they were.";
+(\"esp\") and by route (\"vti\"), and GRE to one peer or many (\"gre\", \"mgre\"), IP in IP (\"ipip\")
+and L2TP (\"l2tp\") in clear or under ESP, over IPv4 and IPv6. The configuration names the
+interfaces. Of what arrives there fastgw takes what belongs into or out of its tunnels; ssh, ARP and
+all the rest stay with the kernel. When the process ends, however it ends, the interfaces are as
+they were.";
 
 const AFTER_LONG_HELP: &str = "\
 Examples:

@@ -2,8 +2,8 @@
 //! down.
 //!
 //! A lookup reads one cell, and one more for each octet beyond the second that a longer prefix
-//! needs: three at most for IPv4, seven for an IPv6 /64. Control builds it whole and publishes it; the worker sees
-//! one table or the next, never a mixture.
+//! needs: three at most for IPv4, seven for an IPv6 /64. Control builds it whole and publishes it;
+//! the worker sees one table or the next, never a mixture.
 
 use std::net::IpAddr;
 

@@ -9,13 +9,12 @@ use super::{
     Surroundings, address, outer,
     peer::{self, Hub},
     sa::Sas,
-    selector,
     tunnel_kind::{self, KindFields},
     value::{Unique, choice, name, number},
 };
 use crate::{
     findings::Findings,
-    model::{EspMode, ManualSa, Tunnel, TunnelKind},
+    model::{EspMode, ManualSa, Peer, Tunnel, TunnelKind},
     schema,
     section::{Field, Many, One, Words},
     spelling::{list, nearest, shown},
@@ -138,92 +137,39 @@ fn one(
     found: &mut Findings,
 ) {
     let at = section.span();
-    let section = section.into_inner();
-    let name = name(section.name.required(at.clone(), found), found);
+    let mut section = section.into_inner();
+    let name = name(section.name.take().required(at.clone(), found), found);
     if let Some(name) = &name {
         taken.names.take_name("tunnels", name, "give each tunnel a name of its own", found);
     }
     let kinds = Kind::ALL.map(|kind| (kind.name(), kind));
-    let kind = choice(section.kind.required(at.clone(), found), "kind", &kinds, found);
-    let has_peers = !section.peers.is_absent();
-    let parts = KindFields {
-        selector: selector::Fields {
-            local: section.local_subnets,
-            remote: section.remote_subnets,
-            protocol: section.protocol,
-            local_ports: section.local_ports,
-            remote_ports: section.remote_ports,
-        },
-        selectors: section.selectors,
-        key: section.key,
-        checksum: section.checksum,
-        sequence: section.sequence,
-        ids: [
-            section.local_tunnel_id,
-            section.remote_tunnel_id,
-            section.local_session_id,
-            section.remote_session_id,
-        ],
-        length: section.length,
-        offset: section.offset,
-        pfc: section.pfc,
-        acfc: section.acfc,
-    };
+    let kind = choice(section.kind.take().required(at.clone(), found), "kind", &kinds, found);
     if let Some(kind) = kind {
-        parts.check_belongs(kind, found);
-        check_shape(kind, &section.address, &section.peers, &section.sa, &section.remote, found);
+        check_shape(kind, &section, found);
     }
-    let local = address::host(section.local.required(at.clone(), found), "local", found);
-    let one_remote = !has_peers && kind != Some(Kind::Mgre);
-    let remote = match one_remote {
-        true => address::host(section.remote.required(at.clone(), found), "remote", found),
-        false => None,
+    let fields = outer::Fields {
+        ttl: section.ttl.take(),
+        dscp: section.dscp.take(),
+        ecn: section.ecn.take(),
+        df: section.df.take(),
     };
-    let addresses = addresses(section.address, kind, at.clone(), found);
-    let body = parts.resolve(kind, has_peers, at.clone(), found);
-    if let (Some(local), Some(remote)) = (&local, &remote) {
-        let apart = body.as_ref().and_then(tunnel_kind::told_apart_by);
-        taken.check_endpoints(kind, apart, local, remote, found);
-    }
-    let to = remote.as_ref().map(|remote| *remote.get_ref());
-    let sa = one_sa(section.sa, kind.filter(|_| one_remote), to, at, taken, surroundings, found);
-    let hub = Hub {
-        kind: kind.unwrap_or(Kind::Vti),
-        key: body.as_ref().and_then(tunnel_kind::told_apart_by),
-        local: local.as_ref(),
-        addresses: &addresses,
-    };
-    let peers = section
-        .peers
-        .optional()
-        .map(Spanned::into_inner)
-        .map(|peers| peer::resolve(peers, &hub, taken, surroundings, found));
-    let fields =
-        outer::Fields { ttl: section.ttl, dscp: section.dscp, ecn: section.ecn, df: section.df };
     let outer = outer::rules(fields, found);
     let mtu_at = section.mtu.span();
-    let mtu = number(section.mtu.optional(), "mtu", MTU_MIN..=MTU_MAX, " bytes", found);
-    warn_of_small_mtu(mtu_at.zip(mtu), &addresses, found);
-    let mss = outer::mss(section.mss.optional(), found);
+    let mtu = number(section.mtu.take().optional(), "mtu", MTU_MIN..=MTU_MAX, " bytes", found);
+    let mss = outer::mss(section.mss.take().optional(), found);
+    let parts = parts(section, kind, at, taken, surroundings, found);
+    warn_of_small_mtu(mtu_at.zip(mtu), &parts.addresses, found);
 
     let Some(name) = name else { return };
-    let index = match (body, local, sa) {
-        (Some(body), Some(local), Some(sa)) if !one_remote || remote.is_some() => {
-            warn_of_clear_l2tp(&body, &sa, &name, found);
-            let (name, peers) = (name.get_ref().clone(), peers.unwrap_or_default());
-            let kind = body;
-            tunnels.list.push(Tunnel {
-                name,
-                kind,
-                local,
-                remote,
-                addresses,
-                outer,
-                mtu,
-                mss,
-                sa,
-                peers,
-            });
+    let one_remote = parts.one_remote;
+    let index = match (parts.kind, parts.local, parts.sa) {
+        (Some(kind), Some(local), Some(sa)) if !one_remote || parts.remote.is_some() => {
+            warn_of_clear_l2tp(&kind, &sa, &name, found);
+            let (remote, addresses, peers) = (parts.remote, parts.addresses, parts.peers);
+            let name = name.get_ref().clone();
+            let tunnel =
+                Tunnel { name, kind, local, remote, addresses, outer, mtu, mss, sa, peers };
+            tunnels.list.push(tunnel);
             Some(tunnels.list.len() - 1)
         }
         _ => None,
@@ -234,15 +180,56 @@ fn one(
     tunnels.known.entry(name.into_inner()).or_insert(Known { kind, index });
 }
 
-/// Reports what does not go together with the kind: peers, one remote, an SA, an address.
-fn check_shape(
-    kind: Kind,
-    address: &Field<Words>,
-    peers: &Field<Many<schema::Peer>>,
-    sa: &Field<One<schema::Sa>>,
-    remote: &Field<String>,
+/// What depends on the kind and on each other: ends, headers, SAs, peers.
+struct Parts {
+    kind: Option<TunnelKind>,
+    local: Option<Spanned<IpAddr>>,
+    remote: Option<Spanned<IpAddr>>,
+    one_remote: bool,
+    addresses: Vec<Spanned<IpNet>>,
+    /// `Some(None)` is in clear; `None` follows an error.
+    sa: Option<Option<ManualSa>>,
+    peers: Vec<Peer>,
+}
+
+fn parts(
+    mut section: schema::Tunnel,
+    kind: Option<Kind>,
+    at: Range<usize>,
+    taken: &mut Taken,
+    surroundings: Surroundings<'_>,
     found: &mut Findings,
-) {
+) -> Parts {
+    let has_peers = !section.peers.is_absent();
+    let one_remote = !has_peers && kind != Some(Kind::Mgre);
+    let local = address::host(section.local.take().required(at.clone(), found), "local", found);
+    let remote = match one_remote {
+        true => address::host(section.remote.take().required(at.clone(), found), "remote", found),
+        false => None,
+    };
+    let addresses = addresses(section.address.take(), kind, at.clone(), found);
+    let (sa, peers) = (section.sa.take(), section.peers.take());
+    let fields = KindFields::of(section);
+    if let Some(kind) = kind {
+        fields.check_belongs(kind, found);
+    }
+    let body = fields.resolve(kind, has_peers, at.clone(), found);
+    let apart = body.as_ref().and_then(tunnel_kind::told_apart_by);
+    if let (Some(local), Some(remote)) = (&local, &remote) {
+        taken.check_endpoints(kind, apart, local, remote, found);
+    }
+    let to = remote.as_ref().map(|remote| *remote.get_ref());
+    let sa = one_sa(sa, kind.filter(|_| one_remote), to, at, taken, surroundings, found);
+    let kind = kind.unwrap_or(Kind::Vti);
+    let hub = Hub { kind, key: apart, local: local.as_ref(), addresses: &addresses };
+    let peers = peers.optional().map_or(Many(Vec::new()), Spanned::into_inner);
+    let peers = peer::resolve(peers, &hub, taken, surroundings, found);
+    Parts { kind: body, local, remote, one_remote, addresses, sa, peers }
+}
+
+/// Reports what does not go together with the kind: peers, one remote, an SA, an address.
+fn check_shape(kind: Kind, section: &schema::Tunnel, found: &mut Findings) {
+    let schema::Tunnel { address, peers, sa, remote, .. } = section;
     let mut refuse = |at: Option<Range<usize>>, title: String, help: &str| {
         if let Some(at) = at {
             let error = found.error(at, title).label("not part of this kind of tunnel");

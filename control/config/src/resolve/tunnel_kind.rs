@@ -45,6 +45,33 @@ pub(super) fn told_apart_by(kind: &TunnelKind) -> Option<u32> {
 }
 
 impl KindFields {
+    /// Those of a section.
+    pub(super) fn of(section: schema::Tunnel) -> Self {
+        Self {
+            selector: Fields {
+                local: section.local_subnets,
+                remote: section.remote_subnets,
+                protocol: section.protocol,
+                local_ports: section.local_ports,
+                remote_ports: section.remote_ports,
+            },
+            selectors: section.selectors,
+            key: section.key,
+            checksum: section.checksum,
+            sequence: section.sequence,
+            ids: [
+                section.local_tunnel_id,
+                section.remote_tunnel_id,
+                section.local_session_id,
+                section.remote_session_id,
+            ],
+            length: section.length,
+            offset: section.offset,
+            pfc: section.pfc,
+            acfc: section.acfc,
+        }
+    }
+
     /// Reports what the kind has no use for.
     pub(super) fn check_belongs(&self, kind: Kind, found: &mut Findings) {
         const ESP: &[Kind] = &[Kind::Esp];

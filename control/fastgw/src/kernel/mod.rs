@@ -94,10 +94,10 @@ impl Kernel {
 
     /// Asks the kernel to resolve `address` on the link `ifindex`, or to confirm what it has.
     ///
-    /// The kernel sends the ARP or neighbour discovery requests; the answer comes as a [`Change::Neighbour`]: usable, or
-    /// failed after its probes (three seconds by default). An entry that is stale is probed again.
-    /// A neighbour that an administrator fixed is left alone. Needs CAP_NET_ADMIN; other errors:
-    /// no such link, or the link is down.
+    /// The kernel sends the ARP or neighbour discovery requests; the answer comes as a
+    /// [`Change::Neighbour`]: usable, or failed after its probes (three seconds by default). An
+    /// entry that is stale is probed again. A neighbour that an administrator fixed is left alone.
+    /// Needs CAP_NET_ADMIN; other errors: no such link, or the link is down.
     pub fn resolve(&mut self, ifindex: u32, address: IpAddr) -> io::Result<()> {
         // NTF_USE takes the permanent mark from an entry, which would then age and be lost.
         if self.state.neighbour(ifindex, address).is_some_and(|known| known.fixed) {

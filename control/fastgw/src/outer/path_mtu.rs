@@ -212,7 +212,8 @@ mod tests {
             version_4: bool,
         ) {
             let mut mtus = PathMtus::default();
-            if let Some((_, mtu)) = mtus.handle_icmp(&message, version_4, Instant::now(), |_| true) {
+            let now = Instant::now();
+            if let Some((_, mtu)) = mtus.handle_icmp(&message, version_4, now, |_| true) {
                 prop_assert!(mtu >= 576);
             }
         }

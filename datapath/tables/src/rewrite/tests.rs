@@ -1,3 +1,5 @@
+//! Templates filled in, byte for byte.
+
 use wire::gre::Gre;
 
 use super::*;
