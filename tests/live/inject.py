@@ -2,9 +2,11 @@
                                         inject.py DEVICE spi SPI MAC SOURCE DESTINATION COUNT
                                         inject.py DEVICE random SEED MAC COUNT
                                         inject.py DEVICE flood MAC SOURCE DESTINATION SECONDS
+                                        inject.py DEVICE too_big MAC ROUTER US PEER SPI MTU
 
 replay: those of a capture. spi: ESP packets of random content with this SPI. random: noise, and
 headers that are nearly right in front of noise. flood: UDP packets as fast as Python can.
+too_big: a router's complaint about an ESP packet of 1500 bytes.
 """
 
 import random
@@ -12,7 +14,7 @@ import socket
 import sys
 import time
 
-from scapy.layers.inet import IP, UDP, IPOption_Router_Alert
+from scapy.layers.inet import ICMP, IP, UDP, IPOption_Router_Alert
 from scapy.layers.ipsec import ESP
 from scapy.layers.l2 import Ether
 from scapy.utils import rdpcap
@@ -75,8 +77,14 @@ def flood(mac, source, destination, seconds):
         yield frame
 
 
+def too_big(mac, router, source, destination, number, mtu):
+    sent = IP(src=source, dst=destination, flags="DF", len=1500) / ESP(spi=int(number), seq=9)
+    complaint = ICMP(type=3, code=4, nexthopmtu=int(mtu)) / bytes(sent)[:28]
+    yield bytes(Ether(dst=mac) / IP(src=router, dst=source) / complaint)
+
+
 def main(device, what, *words):
-    kinds = {"replay": replay, "spi": spi, "random": noise, "flood": flood}
+    kinds = {"replay": replay, "spi": spi, "random": noise, "flood": flood, "too_big": too_big}
     frames = kinds[what](*words)
     packets = opened(device)
     count = 0

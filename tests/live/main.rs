@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod changing;
 mod exactness;
 mod following;
 mod forwarding;

@@ -56,6 +56,14 @@ impl Config {
         Diagnostic::warning(&self.source, span, title).label(label).help(help)
     }
 
+    /// The SA of the tunnel or peer with this name.
+    pub fn sa_named(&self, name: &str) -> Option<&ManualSa> {
+        let of_tunnels = self.tunnels.iter().map(|tunnel| (&tunnel.name, &tunnel.sa));
+        let peers = self.tunnels.iter().flat_map(|tunnel| &tunnel.peers);
+        let mut all = of_tunnels.chain(peers.map(|peer| (&peer.name, &peer.sa)));
+        all.find(|(known, _)| *known == name)?.1.as_ref()
+    }
+
     /// The ports of one role, in the file's order.
     pub fn ports_of(&self, role: Role) -> impl Iterator<Item = &Port> {
         self.ports.iter().filter(move |port| port.role == role)
@@ -63,7 +71,7 @@ impl Config {
 }
 
 /// The `[gateway]` section.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Gateway {
     /// Letters, digits, `-`, `_` and `.`, at most 32.
     pub name: String,
@@ -87,7 +95,7 @@ pub enum Idle {
 }
 
 /// A `[[port]]`: one network interface.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Port {
     /// The name that counters and `--in NAME=FILE` use.
     pub name: String,
@@ -375,7 +383,7 @@ pub enum Df {
 }
 
 /// A pair of ESP SAs whose keys are written down instead of negotiated.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ManualSa {
     /// Cipher and authentication of both directions.
     pub suite: Suite,
@@ -443,6 +451,7 @@ pub enum EspMode {
 }
 
 /// SPI and keys of one direction. No key appears in another SA of the file.
+#[derive(PartialEq, Eq)]
 pub struct SaKeys {
     /// Security parameters index, at least 256 (RFC 4303 section 2.1), in host byte order.
     pub spi: u32,

@@ -123,7 +123,7 @@ impl Cli {
     after_long_help = AFTER_LONG_HELP,
 )]
 struct Arguments {
-    /// Run the gateway that FILE describes, until SIGINT or SIGTERM
+    /// Run the gateway that FILE describes, until SIGINT or SIGTERM; SIGHUP applies changes
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// What to log on standard error: error, warn, info, debug, trace, or MODULE=LEVEL,...
@@ -174,10 +174,10 @@ const LONG_ABOUT: &str = "\
 A VPN gateway for Linux on AF_XDP.
 
 It carries packets between the networks of a site and tunnels to other gateways: ESP by policy
-(\"esp\") and by route (\"vti\"), and GRE to one peer or many (\"gre\", \"mgre\"), IP in IP (\"ipip\")
-and L2TP (\"l2tp\") in clear or under ESP, over IPv4 and IPv6. The configuration names the
-interfaces. Of what arrives there fastgw takes what belongs into or out of its tunnels; ssh, ARP and
-all the rest stay with the kernel. When the process ends, however it ends, the interfaces are as
+(\"esp\") and by route (\"vti\"), and GRE to one peer or many (\"gre\", \"mgre\"), IP in IP
+(\"ipip\") and L2TP (\"l2tp\") in clear or under ESP, over IPv4 and IPv6. The configuration names
+the interfaces. Of what arrives there fastgw takes what belongs into or out of its tunnels; ssh, ARP
+and all the rest stay with the kernel. When the process ends, however it ends, the interfaces are as
 they were.";
 
 const AFTER_LONG_HELP: &str = "\
@@ -185,6 +185,7 @@ Examples:
   fastgw check core.toml               What is wrong with it, or what it means. Needs no root.
   fastgw explain --config core.toml    What each tunnel puts around a packet. Needs no root.
   sudo fastgw --config core.toml       Run it. Ends with SIGINT (Ctrl-C) or SIGTERM.
+  sudo kill -HUP PID                   Apply a changed file; unchanged tunnels are not touched.
   sudo fastgw show                     What the running gateway is doing.
   sudo fastgw show drops               Why packets went no further.
   sudo fastgw show tunnels --watch 1   The tunnels' counters, every second.

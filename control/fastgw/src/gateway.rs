@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -87,6 +88,16 @@ pub struct Parts {
     pub sockets: Sockets,
     /// To register more of them.
     pub registry: Registry,
+}
+
+/// A seed for an SA, from the system.
+///
+/// # Errors
+/// The system has no randomness to give.
+pub fn random_seed() -> Result<[u8; 32], Box<dyn Error>> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| format!("no randomness: {error}"))?;
+    Ok(seed)
 }
 
 impl Gateway {
@@ -190,6 +201,35 @@ impl Gateway {
             self.rebuild()?;
         }
         Ok(true)
+    }
+
+    /// Reads the configuration again and applies what has changed in it; tunnels that did not
+    /// change are not touched. A file that is refused, or that asks for other ports or workers,
+    /// changes nothing. True when workers should look.
+    pub fn reload(&mut self, file: &Path) -> bool {
+        match self.try_to_reload(file) {
+            Ok(()) => {
+                tracing::info!("{} is applied", file.display());
+                true
+            }
+            Err(error) => {
+                tracing::error!("{error}\n{} is not applied; all stays as it was", file.display());
+                false
+            }
+        }
+    }
+
+    fn try_to_reload(&mut self, file: &Path) -> Result<(), Box<dyn Error>> {
+        let config = config::load(file)?;
+        if config.gateway != self.config.gateway || config.ports != self.config.ports {
+            return Err("[gateway] or [[port]] has changed: restart fastgw to apply that".into());
+        }
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        self.bridge.change(&self.config, &config, &mut random_seed)?;
+        self.config = config;
+        self.rebuild()
     }
 
     /// Does what workers asked for. True when workers should look.

@@ -36,7 +36,7 @@ fn act(action: Action) -> Result<ExitCode, Box<dyn Error>> {
             output::print_summary(&explain::explain(&accepted(&config)?)?, json)?;
         }
         Action::Show(question) => show::client::show(&question)?,
-        Action::Run { config } => run::run(accepted(&config)?)?,
+        Action::Run { config } => run::run(&config, accepted(&config)?)?,
         Action::Offline(replay) => {
             let config = accepted(&replay.config)?;
             let summary = offline::offline(config, &replay.inputs, &replay.outputs)?;

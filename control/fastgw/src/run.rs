@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,10 +11,10 @@ use config::Config;
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 use pipeline::{Worker, WorkerId};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::bridge::Bridge;
-use crate::gateway::{CONFIRM, Gateway, OUTER, Parts, TICK};
+use crate::gateway::{CONFIRM, Gateway, OUTER, Parts, TICK, random_seed};
 use crate::kernel::Kernel;
 use crate::outer::Sockets;
 use crate::ports::{self, Ports, WorkerPort};
@@ -27,23 +28,18 @@ const SHOW: Token = Token(3);
 /// Clients of the control socket have this token and those above it.
 const SHOW_CLIENTS: usize = 16;
 
-/// Runs the gateway until SIGINT or SIGTERM.
+/// Runs the gateway that `file` describes until SIGINT or SIGTERM; SIGHUP reads the file again.
 ///
 /// # Errors
 /// What keeps it from starting, in words a user can act on; a failure of the kernel's interfaces
 /// that it cannot go on with.
-pub fn run(config: Config) -> Result<(), Box<dyn Error>> {
+pub fn run(file: &Path, config: Config) -> Result<(), Box<dyn Error>> {
     let signals = catch_signals()?;
     let kernel = Kernel::open().map_err(|error| format!("cannot ask the kernel: {error}"))?;
     warn_of_addresses(&config, &kernel);
     warn_of_weak_suites(&config);
     let mtus: Vec<u32> = config.ports.iter().map(|port| mtu_of(&kernel, port)).collect();
-    let mut seeds = || {
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|error| format!("no randomness: {error}"))?;
-        Ok(seed)
-    };
-    let bridge = Bridge::new(&config, &mut seeds)?;
+    let bridge = Bridge::new(&config, &mut random_seed)?;
     let server = Server::bind(&config.gateway.control_socket)?;
     let Ports { workers, opened, steering } = ports::open(&config, &mtus)?;
     let cores = choose_cores(&config);
@@ -60,7 +56,7 @@ pub fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let mut control = Control::new(poll, signals, server, &mut gateway)?;
     let threads = start_workers(&gateway, workers, &control.waker)?;
     tracing::info!("{} is up with {} worker(s)", gateway.config.gateway.name, threads.len());
-    let outcome = control.turn_until_stopped(&mut gateway, &threads);
+    let outcome = control.turn_until_stopped(file, &mut gateway, &threads);
     gateway.detach();
     for thread in threads {
         thread.stop();
@@ -73,21 +69,24 @@ pub fn run(config: Config) -> Result<(), Box<dyn Error>> {
 struct Control {
     poll: Poll,
     waker: Arc<Waker>,
-    signals: UnixStream,
+    signals: Signals<UnixStream>,
     server: Server,
 }
 
 impl Control {
     fn new(
         poll: Poll,
-        signals: StdUnixStream,
+        signals: Signals<StdUnixStream>,
         mut server: Server,
         gateway: &mut Gateway,
     ) -> io::Result<Self> {
         let registry = poll.registry();
-        signals.set_nonblocking(true)?;
-        let mut signals = UnixStream::from_std(signals);
-        registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
+        let mut signals = Signals {
+            stop: UnixStream::from_std(signals.stop),
+            reload: UnixStream::from_std(signals.reload),
+        };
+        registry.register(&mut signals.stop, SIGNALS, Interest::READABLE)?;
+        registry.register(&mut signals.reload, SIGNALS, Interest::READABLE)?;
         registry.register(gateway.kernel().event_source(), KERNEL, Interest::READABLE)?;
         server.register(registry, SHOW, SHOW_CLIENTS)?;
         let waker = Arc::new(Waker::new(registry, WORKERS)?);
@@ -96,6 +95,7 @@ impl Control {
 
     fn turn_until_stopped(
         &mut self,
+        file: &Path,
         gateway: &mut Gateway,
         threads: &[WorkerThread],
     ) -> Result<(), Box<dyn Error>> {
@@ -112,8 +112,11 @@ impl Control {
             let mut news = false;
             for event in &events {
                 match event.token() {
-                    SIGNALS if self.told_to_stop() => return Ok(()),
-                    SIGNALS => {}
+                    SIGNALS => match self.told() {
+                        Some(Told::Stop) => return Ok(()),
+                        Some(Told::Reload) => news |= gateway.reload(file),
+                        None => {}
+                    },
                     // Tables stay as they were or are new already; the next event tries again.
                     KERNEL => match gateway.follow_kernel() {
                         Ok(changed) => news |= changed,
@@ -145,19 +148,42 @@ impl Control {
         }
     }
 
-    fn told_to_stop(&mut self) -> bool {
-        let mut byte = [0; 16];
-        matches!(io::Read::read(&mut self.signals, &mut byte), Ok(n) if n > 0)
+    /// What the signals since the last time ask for; stopping goes before all else.
+    fn told(&mut self) -> Option<Told> {
+        let mut bytes = [0; 16];
+        let mut read =
+            |stream: &mut UnixStream| matches!(io::Read::read(stream, &mut bytes), Ok(n) if n > 0);
+        if read(&mut self.signals.stop) {
+            return Some(Told::Stop);
+        }
+        read(&mut self.signals.reload).then_some(Told::Reload)
     }
 }
 
-/// SIGINT and SIGTERM become bytes on this stream.
-fn catch_signals() -> io::Result<StdUnixStream> {
-    let (reading, writing) = StdUnixStream::pair()?;
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::low_level::pipe::register(signal, writing.try_clone()?)?;
-    }
-    Ok(reading)
+/// What a signal asks for.
+enum Told {
+    Stop,
+    Reload,
+}
+
+/// Signals as bytes on streams.
+struct Signals<S> {
+    /// SIGINT and SIGTERM.
+    stop: S,
+    /// SIGHUP.
+    reload: S,
+}
+
+fn catch_signals() -> io::Result<Signals<StdUnixStream>> {
+    let stream = |signals: &[i32]| -> io::Result<StdUnixStream> {
+        let (reading, writing) = StdUnixStream::pair()?;
+        reading.set_nonblocking(true)?;
+        for signal in signals {
+            signal_hook::low_level::pipe::register(*signal, writing.try_clone()?)?;
+        }
+        Ok(reading)
+    };
+    Ok(Signals { stop: stream(&[SIGINT, SIGTERM])?, reload: stream(&[SIGHUP])? })
 }
 
 fn start_workers(

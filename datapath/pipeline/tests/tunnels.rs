@@ -30,6 +30,86 @@ fn a_packet_of_every_size_crosses_every_join_and_arrives_as_it_was_two_hops_late
     }
 }
 
+/// Every kind of tunnel under this suite; those in clear for the first one only.
+fn every_kind(suite: Suite) -> Vec<Join> {
+    let carriers = [
+        Carrier::Gre(None),
+        Carrier::Gre(Some(42)),
+        Carrier::GRE_FULL,
+        Carrier::Ipip,
+        Carrier::L2tp(L2TP),
+        Carrier::L2tp(l2tp_headers().last().unwrap()),
+    ];
+    let mut kinds = vec![
+        Join::Policy(suite),
+        Join::Vti(suite),
+        Join::VtiInUdp(suite),
+        Join::OverV6(None, Cover::Tunnel(suite)),
+    ];
+    for carrier in carriers {
+        let is_l2tp = matches!(carrier, Carrier::L2tp(_));
+        let mut covers = vec![Cover::Transport(suite), Cover::TransportInUdp(suite)];
+        if !is_l2tp {
+            covers.push(Cover::Tunnel(suite));
+        }
+        if suite == Suite::ALL[0] {
+            covers.push(Cover::Clear);
+        }
+        for cover in covers {
+            kinds.push(Join::Carried(carrier, cover));
+            if !is_l2tp && !matches!(cover, Cover::TransportInUdp(_)) {
+                kinds.push(Join::OverV6(Some(carrier), cover));
+            }
+        }
+    }
+    kinds
+}
+
+/// Makes room for jumbo frames on every link and in the tunnel.
+fn widen(site: &mut Site) {
+    site.change(|tables| {
+        let mut ports = tables.ports.to_vec();
+        ports.iter_mut().for_each(|port| port.mtu = 9600);
+        tables.ports = ports.into();
+    });
+    site.change_tunnel(|tunnel| tunnel.mtu = 9000);
+}
+
+#[test]
+fn packets_of_20_to_9000_bytes_cross_every_kind_of_tunnel_under_every_suite() {
+    // Around the blocks of all ciphers, around an Ethernet's size, and the largest.
+    let sizes = || (20..60).chain([255, 256, 1279, 1280, 1499, 1500, 1501, 4096, 8999, 9000]);
+    let mut crossed = 0;
+    for suite in Suite::ALL {
+        for join in every_kind(*suite) {
+            let (mut a, mut b) = (Site::a(join), Site::b(join));
+            widen(&mut a);
+            widen(&mut b);
+            for len in sizes() {
+                let mut all = vec![packet(A_HOST, B_HOST, len)];
+                if len >= 48 {
+                    all.push(packet6(A_HOST6, B_HOST6, len));
+                }
+                for sent in all {
+                    let outer = a.host_sends(&sent);
+                    assert_eq!(outer.len(), 1, "{join:?}, {len} bytes: {:?}", a.counters);
+                    let predicted = a.publisher.newest().tunnels[0].outer_len(len);
+                    assert_eq!(outer[0].len(), predicted, "{join:?}, {len} bytes");
+                    let arrived = b.peer_sends(&outer[0]);
+                    let expected = one_hop_later(&one_hop_later(&sent));
+                    assert_eq!(arrived, [expected], "{join:?}, {len} bytes");
+                    crossed += 1;
+                }
+            }
+            a.assert_drops(&[]);
+            b.assert_drops(&[]);
+            a.end();
+            b.end();
+        }
+    }
+    assert!(crossed > 50_000, "{crossed}");
+}
+
 #[test]
 fn the_outer_header_is_what_the_rfcs_ask_for() {
     for join in joins().into_iter().chain(carried_joins()) {

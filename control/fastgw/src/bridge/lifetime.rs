@@ -7,24 +7,29 @@ use config::{Lifetime, Limit};
 use esp::{InboundSa, OutboundSa};
 
 /// Which limits of a pair of SAs have been told of.
+#[derive(Clone)]
 pub(super) struct Reminder {
     lifetime: Lifetime,
+    /// The process's age at the first look.
+    since: Option<Duration>,
     soft: bool,
     hard: bool,
 }
 
 impl Reminder {
     pub(super) fn new(lifetime: Lifetime) -> Self {
-        Self { lifetime, soft: false, hard: false }
+        Self { lifetime, since: None, soft: false, hard: false }
     }
 
     /// Ends SAs whose time is up, and says in words which limit was reached since the last call.
+    /// `uptime` is the process's age; the SAs' counts from the first call.
     pub(super) fn check(
         &mut self,
-        age: Duration,
+        uptime: Duration,
         outbound: &OutboundSa,
         inbound: &InboundSa,
     ) -> Option<String> {
+        let age = uptime.saturating_sub(*self.since.get_or_insert(uptime));
         let Lifetime { packets, bytes, seconds } = self.lifetime;
         let used = [
             (packets, outbound.packets().max(inbound.packets()), "packets"),
@@ -76,8 +81,9 @@ mod tests {
             ..Lifetime::default()
         };
         let mut reminder = Reminder::new(lifetime);
-        let mut check = |seconds| reminder.check(Duration::from_secs(seconds), &outbound, &inbound);
-        assert_eq!(check(1), None);
+        let mut check =
+            |seconds: u64| reminder.check(Duration::from_secs(1000 + seconds), &outbound, &inbound);
+        assert_eq!((check(0), check(1)), (None, None));
         inbound.count(1, 1000);
         assert!(check(2).is_some_and(|said| said.contains("renewal after 1000 bytes")));
         assert_eq!(check(59), None);

@@ -11,6 +11,7 @@ mod policies;
 mod spec;
 mod underlay;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -55,6 +56,9 @@ enum Target {
     Via(IpAddr),
     Port(PortId),
 }
+
+/// What was configured before, by name, and whether its SA is configured the same now.
+type Before<'a> = BTreeMap<&'a str, (&'a TunnelSpec, bool)>;
 
 /// What a configured tunnel became.
 #[derive(Clone, Copy)]
@@ -108,23 +112,60 @@ impl Bridge {
             config::Role::Outside => Role::Outside,
         };
         let ports = config.ports.iter().map(|port| (port.name.as_str().into(), role(port.role)));
-        let mut bridge = Self {
-            ports: ports.collect(),
+        let mut bridge = Self { ports: ports.collect(), ..Self::empty() };
+        bridge.take(config, &Before::new(), seeds)?;
+        Ok(bridge)
+    }
+
+    /// Replaces the tunnels, policies and routes of `old` by those of `config`. SAs that both
+    /// have, by name and in every part, go on with their sequence numbers, windows and counters.
+    ///
+    /// # Errors
+    /// Those of [`Bridge::new`]; nothing has changed then.
+    pub fn change(
+        &mut self,
+        old: &Config,
+        config: &Config,
+        seeds: &mut dyn FnMut() -> Result<[u8; 32], Box<dyn Error>>,
+    ) -> Result<(), Box<dyn Error>> {
+        let before = self.tunnels.iter().map(|spec| {
+            let same_sa = old.sa_named(&spec.name) == config.sa_named(&spec.name);
+            (&*spec.name, (spec, same_sa))
+        });
+        let mut next = Self { ports: self.ports.clone(), ..Self::empty() };
+        next.take(config, &before.collect(), seeds)?;
+        next.nexthops = std::mem::take(&mut self.nexthops);
+        *self = next;
+        Ok(())
+    }
+
+    fn empty() -> Self {
+        Self {
+            ports: Vec::new(),
             tunnels: Vec::new(),
             clouds: Vec::new(),
             policies: Vec::new(),
             routes: Vec::new(),
             nexthops: NexthopRegister::default(),
-        };
+        }
+    }
+
+    fn take(
+        &mut self,
+        config: &Config,
+        before: &Before<'_>,
+        seeds: &mut dyn FnMut() -> Result<[u8; 32], Box<dyn Error>>,
+    ) -> Result<(), Box<dyn Error>> {
         let mut seeds = Seeds(seeds);
+        let tunnels = config.tunnels.iter();
         let made: Result<Vec<Made>, _> =
-            config.tunnels.iter().map(|tunnel| bridge.add(tunnel, &mut seeds)).collect();
+            tunnels.map(|tunnel| self.add(tunnel, before, &mut seeds)).collect();
         let made = made?;
         let tunnel = |index: usize| match made.get(index) {
             Some(Made::Tunnel(id)) => Some(*id),
             _ => None,
         };
-        bridge.policies = policies::entries(config, &bridge.tunnels, tunnel);
+        self.policies = policies::entries(config, &self.tunnels, tunnel);
         let target = |target: &RouteTarget| match target {
             RouteTarget::Tunnel(index) => tunnel(*index).map(Target::Tunnel),
             RouteTarget::Peer(index, via) => match made.get(*index) {
@@ -139,14 +180,15 @@ impl Bridge {
         let routes = config.routes.iter();
         let routes =
             routes.filter_map(|route| Some((*route.prefix.get_ref(), target(&route.target)?)));
-        bridge.routes = routes.collect();
-        Ok(bridge)
+        self.routes = routes.collect();
+        Ok(())
     }
 
     /// Adds a configured tunnel, with its peers.
     fn add(
         &mut self,
         tunnel: &config::Tunnel,
+        before: &Before<'_>,
         seeds: &mut Seeds<'_>,
     ) -> Result<Made, Box<dyn Error>> {
         let networks: Vec<IpNet> = tunnel.addresses.iter().map(|net| *net.get_ref()).collect();
@@ -154,7 +196,8 @@ impl Bridge {
         if let Some(remote) = &tunnel.remote {
             let remote = Some(*remote.get_ref());
             let (name, sa) = (tunnel.name.as_str(), tunnel.sa.as_ref());
-            let peer = PeerConfig { name, remote, sa, prefixes: networks };
+            let before = before.get(name).copied();
+            let peer = PeerConfig { name, before, remote, sa, prefixes: networks };
             self.tunnels.push(TunnelSpec::new(tunnel, peer, seeds)?);
             return Ok(Made::Tunnel(first));
         }
@@ -165,6 +208,7 @@ impl Bridge {
             let prefixes = address.filter(|_| is_template).into_iter();
             let peer = PeerConfig {
                 name: &peer.name,
+                before: before.get(peer.name.as_str()).copied(),
                 remote: peer.remote.as_ref().map(|remote| *remote.get_ref()),
                 sa: peer.sa.as_ref(),
                 prefixes: prefixes.chain(peer.subnets.iter().map(|net| *net.get_ref())).collect(),

@@ -40,6 +40,8 @@ pub(super) struct TunnelSpec {
     pub(super) protection: Option<Protected>,
     /// What leads into it besides routes: the tunnel's own networks, a peer's subnets.
     pub(super) prefixes: Vec<IpNet>,
+    /// The peer's address from the configuration.
+    configured: Option<IpAddr>,
     mtu: Option<u16>,
     mss: Mss,
     addresses: Addresses,
@@ -48,6 +50,7 @@ pub(super) struct TunnelSpec {
 }
 
 /// The SAs of a tunnel.
+#[derive(Clone)]
 pub(super) struct Protected {
     pub(super) mode: EspMode,
     pub(super) outbound: Arc<OutboundSa>,
@@ -74,6 +77,8 @@ pub(super) enum Kind {
 /// One peer of a configured tunnel, or the only one.
 pub(super) struct PeerConfig<'a> {
     pub(super) name: &'a str,
+    /// What had this name before the configuration changed, and whether its SA is the same.
+    pub(super) before: Option<(&'a TunnelSpec, bool)>,
     pub(super) remote: Option<IpAddr>,
     pub(super) sa: Option<&'a ManualSa>,
     pub(super) prefixes: Vec<IpNet>,
@@ -95,7 +100,20 @@ impl TunnelSpec {
             None => ends,
         };
         let follows = peer.remote.is_none();
-        let protection = peer.sa.map(|sa| protect(sa, follows, seeds)).transpose();
+        let (before, same_sa) =
+            peer.before.map_or((None, false), |(spec, same)| (Some(spec), same));
+        let (sequences, counters) = match before {
+            Some(spec) => (Arc::clone(&spec.sequences), Arc::clone(&spec.counters)),
+            None => Default::default(),
+        };
+        let before = before.filter(|_| same_sa);
+        // A peer that has moved is where it was last heard, unless the file says otherwise now.
+        let heard = before.filter(|spec| spec.configured == peer.remote);
+        let (ends, outer_ends) = heard.map_or((ends, outer_ends), |s| (s.ends, s.outer_ends));
+        let protection = match before.and_then(|spec| spec.protection.as_ref()) {
+            Some(protected) => Ok(Some(protected.clone())),
+            None => peer.sa.map(|sa| protect(sa, follows, seeds)).transpose(),
+        };
         let own = tunnel.addresses.iter().map(|net| net.get_ref().addr());
         Ok(Self {
             name: peer.name.into(),
@@ -105,11 +123,12 @@ impl TunnelSpec {
             outer: outer_rules(tunnel.outer),
             protection: protection.map_err(|error| format!("tunnel {}: {error}", peer.name))?,
             prefixes: peer.prefixes,
+            configured: peer.remote,
             mtu: tunnel.mtu,
             mss: tunnel.mss,
             addresses: addresses(own),
-            sequences: Arc::default(),
-            counters: Arc::default(),
+            sequences,
+            counters,
         })
     }
 
