@@ -1,4 +1,4 @@
-//! The real worker between two memory links, with one policy tunnel.
+//! The real worker between two memory links, with one tunnel under ESP.
 
 use std::{iter, net::Ipv4Addr, sync::Arc};
 
@@ -7,10 +7,10 @@ use ipnet::IpNet;
 use pipeline::{EventRing, InjectRing, Worker, WorkerId};
 use port::{FramePool, Umem, UmemConfig, memory::MemoryPort};
 use tables::{
-    Action, Addresses, DropReason, Endpoints, Fib, InboundEntry, Neighbour, Nexthop, NexthopId,
-    Nexthops, OuterRules, Payload, Policy, PolicyListId, PortEntry, PortId, Protection, Rewrite,
-    Role, Route, Sad, Selector, Selectors, Spd, Tables, Tunnel, TunnelId, counters::WorkerCounters,
-    publish::Publisher,
+    Action, Addresses, Carrier, DropReason, Endpoints, Fib, GreHeader, InboundEntry, L2tpHeader,
+    L2tpSession, Neighbour, Nexthop, NexthopId, Nexthops, OuterRules, Payload, Policy,
+    PolicyListId, PortEntry, PortId, Protection, Rewrite, Role, Route, Sad, Selector, Selectors,
+    Spd, Tables, Tunnel, TunnelId, counters::WorkerCounters, publish::Publisher,
 };
 use wire::{Suite, ethernet::Mac};
 
@@ -18,6 +18,10 @@ use wire::{Suite, ethernet::Mac};
 pub const HERE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 /// scapy's end of the tunnel.
 pub const THERE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
+/// The gateway's end of what is under ESP tunnel mode.
+pub const HERE_INSIDE: Ipv4Addr = Ipv4Addr::new(192, 168, 255, 1);
+/// scapy's end of that.
+pub const THERE_INSIDE: Ipv4Addr = Ipv4Addr::new(192, 168, 255, 2);
 /// What the gateway sends with.
 pub const SPI_OUT: u32 = 0xfedc_1001;
 /// What the gateway receives with.
@@ -31,6 +35,29 @@ const THEIRS: Mac = Mac([2, 0, 0, 0, 0, 2]);
 /// Large enough that a packet of 9000 bytes leaves in one piece in every suite.
 const MTU: u16 = 9300;
 
+/// What is under ESP.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// The tunnel's own header; `None` is ESP tunnel mode by policy.
+    pub own: Option<Own>,
+    /// Whether ESP is in tunnel mode around it.
+    pub tunnel_mode: bool,
+}
+
+/// A tunnel's own header.
+#[derive(Clone, Copy, Debug)]
+pub enum Own {
+    Gre(GreHeader),
+    Ipip,
+    /// Tunnel 7, session 9, with the length field and a PPP protocol of one byte.
+    L2tp,
+}
+
+impl Kind {
+    /// ESP tunnel mode and nothing else.
+    pub const PLAIN: Self = Self { own: None, tunnel_mode: true };
+}
+
 /// A gateway and the far ends of its links.
 pub struct Gateway {
     worker: Worker<MemoryPort>,
@@ -43,12 +70,12 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    pub fn new(suite: Suite) -> Self {
-        let layout = UmemConfig { chunk_size: 16_384, chunks: 256, headroom: 128 };
+    pub fn new(suite: Suite, kind: Kind) -> Self {
+        let layout = UmemConfig { chunk_size: 16_384, chunks: 256, headroom: 192 };
         let umem = Umem::heap(layout).expect("memory");
         let (lan, host) = MemoryPort::link(umem, 16);
         let (wan, peer) = MemoryPort::link(umem, 16);
-        let publisher = Publisher::new(tables(suite));
+        let publisher = Publisher::new(tables(suite, kind));
         let counters = Arc::new(WorkerCounters::new(2));
         let worker = Worker::new(
             WorkerId { index: 0, of: 1 },
@@ -106,7 +133,38 @@ fn received(link: &mut MemoryPort, pool: &mut FramePool) -> Vec<Vec<u8>> {
     frames.map(|frame| frame.strip_prefix(&header[..]).expect("a neighbour's").to_vec()).collect()
 }
 
-fn tables(suite: Suite) -> Tables {
+/// What goes in front before sealing, and what comes out.
+fn headers(kind: Kind) -> (Option<Rewrite>, Payload) {
+    let Some(own) = kind.own else { return (None, Payload::IP) };
+    let ends = Endpoints { local: HERE_INSIDE.into(), remote: THERE_INSIDE.into() };
+    let rules = OuterRules::default();
+    let l2tp = L2tpHeader {
+        tunnel: 7,
+        session: 9,
+        length: true,
+        sequence: false,
+        offset: None,
+        pfc: true,
+        acfc: true,
+    };
+    let carrier = match own {
+        Own::Gre(header) => Carrier::Gre(header),
+        Own::Ipip => Carrier::Ip,
+        Own::L2tp => Carrier::L2tp(L2tpSession { tunnel: 7, session: 9, sequence: false }),
+    };
+    let between = kind.tunnel_mode.then_some(ends);
+    let inner = match (own, kind.tunnel_mode) {
+        (Own::Gre(header), true) => Some(Rewrite::gre(ends, header, rules)),
+        (Own::Gre(header), false) => Some(Rewrite::bare_gre(header)),
+        (Own::Ipip, true) => Some(Rewrite::ipip(ends, rules)),
+        (Own::Ipip, false) => None,
+        (Own::L2tp, true) => Some(Rewrite::l2tp(ends, l2tp, rules)),
+        (Own::L2tp, false) => Some(Rewrite::bare_l2tp(l2tp)),
+    };
+    (inner, Payload { between, carrier })
+}
+
+fn tables(suite: Suite, kind: Kind) -> Tables {
     let net = |text: &str| text.parse::<IpNet>().expect("a network");
     let (local, remote) = (net("10.1.0.0/24"), net("10.2.0.0/24"));
     let (outbound, inbound) = (keys(suite, SPI_OUT), keys(suite, SPI_IN));
@@ -117,12 +175,13 @@ fn tables(suite: Suite) -> Tables {
     let range = |net: IpNet| [net.network()..=net.broadcast()].into();
     let selector = Selector { local: range(local), remote: range(remote), ..Selector::default() };
     let ends = Endpoints { local: HERE.into(), remote: THERE.into() };
+    let (inner, payload) = headers(kind);
     let mut tunnel = Tunnel {
         name: "scapy".into(),
         ends,
-        inner: None,
+        inner,
         rewrite: Rewrite::esp(ends, OuterRules::default()),
-        payload: Payload::IP,
+        payload,
         protection: Protection::Esp(Some(Arc::new(sa))),
         selectors: Some(Selectors([selector.clone()].into())),
         egress: Some(NexthopId(0)),

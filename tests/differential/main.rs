@@ -1,4 +1,4 @@
-//! The pipeline against scapy's ESP, which shares no code with it: whatever random packet one of
+//! The pipeline against scapy's ESP, GRE, IP and L2TP, which shares no code with it: whatever random packet one of
 //! them seals, the other one opens to the same packet, in every suite, and refuses once a bit of it
 //! has changed.
 //!
@@ -11,10 +11,13 @@ mod scapy;
 
 use std::{env, time::SystemTime};
 
-use tables::DropReason;
+use tables::{DropReason, GreHeader};
 use wire::{Suite, checksum};
 
-use crate::{gateway::Gateway, scapy::Scapy};
+use crate::{
+    gateway::{Gateway, Kind, Own},
+    scapy::Scapy,
+};
 
 /// Random packets for each suite that a peer in the field is likely to have.
 const COMMON: u32 = 400;
@@ -37,16 +40,41 @@ const DAMAGED_EVERY: u32 = 8;
 const FLIPPED: [DropReason; 4] =
     [DropReason::EspNoSa, DropReason::EspReplayed, DropReason::EspTooOld, DropReason::EspIntegrity];
 
+/// Random packets for each kind of tunnel under each of its suites.
+const OF_A_KIND: u32 = 60;
+/// The suites that kinds are tried under: one of each construction.
+const CONSTRUCTIONS: [&str; 5] =
+    ["aes128gcm16", "chacha20poly1305", "aes256-sha256", "null-sha1", "null-md5"];
+
+/// What can be under ESP besides the packet alone.
+fn kinds() -> impl Iterator<Item = Kind> {
+    let full = GreHeader { key: Some(42), checksum: true, sequence: true };
+    let keyed = GreHeader { key: Some(7), ..GreHeader::default() };
+    let all =
+        [Own::Gre(GreHeader::default()), Own::Gre(keyed), Own::Gre(full), Own::Ipip, Own::L2tp];
+    let kind = |own| [false, true].map(|tunnel_mode| Kind { own: Some(own), tunnel_mode });
+    all.into_iter().flat_map(kind)
+}
+
+/// Every suite as ESP alone, and every kind under one suite of each construction, with how many
+/// packets each gets.
+fn trials() -> impl Iterator<Item = (Suite, Kind, u32)> {
+    let alone = Suite::ALL.iter().map(|suite| (*suite, Kind::PLAIN, packets(*suite)));
+    let suites = CONSTRUCTIONS.map(|name| Suite::from_name(name).expect("a suite"));
+    let of_kind = move |kind| suites.map(|suite| (suite, kind, OF_A_KIND));
+    alone.chain(kinds().flat_map(of_kind))
+}
+
 #[test]
 fn scapy_opens_what_the_pipeline_seals() {
     let (mut scapy, seed) = (Scapy::start(), seed());
-    for suite in Suite::ALL {
-        let mut gateway = Gateway::new(*suite);
-        scapy.begin(*suite, seed);
-        for n in 0..packets(*suite) {
+    for (suite, kind, packets) in trials() {
+        let mut gateway = Gateway::new(suite, kind);
+        scapy.begin(suite, kind, seed);
+        for n in 0..packets {
             let inner = scapy.make("10.1.0", "10.2.0");
             let outer = gateway.host_sends(&inner);
-            let case = format!("{suite}, packet {n} of {} bytes", inner.len());
+            let case = format!("{suite}, {kind:?}, packet {n} of {} bytes", inner.len());
             assert_eq!(outer.len(), 1, "{case}: {:?}", gateway.drops());
             if n % DAMAGED_EVERY == 0 {
                 let damaged = scapy.damage(&outer[0]);
@@ -65,14 +93,14 @@ fn scapy_opens_what_the_pipeline_seals() {
 #[test]
 fn the_pipeline_opens_what_scapy_seals() {
     let (mut scapy, seed) = (Scapy::start(), seed());
-    for suite in Suite::ALL {
-        let mut gateway = Gateway::new(*suite);
-        scapy.begin(*suite, seed);
+    for (suite, kind, packets) in trials() {
+        let mut gateway = Gateway::new(suite, kind);
+        scapy.begin(suite, kind, seed);
         let mut refused = 0;
-        for n in 0..packets(*suite) {
+        for n in 0..packets {
             let inner = scapy.make("10.2.0", "10.1.0");
             let outer = scapy.seal(&inner);
-            let case = format!("{suite}, packet {n} of {} bytes", inner.len());
+            let case = format!("{suite}, {kind:?}, packet {n} of {} bytes", inner.len());
             if n % DAMAGED_EVERY == 0 {
                 let out = gateway.peer_sends(&scapy.damage(&outer));
                 assert!(out.is_empty(), "{case}: opened with a bit flipped");

@@ -7,13 +7,14 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tables::GreHeader;
 use tests::process::python;
 use wire::{
     Suite,
     suite::{Encryption, Integrity},
 };
 
-use crate::gateway::{HERE, SPI_IN, SPI_OUT, THERE, keys};
+use crate::gateway::{HERE, HERE_INSIDE, Kind, Own, SPI_IN, SPI_OUT, THERE, THERE_INSIDE, keys};
 
 /// The process; it ends when this is dropped.
 pub struct Scapy {
@@ -48,8 +49,8 @@ impl Scapy {
         Self { child, requests, answers }
     }
 
-    /// Starts over as the peer of a [`crate::gateway::Gateway`] with this suite.
-    pub fn begin(&mut self, suite: Suite, seed: u64) {
+    /// Starts over as the peer of a [`crate::gateway::Gateway`] with this suite and kind.
+    pub fn begin(&mut self, suite: Suite, kind: Kind, seed: u64) {
         let (cipher, authentication) = algorithms(suite);
         let sa = |spi, source, destination| {
             let (encryption, authentication) = keys(suite, spi);
@@ -62,6 +63,7 @@ impl Scapy {
             "do": "begin", "seed": format!("{seed} {suite}"),
             "cipher": cipher, "authentication": authentication,
             "seals": sa(SPI_IN, THERE, HERE), "opens": sa(SPI_OUT, HERE, THERE),
+            "carrier": carrier(kind),
         }));
     }
 
@@ -112,6 +114,22 @@ impl Drop for Scapy {
             eprintln!("scapy: {error}");
         }
     }
+}
+
+/// What the script is told of a kind.
+fn carrier(kind: Kind) -> Value {
+    let Some(own) = kind.own else { return Value::Null };
+    let mut carrier = match own {
+        Own::Ipip => json!({"kind": "ipip"}),
+        Own::L2tp => json!({"kind": "l2tp"}),
+        Own::Gre(GreHeader { key, checksum, sequence }) => {
+            json!({"kind": "gre", "key": key, "checksum": checksum, "sequence": sequence})
+        }
+    };
+    if kind.tunnel_mode {
+        carrier["between"] = json!([HERE_INSIDE, THERE_INSIDE]);
+    }
+    carrier
 }
 
 /// What scapy calls the suite's cipher and authentication.

@@ -2,8 +2,11 @@
 
 Reads one JSON object per line and answers with one; packets are in hex.
 
-    {"do": "begin", "seed", "cipher", "authentication", "seals": SA, "opens": SA}
-        a new pair of SAs; SA is {"source", "destination", "spi", "encryption", "authentication"}
+    {"do": "begin", "seed", "cipher", "authentication", "seals": SA, "opens": SA, "carrier"}
+        a new pair of SAs; SA is {"source", "destination", "spi", "encryption", "authentication"};
+        "carrier" is what is under ESP, null for ESP tunnel mode alone, else {"kind", "between"}:
+        "gre" with its fields, "ipip" or "l2tp", in ESP transport mode or, with the two addresses
+        "between", in tunnel mode
     {"do": "make", "source", "destination"}   a random packet between two /24 networks
     {"do": "seal", "packet"}                  the outer packet around an inner one
     {"do": "open", "packet"}                  the inner packet, and what matters of the outer one
@@ -27,6 +30,9 @@ from scapy.layers.ipsec import (
     SecurityAssociation,
     _ESPPlain,
 )
+from scapy.layers.l2 import GRE
+from scapy.layers.l2tp import L2TP
+from scapy.packet import Raw
 
 SMALLEST, LARGEST = 20, 9000
 # Around a block of every cipher, and what is likely to be off by one.
@@ -83,8 +89,64 @@ def add_algorithms():
         )
 
 
+class Carrier:
+    """The headers of a tunnel under ESP, made and read by scapy."""
+
+    def __init__(self, kind, between=None, key=None, checksum=False, sequence=False):
+        self.kind, self.between = kind, between
+        self.fields = {
+            "chksum_present": int(checksum),
+            "key_present": int(key is not None),
+            "seqnum_present": int(sequence),
+        }
+        self.key, self.sent, self.received = key, 0, 0
+
+    def wrap(self, inner, ends):
+        """Scapy's packet to us: from the second of the two ends to the first."""
+        source, destination = self.between[::-1] if self.between else (ends.dst, ends.src)
+        outer = IP(src=source, dst=destination)
+        if self.kind == "ipip":
+            return IP(bytes(outer / inner))
+        if self.kind == "l2tp":
+            # No length, all that PPP may leave out, and a checksum, which we never send.
+            message = struct.pack("!HHH", 2, 7, 9) + b"\xff\x03\x00\x21" + bytes(inner)
+            return IP(bytes(outer / UDP(sport=1701, dport=1701) / Raw(message)))
+        gre = GRE(proto=0x0800, key=self.key, seqence_number=self.sent, **self.fields)
+        self.sent += 1
+        return IP(bytes(outer / gre / inner))
+
+    def unwrap(self, packet):
+        packet = IP(bytes(packet))
+        if self.between:
+            assert [packet.src, packet.dst] == self.between, "ends of the tunnel's own header"
+        payload = bytes(packet.payload)
+        if self.kind == "ipip":
+            assert packet.proto == 4, "protocol"
+            return payload
+        if self.kind == "l2tp":
+            udp = UDP(payload)
+            assert (packet.proto, udp.sport, udp.dport, udp.chksum) == (17, 1701, 1701, 0), "UDP"
+            message = L2TP(payload[8 : udp.len])
+            assert (message.tunnel_id, message.session_id) == (7, 9), "L2TP's numbers"
+            assert message.len == udp.len - 8 == len(payload) - 8, "lengths"
+            return message[IP].original
+        gre = GRE(payload)
+        assert packet.proto == 47 and gre.proto == 0x0800 and gre.key == self.key, "GRE"
+        for name, present in self.fields.items():
+            assert getattr(gre, name) == present, name
+        if self.fields["chksum_present"]:
+            again = gre.copy()
+            del again.chksum
+            assert GRE(bytes(again)).chksum == gre.chksum, "GRE checksum"
+        if self.fields["seqnum_present"]:
+            assert gre.seqence_number == self.received, "GRE sequence number"
+        self.received += 1
+        return bytes(gre.payload)
+
+
 class Peer:
-    def begin(self, seed, cipher, authentication, seals, opens):
+    def begin(self, seed, cipher, authentication, seals, opens, carrier):
+        self.carrier = carrier and Carrier(**carrier)
         self.dice = random.Random(seed)
         self.sizes = iter(EDGES)
         self.seals = self.association(cipher, authentication, seals)
@@ -92,8 +154,9 @@ class Peer:
         self.outer_ids, self.ivs = set(), set()
         return {}
 
-    @staticmethod
-    def association(cipher, authentication, sa):
+    def association(self, cipher, authentication, sa):
+        transport = self.carrier is not None and self.carrier.between is None
+        self.ends = IP(src=sa["source"], dst=sa["destination"])
         return SecurityAssociation(
             ESP,
             spi=sa["spi"],
@@ -101,7 +164,7 @@ class Peer:
             crypt_key=bytes.fromhex(sa["encryption"]),
             auth_algo=authentication,
             auth_key=bytes.fromhex(sa["authentication"]),
-            tunnel_header=IP(src=sa["source"], dst=sa["destination"]),
+            tunnel_header=None if transport else self.ends,
         )
 
     def make(self, source, destination):
@@ -141,7 +204,10 @@ class Peer:
         return fitting
 
     def seal(self, packet):
-        sealed = self.seals.encrypt(IP(bytes.fromhex(packet)))
+        inner = IP(bytes.fromhex(packet))
+        if self.carrier:
+            inner = self.carrier.wrap(inner, self.ends)
+        sealed = self.seals.encrypt(inner)
         return {"packet": bytes(sealed).hex()}
 
     def open(self, packet):
@@ -164,7 +230,12 @@ class Peer:
         self.outer_ids.add(outer.id)
         if iv:
             self.ivs.add(iv)
-        return {"packet": inner.original.hex(), **facts}
+        if self.carrier is None:
+            return {"packet": inner.original.hex(), **facts}
+        try:
+            return {"packet": self.carrier.unwrap(inner).hex(), **facts}
+        except AssertionError as error:
+            return {"refused": f"under ESP: {error}"}
 
     def problem_outside(self, outer, data):
         """What is wrong with the outer header."""
@@ -173,7 +244,7 @@ class Peer:
         expected = IP(bytes(again))
         if (outer.chksum, outer.len) != (expected.chksum, len(data)):
             return "outer checksum or length"
-        ours = self.opens.tunnel_header
+        ours = self.ends
         if (outer.src, outer.dst, outer.proto, outer.ihl) != (ours.src, ours.dst, 50, 5):
             return "outer addresses, protocol or options"
         return "outer fragment" if outer.flags.MF or outer.frag else None

@@ -6,7 +6,6 @@ use common::*;
 use esp::Suite;
 use tables::DropReason;
 use wire::ipv6::Ipv6;
-use wire::protocol;
 
 #[test]
 fn a_packet_of_every_size_crosses_every_join_and_arrives_as_it_was_two_hops_later() {
@@ -119,15 +118,7 @@ fn the_outer_header_is_what_the_rfcs_ask_for() {
             header.flags_offset.set(wire::ipv4::Ipv4::DF);
         });
         let [first, second] = [a.host_sends(&sent).remove(0), a.host_sends(&sent).remove(0)];
-        let expected = match (suite_of(join), join) {
-            (_, Join::VtiInUdp(_) | Join::Carried(_, Cover::TransportInUdp(_))) => protocol::UDP,
-            (Some(_), _) => protocol::ESP,
-            (None, Join::Carried(Carrier::L2tp(_), _)) => protocol::UDP,
-            (None, Join::Carried(Carrier::Ipip, _) | Join::OverV6(Some(Carrier::Ipip), _)) => {
-                protocol::IPV4
-            }
-            (None, _) => protocol::GRE,
-        };
+        let expected = outer_protocol(join);
         if matches!(join, Join::OverV6(..)) {
             let (outer, total_len) = Ipv6::parse(&first).unwrap();
             assert_eq!(total_len, first.len());

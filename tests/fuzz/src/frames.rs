@@ -1,12 +1,15 @@
 //! Frames that somebody else sent.
 
 use esp::Suite;
+use tables::Version;
 use wire::ipv4::Ipv4;
+use wire::ipv6::Ipv6;
 use wire::{checksum, protocol};
 
 use super::sites::{
-    A_OUTER, B_OUTER, Carrier, Cover, GW_MAC, HOST_MAC, Join, LAN, Outcome, WAN, carried_joins,
-    carry, far_sa, frame, gre, header, outer, sealed, suite_of, with_site,
+    A_OUTER, A_OUTER6, B_OUTER, B_OUTER6, Carrier, GW_MAC, HOST_MAC, Join, L2TP, LAN, Outcome, WAN,
+    carried_joins, carry, far_sa, frame, gre, header, outer, outer_protocol, outer6, sealed,
+    sealed_esp, suite_of, with_site,
 };
 
 /// The joins whose gateways get whole frames.
@@ -39,7 +42,7 @@ pub fn decap_esp(input: &[u8]) {
         let payload = if mode & 4 == 0 { payload.to_vec() } else { summed(payload) };
         let packet = FAR.with(|far| sealed(&far[at][usize::from(esn)], *next_header, &payload));
         let outcome = carry(site, WAN, &frame(&packet));
-        if *next_header != protocol::IPV4 {
+        if ![protocol::IPV4, protocol::IPV6].contains(next_header) {
             assert_silent(&outcome);
         }
         assert_tunnelled(Join::Vti(Suite::ALL[at]), &outcome);
@@ -62,27 +65,45 @@ pub fn decap_gre(input: &[u8]) {
     });
 }
 
-/// GRE and IPIP, in clear or authentic under ESP. The first byte chooses the join and says (high
-/// bit) whether the header checksum of what follows is made right; the rest is what stands behind
-/// the outer header, or what is sealed.
+/// Every carrier, in clear or authentic under ESP, over IPv4 and IPv6. The first byte chooses the
+/// join and says (high bit) whether the header checksum of what follows is made right; the rest is
+/// what stands behind the outer header, behind UDP of L2TP, or what is sealed.
 pub fn decap_carried(input: &[u8]) {
     let [choice, rest @ ..] = input else { return };
-    let joins: Vec<Join> = carried_joins().collect();
+    // All of L2TP's optional fields are in the input.
+    let one_of_l2tp = |join: &Join| match join {
+        Join::Carried(Carrier::L2tp(header), _) => *header == L2TP,
+        _ => true,
+    };
+    let joins: Vec<Join> = carried_joins().filter(one_of_l2tp).collect();
     let join = joins[usize::from(choice & 0x7f) % joins.len()];
-    let payload = if choice & 0x80 == 0 { rest.to_vec() } else { summed(rest) };
-    let carrier = match join {
-        Join::Carried(Carrier::Gre(_), Cover::Clear | Cover::Transport(_)) => protocol::GRE,
-        _ => protocol::IPV4,
-    };
-    let packet = match suite_of(join).and_then(|suite| Suite::ALL.iter().position(|s| *s == suite))
-    {
-        Some(at) => FAR.with(|far| sealed(&far[at][0], carrier, &payload)),
-        None => outer(carrier, &payload),
-    };
+    let mut payload = if choice & 0x80 == 0 { rest.to_vec() } else { summed(rest) };
+    if matches!(join, Join::Carried(Carrier::L2tp(_), _)) {
+        payload = udp(1701, &payload);
+    }
     with_site(join, false, |site| {
+        let next_header = site.publisher.newest().tunnels[0].payload.next_header(Version::V4);
+        let at = suite_of(join).and_then(|suite| Suite::ALL.iter().position(|s| *s == suite));
+        if let Some(at) = at {
+            payload = FAR.with(|far| sealed_esp(&far[at][0], next_header, &payload));
+        }
+        let number = outer_protocol(join);
+        let esp_in_udp = number == protocol::UDP && at.is_some();
+        let behind = if esp_in_udp { udp(4500, &payload) } else { payload };
+        let packet = match join {
+            Join::OverV6(..) => outer6(number, &behind),
+            _ => outer(number, &behind),
+        };
         let outcome = carry(site, WAN, &frame(&packet));
         assert_tunnelled(join, &outcome);
     });
+}
+
+/// A datagram from port 4500 to this port, without a checksum.
+fn udp(port: u16, payload: &[u8]) -> Vec<u8> {
+    let len = (8 + payload.len()) as u16;
+    let words = [4500, port, len, 0].map(u16::to_be_bytes).concat();
+    [&words, payload].concat()
 }
 
 /// A frame from the outside: none of it comes in but through a clear tunnel.
@@ -115,7 +136,7 @@ fn chosen(input: &[u8]) -> Option<(Join, Vec<u8>)> {
     Some((join, frame(&summed(rest))))
 }
 
-/// The packet with its header checksum made right, if it has a header.
+/// The packet with its header checksum made right, if it has an IPv4 header.
 fn summed(packet: &[u8]) -> Vec<u8> {
     let mut packet = packet.to_vec();
     let header_len = packet.first().map_or(0, |first| usize::from(first & 15) * 4);
@@ -134,26 +155,40 @@ fn assert_silent(outcome: &Outcome) {
 }
 
 /// Whatever left toward the outside is a sound packet of the tunnel's that fits the link, and
-/// whatever left toward the hosts is a sound packet.
+/// whatever left toward the hosts is a sound packet. A GRE keepalive is answered in clear.
 fn assert_tunnelled(join: Join, outcome: &Outcome) {
-    let number = match (suite_of(join), join) {
-        (Some(_), _) => protocol::ESP,
-        (None, Join::Carried(Carrier::Ipip, _)) => protocol::IPV4,
-        (None, _) => protocol::GRE,
-    };
     for sent in &outcome.at_peer {
-        let ip = header(behind_ethernet(sent));
-        let ends = (ip.source_addr(), ip.destination_addr(), ip.protocol);
-        assert_eq!(ends, (A_OUTER, B_OUTER, number));
-        assert!(!ip.is_fragment() && sent.len() <= 14 + 1500);
+        let packet = behind_ethernet(sent);
+        if packet[0] >> 4 == 6 {
+            let (ip, total_len) = Ipv6::parse(packet).expect("a sound packet");
+            assert_eq!((ip.source_addr(), ip.destination_addr()), (A_OUTER6, B_OUTER6));
+            assert_eq!(total_len, packet.len());
+        } else {
+            let ip = header(packet);
+            assert_eq!((ip.source_addr(), ip.destination_addr()), (A_OUTER, B_OUTER));
+            let carries_v6 =
+                outer_protocol(join) == protocol::IPV4 && ip.protocol == protocol::IPV6;
+            assert!(ip.protocol == outer_protocol(join) || carries_v6);
+            assert!(!ip.is_fragment());
+        }
+        assert!(sent.len() <= 14 + 1500);
     }
     for sent in &outcome.at_host {
-        header(behind_ethernet(sent));
+        let packet = behind_ethernet(sent);
+        if packet[0] >> 4 == 6 {
+            assert!(Ipv6::parse(packet).is_ok());
+        } else {
+            header(packet);
+        }
         assert!(sent.len() <= 14 + 1500);
     }
 }
 
 fn behind_ethernet(frame: &[u8]) -> &[u8] {
-    let expected = [&HOST_MAC.0[..], &GW_MAC.0, &[0x08, 0x00]].concat();
-    frame.strip_prefix(&expected[..]).expect("Ethernet from the gateway")
+    let to_host = [&HOST_MAC.0[..], &GW_MAC.0].concat();
+    let rest = frame.strip_prefix(&to_host[..]).expect("Ethernet from the gateway");
+    let packet = &rest[2..];
+    let version = if rest[..2] == [8, 0] { 4 } else { 6 };
+    assert_eq!(packet[0] >> 4, version, "the EtherType says what it is");
+    packet
 }

@@ -9,7 +9,7 @@ use wire::ipv6::Ipv6;
 use wire::{checksum, protocol};
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::topology::{A_OUTER, B_OUTER, GW_MAC, HOST_MAC};
+use super::topology::{A_OUTER, A_OUTER6, B_OUTER, B_OUTER6, GW_MAC, HOST_MAC};
 
 /// An Ethernet frame to the gateway around an IP packet.
 pub fn frame(packet: &[u8]) -> Vec<u8> {
@@ -99,6 +99,12 @@ pub fn outer(protocol: u8, payload: &[u8]) -> Vec<u8> {
     [header.as_bytes(), payload].concat()
 }
 
+/// As [`outer`], between the gateways' IPv6 addresses.
+pub fn outer6(protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let header = Ipv6::new(B_OUTER6, A_OUTER6, protocol, payload.len() as u16);
+    [header.as_bytes(), payload].concat()
+}
+
 /// GRE without options around an IPv4 packet, from B's gateway to A's.
 pub fn gre(inner: &[u8]) -> Vec<u8> {
     outer(protocol::GRE, &[&[0, 0, 8, 0], inner].concat())
@@ -106,11 +112,16 @@ pub fn gre(inner: &[u8]) -> Vec<u8> {
 
 /// Any payload, properly sealed, from B's gateway to A's.
 pub fn sealed(sa: &OutboundSa, next_header: u8, payload: &[u8]) -> Vec<u8> {
+    outer(protocol::ESP, &sealed_esp(sa, next_header, payload))
+}
+
+/// Any payload, properly sealed: from the ESP header to the ICV.
+pub fn sealed_esp(sa: &OutboundSa, next_header: u8, payload: &[u8]) -> Vec<u8> {
     let (front, behind) = (sa.suite().header_len(), sa.suite().trailer_len(payload.len()));
     let mut packet = [&vec![0; front], payload, &vec![0; behind]].concat();
     let seq = sa.reserve(1).unwrap();
     sa.seal(seq, next_header, &mut packet, payload.len()).unwrap();
-    outer(protocol::ESP, &packet)
+    packet
 }
 
 /// The packet with options behind its header, padded to whole words.

@@ -12,6 +12,7 @@ use tables::{
     Spd, Tables, Tunnel, TunnelId,
 };
 use wire::ethernet::Mac;
+use wire::protocol;
 
 pub const LAN: PortId = PortId(0);
 pub const WAN: PortId = PortId(1);
@@ -366,6 +367,18 @@ pub fn hop(port: PortId, address: impl Into<IpAddr>) -> Nexthop {
 
 pub fn suite_of(join: Join) -> Option<Suite> {
     Shape::of(join, false).cover.suite()
+}
+
+/// What follows the outer IP header of a join's packets around an IPv4 packet.
+pub fn outer_protocol(join: Join) -> u8 {
+    let shape = Shape::of(join, false);
+    match (shape.cover, shape.carrier) {
+        _ if shape.in_udp => protocol::UDP,
+        (Cover::Clear, Some(Carrier::L2tp(_))) => protocol::UDP,
+        (Cover::Clear, Some(Carrier::Ipip) | None) => protocol::IPV4,
+        (Cover::Clear, Some(Carrier::Gre(_) | Carrier::GreWith(_))) => protocol::GRE,
+        _ => protocol::ESP,
+    }
 }
 
 /// Encryption and authentication key of the direction that A (1) or B (2) seals.
