@@ -41,6 +41,8 @@ pub struct Report {
 impl Report {
     /// Adds a tunnel's row.
     pub fn add(&mut self, row: Row) {
+        let failures = row.failures();
+        println!("{}: {}", row.name, if failures.is_empty() { "passed" } else { "FAILED" });
         self.rows.push(row);
     }
 

@@ -241,7 +241,8 @@ impl Gateway {
             match request {
                 Event::Resolve { port, address } => {
                     if self.bridge.want(port, address) {
-                        resolved |= self.resolve(port, address);
+                        // Nobody is asked where a group is: it is known as soon as it is wanted.
+                        resolved |= address.is_multicast() || self.resolve(port, address);
                     }
                 }
                 Event::PeerMoved { spi, address, port } => {

@@ -25,6 +25,7 @@ use tables::{
     TunnelId,
 };
 use wire::ethernet::Mac;
+use wire::protocol;
 
 use self::nexthops::NexthopRegister;
 use self::policies::Entry;
@@ -328,11 +329,12 @@ impl Bridge {
         })
     }
 
-    /// Whether anything travels in UDP.
+    /// Whether anything travels in UDP: ESP, or L2TP in clear.
     #[must_use]
     pub fn uses_udp(&self) -> bool {
-        self.tunnels.iter().any(|spec| {
-            spec.protection.as_ref().is_some_and(|protected| protected.remote_port.is_some())
+        self.tunnels.iter().any(|spec| match &spec.protection {
+            Some(protected) => protected.remote_port.is_some(),
+            None => headers::clear_protocols(spec).contains(&protocol::UDP),
         })
     }
 
