@@ -166,12 +166,14 @@ fn packets(tshark: &Tshark, tunnel: &str) -> Vec<Packet> {
         "esp.sequence",
     ];
     let rows = tshark.fields(tunnel, &fields).into_iter();
-    rows.map(|row| {
+    let all = rows.map(|row| {
         let [sources, sources_v6, layers, echo, echo_v6, tcp_len, spi, sequence] =
             row.try_into().expect("a value for each field");
         Packet { sources, sources_v6, layers, echo, echo_v6, tcp_len, spi, sequence }
-    })
-    .collect()
+    });
+    // An ICMP error in clear quotes a packet, but is none.
+    let is_quote = |packet: &Packet| packet.layers.starts_with("eth:ethertype:ip:icmp:");
+    all.filter(|packet| !is_quote(packet)).collect()
 }
 
 /// The sequence numbers of what we send begin with 1 and grow (RFC 4303 section 2.2).
