@@ -15,6 +15,9 @@ pub struct Address {
     pub net: IpNet,
     /// The other end, on a point-to-point link: the prefix is then the peer's, not ours.
     pub peer: Option<IpAddr>,
+    /// It stands before those that are not: the secondary ones of an IPv4 network, the temporary
+    /// and the deprecated ones of IPv6 (RFC 6724 5, rules 3 and 7).
+    pub primary: bool,
 }
 
 impl Address {
@@ -24,8 +27,7 @@ impl Address {
     }
 }
 
-/// The address that a message is about; `None` for other families, for nonsense, and for an IPv6
-/// address that is not known to be ours alone (RFC 4862 5.4).
+/// The address that a message is about; `None` for other families and for nonsense.
 pub(super) fn parse(message: &AddressMessage) -> Option<Address> {
     if !matches!(message.header.family, AddressFamily::Inet | AddressFamily::Inet6) {
         return None;
@@ -35,11 +37,6 @@ pub(super) fn parse(message: &AddressMessage) -> Option<Address> {
         match attribute {
             AddressAttribute::Local(address) => local = Some(*address),
             AddressAttribute::Address(address) => far = Some(*address),
-            AddressAttribute::Flags(flags)
-                if flags.intersects(AddressFlags::Tentative | AddressFlags::Dadfailed) =>
-            {
-                return None;
-            }
             _ => {}
         }
     }
@@ -49,7 +46,27 @@ pub(super) fn parse(message: &AddressMessage) -> Option<Address> {
         tracing::debug!(?message, "address message without a proper address, ignored");
     }
     let peer = far.filter(|far| Some(*far) != own);
-    net.map(|net| Address { ifindex: message.header.index, net, peer })
+    let spare = AddressFlags::Secondary | AddressFlags::Deprecated;
+    let primary = !flags(message).intersects(spare);
+    net.map(|net| Address { ifindex: message.header.index, net, peer, primary })
+}
+
+/// Whether the address is not known to be ours alone, or known not to be (RFC 4862 5.4). An
+/// optimistic one is in use meanwhile (RFC 4429).
+pub(super) fn is_unverified(message: &AddressMessage) -> bool {
+    let flags = flags(message);
+    flags.contains(AddressFlags::Dadfailed)
+        || flags.contains(AddressFlags::Tentative) && !flags.contains(AddressFlags::Optimistic)
+}
+
+/// The flags; the attribute holds those that do not fit in the header.
+fn flags(message: &AddressMessage) -> AddressFlags {
+    let attribute = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Flags(flags) => Some(*flags),
+        _ => None,
+    });
+    let header = u32::from(message.header.flags.bits());
+    attribute.unwrap_or(AddressFlags::from_bits_retain(header))
 }
 
 /// Asks for all addresses.

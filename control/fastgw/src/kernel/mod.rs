@@ -97,6 +97,7 @@ impl Kernel {
     /// The kernel sends the ARP or neighbour discovery requests; the answer comes as a
     /// [`Change::Neighbour`]: usable, or failed after its probes (three seconds by default). An
     /// entry that is stale is probed again. A neighbour that an administrator fixed is left alone.
+    /// The kernel asks for an IPv6 neighbour from its link-local address, without which it fails.
     /// Needs CAP_NET_ADMIN; other errors: no such link, or the link is down.
     pub fn resolve(&mut self, ifindex: u32, address: IpAddr) -> io::Result<()> {
         // NTF_USE takes the permanent mark from an entry, which would then age and be lost.

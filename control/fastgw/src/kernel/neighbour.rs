@@ -60,7 +60,8 @@ pub(super) fn parse(message: &NeighbourMessage) -> Option<Said> {
     Some(Said::Is(Neighbour { ifindex, address, resolution, fixed }))
 }
 
-/// The link and address that a message is about; `None` as for [`parse`].
+/// The link and address that a message is about; `None` as for [`parse`], and for a group, whose
+/// Ethernet address follows from its own and which the kernel lists without telling of it.
 pub(super) fn concerned(message: &NeighbourMessage) -> Option<(u32, IpAddr)> {
     let header = &message.header;
     let is_ip = matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6);
@@ -79,7 +80,8 @@ pub(super) fn concerned(message: &NeighbourMessage) -> Option<(u32, IpAddr)> {
     if address.is_none() {
         tracing::debug!(?message, "neighbour message without an address, ignored");
     }
-    address.map(|address| (header.ifindex, address))
+    let one = address.filter(|address| !address.is_multicast());
+    one.map(|address| (header.ifindex, address))
 }
 
 /// Asks for all neighbours.

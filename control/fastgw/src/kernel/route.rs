@@ -128,8 +128,8 @@ pub(super) fn parse(message: &RouteMessage) -> Option<Route> {
     {
         return None;
     }
-    if header.tos != 0 {
-        tracing::debug!(?message, "route for one type of service, ignored");
+    if header.tos != 0 || header.source_prefix_length != 0 {
+        tracing::debug!(?message, "route for some packets to its prefix only, ignored");
         return None;
     }
     let target = match header.kind {
@@ -155,8 +155,8 @@ pub(super) fn parse(message: &RouteMessage) -> Option<Route> {
             _ => {}
         }
     }
-    // Every link has these of its own, and packets to them never leave it.
-    let prefix = prefix.filter(|prefix| !is_link_local(prefix));
+    // Which link is meant is not for a route to say.
+    let prefix = prefix.filter(|prefix| !is_on_every_link(prefix.network()));
     prefix.map(|prefix| Route { prefix, metric, target, prefsrc, protocol: header.protocol.into() })
 }
 
@@ -198,15 +198,11 @@ fn ip(address: &RouteAddress) -> Option<IpAddr> {
     }
 }
 
-fn is_link_local(prefix: &IpNet) -> bool {
-    match prefix {
-        IpNet::V4(_) => false,
-        IpNet::V6(net) => {
-            net.prefix_len() >= 8 && {
-                let address = net.network();
-                address.is_unicast_link_local() || address.is_multicast()
-            }
-        }
+/// Whether every link has an `address` of this kind of its own: IPv6 link-local and multicast.
+pub(super) fn is_on_every_link(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(address) => address.is_unicast_link_local() || address.is_multicast(),
     }
 }
 

@@ -67,9 +67,13 @@ impl State {
         self.links.values().find(|link| link.name == name)
     }
 
-    /// The addresses of a link, IPv4 first, in numerical order.
+    /// The addresses of a link: IPv4 first, of each version the primary ones first, those in
+    /// numerical order.
     pub fn addresses_of(&self, ifindex: u32) -> impl Iterator<Item = &Address> {
-        self.addresses.values().filter(move |address| address.ifindex == ifindex)
+        let of_link = self.addresses.values().filter(|address| address.ifindex == ifindex);
+        let mut addresses: Vec<_> = of_link.collect();
+        addresses.sort_by_key(|address| (address.net.addr().is_ipv6(), !address.primary));
+        addresses.into_iter()
     }
 
     /// All routes, by prefix; those of one prefix in the order in which the kernel tries them.
@@ -82,8 +86,12 @@ impl State {
     /// matches, of its routes the one with the lowest metric that has a live hop.
     ///
     /// `None` when nothing matches and when the route that decides refuses (blackhole and the
-    /// like). Of the hops of a multipath route each destination always gets the same one.
+    /// like), nor for an IPv6 link-local or multicast destination, which exists on every link. Of
+    /// the hops of a multipath route each destination always gets the same one.
     pub fn next_hop(&self, destination: IpAddr) -> Option<NextHop> {
+        if route::is_on_every_link(destination) {
+            return None;
+        }
         let longest = if destination.is_ipv4() { 32 } else { 128 };
         (0..=longest)
             .rev()
@@ -179,6 +187,10 @@ impl State {
 
     fn address_is(&mut self, message: &AddressMessage) -> Applied {
         let Some(address) = address::parse(message) else { return Applied::default() };
+        if address::is_unverified(message) {
+            let known = self.addresses.remove(&key(&address)).is_some();
+            return Applied::of(known, Change::Address(address.ifindex));
+        }
         let known = self.addresses.insert(key(&address), address);
         Applied::of(known != Some(address), Change::Address(address.ifindex))
     }
@@ -198,11 +210,15 @@ impl State {
         let suspect = route
             .live_hops()
             .any(|hop| !self.links.get(&hop.ifindex).is_some_and(|link| link.admin_up));
-        // What the kernel tells of IPv6 routes with several hops depends on how they came about.
-        let several = !route.prefix.addr().is_ipv4() && route.live_hops().nth(1).is_some();
+        let metric = route.metric;
+        let several = route.live_hops().nth(1).is_some();
         let list = self.routes.entry(prefix).or_default();
         let changed = insert_route(list, flags, route);
-        Applied::of(changed, Change::Route(prefix)).suspecting(suspect || several)
+        // Of equal IPv6 routes the kernel makes one with several hops where it can, and its order
+        // and what it replaces depend on how they came about.
+        let equals = list.iter().filter(|known| known.metric == metric).count();
+        let unclear = prefix.addr().is_ipv6() && changed && (several || equals > 1);
+        Applied::of(changed, Change::Route(prefix)).suspecting(suspect || unclear)
     }
 
     fn route_is_gone(&mut self, message: &RouteMessage) -> Applied {

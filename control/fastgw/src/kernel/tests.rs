@@ -1,5 +1,6 @@
 //! The mirror against the running kernel, in network namespaces that each test makes and removes.
 
+mod ipv6;
 mod namespace;
 
 use std::net::{IpAddr, Ipv4Addr};

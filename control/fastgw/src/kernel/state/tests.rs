@@ -106,6 +106,25 @@ fn addresses_of_a_link_are_told_apart_by_prefix_and_peer() {
 }
 
 #[test]
+fn primary_addresses_of_each_version_come_first() {
+    let mut state = two_links();
+    for (prefix, flags) in [
+        ("2001:db8::1/64", AddressFlags::Deprecated),
+        ("192.0.2.1/24", AddressFlags::Secondary),
+        ("2001:db8::2/64", AddressFlags::Secondary),
+        ("2001:db8::3/64", AddressFlags::Permanent),
+        ("192.0.2.9/24", AddressFlags::Permanent),
+    ] {
+        let mut message = address(WAN, prefix);
+        message.attributes.push(AddressAttribute::Flags(flags));
+        state.apply(0, &RouteNetlinkMessage::NewAddress(message));
+    }
+    let order: Vec<_> = state.addresses_of(WAN).map(|address| address.net.addr()).collect();
+    let expected = ["192.0.2.9", "192.0.2.1", "2001:db8::3", "2001:db8::1", "2001:db8::2"];
+    assert_eq!(order, expected.map(ip));
+}
+
+#[test]
 fn longest_prefix_wins_then_lowest_metric() {
     let mut state = two_links();
     for message in [
@@ -287,6 +306,9 @@ fn neighbours_that_no_frame_can_be_sent_to_are_ignored() {
     for message in [
         usable(|message| message.header.flags = NeighbourFlags::Proxy),
         usable(|message| message.header.family = AddressFamily::Unspec),
+        usable(|message| {
+            message.attributes[0] = NeighbourAttribute::Destination(ip("224.0.0.5").into())
+        }),
         usable(|message| message.attributes.clear()),
         usable(|message| message.attributes[1] = NeighbourAttribute::LinkLayerAddress(vec![1; 4])),
     ] {
@@ -355,6 +377,9 @@ fn ipv6_is_mirrored_like_ipv4_but_for_what_every_link_has() {
     tentative.attributes.push(AddressAttribute::Flags(AddressFlags::Tentative));
     let nothing = state.apply(0, &RouteNetlinkMessage::NewAddress(tentative));
     assert_eq!(nothing, Applied::default(), "not known to be ours yet");
+    let mut by_source = route("2001:db8:5::/48", 1024, via(WAN, "fe80::fe"));
+    by_source.header.source_prefix_length = 48;
+    assert_eq!(state.apply(0, &new(&by_source)), Applied::default());
 
     state.apply(0, &new(&route("2001:db8::/64", 256, vec![RouteAttribute::Oif(WAN)])));
     state.apply(0, &new(&route("::/0", 1024, via(WAN, "fe80::fe"))));
@@ -364,6 +389,44 @@ fn ipv6_is_mirrored_like_ipv4_but_for_what_every_link_has() {
     assert_eq!(to("2001:db9::7"), Some((WAN, Some(ip("fe80::fe")))));
     assert_eq!(state.routes_through(LAN).count(), 0);
     assert_eq!(to("192.0.2.7"), None, "no route of the other version");
+    assert_eq!((to("fe80::7"), to("ff05::7")), (None, None), "on every link, not by ::/0");
+}
+
+#[test]
+fn ipv6_address_counts_while_nobody_else_claims_it() {
+    let mut state = two_links();
+    let flagged = |flags| {
+        let mut message = address(WAN, "2001:db8::1/64");
+        message.attributes.push(AddressAttribute::Flags(flags));
+        message
+    };
+    let mut says = |flags| {
+        let applied = state.apply(0, &RouteNetlinkMessage::NewAddress(flagged(flags)));
+        (applied.changes, state.addresses_of(WAN).count())
+    };
+    let changed = vec![Change::Address(WAN)];
+    let tentative = AddressFlags::Tentative | AddressFlags::Permanent;
+    assert_eq!(says(tentative), (vec![], 0));
+    assert_eq!(says(AddressFlags::Permanent), (changed.clone(), 1));
+    assert_eq!(says(tentative), (changed.clone(), 0), "it is checked anew");
+    assert_eq!(says(tentative | AddressFlags::Optimistic), (changed.clone(), 1));
+    assert_eq!(says(AddressFlags::Permanent | AddressFlags::Dadfailed), (changed.clone(), 0));
+    assert_eq!(says(AddressFlags::Permanent), (changed.clone(), 1));
+    let gone = RouteNetlinkMessage::DelAddress(flagged(tentative));
+    assert_eq!(state.apply(0, &gone), Applied { changes: changed, suspect: true });
+}
+
+#[test]
+fn equal_ipv6_routes_ask_for_a_new_look() {
+    let mut state = two_links();
+    let to = |prefix, metric, gateway| new(&route(prefix, metric, via(WAN, gateway)));
+    assert!(!state.apply(0, &to("2001:db8:1::/48", 50, "fe80::1")).suspect);
+    assert!(!state.apply(0, &to("2001:db8:1::/48", 60, "fe80::2")).suspect, "another metric");
+    assert!(!state.apply(NLM_F_REPLACE, &to("2001:db8:1::/48", 50, "fe80::3")).suspect);
+    assert!(state.apply(0, &to("2001:db8:1::/48", 50, "fe80::2")).suspect);
+    assert!(!state.apply(0, &to("2001:db8:1::/48", 50, "fe80::2")).suspect, "nothing new");
+    state.apply(0, &to("10.0.0.0/8", 50, "192.0.2.1"));
+    assert!(!state.apply(0, &to("10.0.0.0/8", 50, "192.0.2.2")).suspect, "IPv4 tells all");
 }
 
 const UP: LinkFlags = LinkFlags::Up.union(LinkFlags::Running);
