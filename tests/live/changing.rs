@@ -160,3 +160,66 @@ fn a_nat_is_reminded_of_us_when_nothing_else_is_sent() {
     }
     assert_eq!(capture.count("icmp && !esp"), 0, "nobody complains about a keepalive");
 }
+
+/// One site's end of a VTI; `peer` is what stands for the other one.
+fn vti(side: Side, peer: &str, more: &str, socket: &std::path::Path) -> String {
+    format!(
+        "[gateway]\nname = \"vti\"\ncontrol_socket = \"{}\"\n\n{}\n[[tunnel]]\nname = \"join\"\n\
+         kind = \"vti\"\nlocal = \"{}\"\n{peer}\n{more}",
+        socket.display(),
+        port_tables(side),
+        side.wan(),
+    )
+}
+
+fn to_one_peer(side: Side) -> String {
+    let sa = sa_tables(side, Suite::named("aes128gcm16"), "tunnel.sa", "");
+    let (remote, prefix) = (side.other().wan(), side.other().lan());
+    format!("remote = \"{remote}\"\n{sa}\n[[route]]\nprefix = \"{prefix}\"\ntunnel = \"join\"\n")
+}
+
+#[test]
+fn a_hub_finds_a_peer_that_may_be_anywhere_by_its_first_packet() {
+    let lab = Lab::new();
+    let anywhere = |side: Side| {
+        let sa = sa_tables(side, Suite::named("aes128gcm16"), "tunnel.peer.sa", "");
+        let subnet = side.other().lan();
+        format!(
+            "\n[[tunnel.peer]]\nname = \"branch\"\nremote = \"any\"\nsubnets = [\"{subnet}\"]\n{sa}"
+        )
+    };
+    let hub = Gateway::start(&lab.a.gateway, |socket| vti(Side::A, &anywhere(Side::A), "", socket));
+    let spoke = |socket: &std::path::Path| vti(Side::B, &to_one_peer(Side::B), "", socket);
+    let _spoke = Gateway::start(&lab.b.gateway, spoke);
+    assert!(!answers(&lab.a.host, Side::B.host()), "nobody knows where the branch is");
+    assert!(Status(hub.show()).drops("tunnel_no_path") > 0);
+    lab.b.wait_for_other_host(EFFECT);
+    assert_eq!(lab.a.host.ping(Side::B.host(), 2, 100), 2);
+    let show = hub.show();
+    assert_eq!(Status(show).named("tunnels", "branch")["remote"], Side::B.wan());
+    assert!(hub.log().contains("tunnel branch: its peer is at 203.0.113.2 now"));
+}
+
+#[test]
+fn multicast_is_routed_into_a_vti_and_out_to_the_lan() {
+    let lab = Lab::new();
+    let group = "\n[[route]]\nprefix = \"239.1.1.0/24\"\n";
+    let out = |socket: &std::path::Path| {
+        vti(Side::A, &to_one_peer(Side::A), &format!("{group}tunnel = \"join\"\n"), socket)
+    };
+    let into = |socket: &std::path::Path| {
+        vti(Side::B, &to_one_peer(Side::B), &format!("{group}port = \"lan\"\n"), socket)
+    };
+    let _a = Gateway::start(&lab.a.gateway, out);
+    let _b = Gateway::start(&lab.b.gateway, into);
+    lab.a.wait_for_other_host(EFFECT);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("lan.pcap");
+    let capture = Capture::start(lab.b.host.nic("eth0"), "net 239.0.0.0/8", &file);
+    lab.a.host.ip("route add 239.0.0.0/8 dev eth0");
+    output(lab.a.host.command("ping").args(["-n", "-c", "3", "-i", "0.2", "-t", "8", "239.1.1.9"]));
+    let capture = Tshark::new(&capture.finish());
+    capture.assert_well_formed();
+    let arrived = "ip.dst == 239.1.1.9 && ip.ttl == 6 && eth.dst == 01:00:5e:01:01:09";
+    assert_eq!(capture.count(arrived), 3, "{}", capture.summary("ip"));
+}

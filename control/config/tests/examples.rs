@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use config::{Config, Role, RouteTarget, Suite, TunnelKind, load};
+use config::{Action, Config, Role, RouteTarget, Suite, TunnelKind, load};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../configs")
@@ -119,4 +119,51 @@ fn what_only_the_running_system_knows_is_reported_at_its_line() {
     assert!(message.starts_with("error: no interface lan0\n"), "{message}");
     assert!(message.ends_with("help: see `ip link`"), "{message}");
     assert_eq!(error.to_json()["line"], line);
+}
+
+/// The kinds of an example's tunnels, in order.
+fn kinds(name: &str) -> Vec<&'static str> {
+    example(name).tunnels.iter().map(|tunnel| tunnel.kind.name()).collect()
+}
+
+#[test]
+fn every_kind_of_tunnel_has_an_example_of_its_own() {
+    for (name, kind) in [
+        ("policies.toml", "esp"),
+        ("vti-hub.toml", "vti"),
+        ("gre-full.toml", "gre"),
+        ("gre-ipsec-tunnel.toml", "gre"),
+        ("ipip-ipsec-tunnel.toml", "ipip"),
+        ("ipip-ipsec-loopback.toml", "ipip"),
+        ("l2tp-ipsec.toml", "l2tp"),
+        ("dmvpn-hub.toml", "mgre"),
+        ("nat-t.toml", "vti"),
+    ] {
+        assert_eq!(kinds(name), [kind], "{name}");
+    }
+    assert_eq!(kinds("ipv6.toml"), ["esp", "ipip"]);
+}
+
+#[test]
+fn the_policies_example_discards_bypasses_and_narrows() {
+    let config = example("policies.toml");
+    let actions: Vec<_> = config.policies.iter().map(|policy| policy.action).collect();
+    assert_eq!(actions, [Action::Discard, Action::Bypass]);
+    let TunnelKind::Esp(selectors) = &config.tunnels[0].kind else { panic!() };
+    assert_eq!(selectors[0].remote_ports, Some(25..=443));
+    assert_eq!(selectors[1].protocol, Some(1));
+}
+
+#[test]
+fn the_hubs_know_their_peers() {
+    let hub = example("vti-hub.toml");
+    let remotes: Vec<_> = hub.tunnels[0].peers.iter().map(|peer| peer.remote.is_some()).collect();
+    assert_eq!(remotes, [true, false], "the second may be anywhere");
+    let cloud = example("dmvpn-hub.toml");
+    let tunnel = &cloud.tunnels[0];
+    assert!(matches!(tunnel.kind, TunnelKind::Mgre(gre) if gre.key == Some(100)));
+    assert!(tunnel.peers.iter().all(|peer| peer.address.is_some() && peer.sa.is_some()));
+    let multicast =
+        cloud.routes.iter().filter(|route| route.prefix.get_ref().addr().is_multicast());
+    assert_eq!(multicast.count(), 2);
 }

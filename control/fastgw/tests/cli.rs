@@ -70,6 +70,44 @@ fn check_accepts_and_explains_every_configuration_we_ship() {
     }
 }
 
+/// Per tunnel: name, headers, overhead, inner MTU, extra over ESP tunnel mode.
+type Explained = (String, Vec<String>, u64, u64, Option<u64>);
+
+fn explained(name: &str) -> Vec<Explained> {
+    let path = configs().into_iter().find(|path| path.ends_with(name)).expect("an example");
+    let said = output(&["explain", "--config", path.to_str().unwrap(), "--json"]);
+    assert_eq!(said.status.code(), Some(0), "{name}: {}", stderr(&said));
+    let all: Value = serde_json::from_str(stdout(&said)).unwrap();
+    let one = |entry: &Value| {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let number = |key: &str| entry[key].as_u64().unwrap_or_else(|| panic!("{key}: {entry}"));
+        let stack = entry["stack"].as_array().unwrap().iter().map(text).collect();
+        let extra = entry.get("extra_over_esp_tunnel").map(|extra| extra.as_u64().unwrap());
+        (text(&entry["tunnel"]), stack, number("overhead"), number("inner_mtu"), extra)
+    };
+    all.as_array().unwrap().iter().map(one).collect()
+}
+
+#[test]
+fn explain_prints_what_each_tunnel_of_every_example_costs() {
+    for path in configs() {
+        assert!(!explained(path.file_name().unwrap().to_str().unwrap()).is_empty());
+    }
+    let one = |name: &str| explained(name).remove(0);
+    let stack = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let tunnel = "to-b".to_owned();
+    let expected = (tunnel.clone(), stack("ipv4 esp udp l2tp ppp"), 72, 1429, Some(16));
+    assert_eq!(one("l2tp-ipsec.toml"), expected);
+    let expected = (tunnel.clone(), stack("ipv4 esp ipv4 gre"), 96, 1414, Some(32));
+    assert_eq!(one("gre-ipsec-tunnel.toml"), expected);
+    assert_eq!(one("gre-full.toml"), (tunnel.clone(), stack("ipv4 gre"), 36, 1464, None));
+    let expected = (tunnel, stack("ipv4 udp esp"), 64, 1438, Some(8));
+    assert_eq!(one("nat-t.toml"), expected);
+    let spokes = explained("dmvpn-hub.toml");
+    assert_eq!(spokes.len(), 2, "one for each peer");
+    assert_eq!((spokes[1].0.as_str(), spokes[1].4), ("spoke-3", Some(8)));
+}
+
 #[test]
 fn check_shows_errors_with_their_line_on_standard_error() {
     let wrong = PORTS.replace("role = \"inside\"", "rolle = \"inside\"").replace("/24", "/64");

@@ -100,7 +100,7 @@ fn one(
             }
             Some(RouteTarget::Peer(index, via))
         }
-        (Some(known), Some(name), _) => to_tunnel(known, &name, found),
+        (Some(known), Some(name), _) => to_tunnel(known, &name, tunnels, found),
         (_, _, Some(port)) => to_port(&port, prefix.as_ref(), ports, found),
         _ => {
             let via = via?;
@@ -125,7 +125,19 @@ fn check_version(prefix: &Spanned<IpNet>, target: &RouteTarget, found: &mut Find
     }
 }
 
-fn to_tunnel(known: Known, name: &Spanned<String>, found: &mut Findings) -> Option<RouteTarget> {
+fn to_tunnel(
+    known: Known,
+    name: &Spanned<String>,
+    tunnels: &Tunnels,
+    found: &mut Findings,
+) -> Option<RouteTarget> {
+    let tunnel = known.index.and_then(|index| tunnels.list.get(index));
+    if tunnel.is_some_and(|tunnel| matches!(tunnel.kind, TunnelKind::DynamicVti)) {
+        let title = format!("tunnel {} has many peers", shown(name.get_ref()));
+        let error = found.error(name.span(), title).label("to which of them?");
+        found.push(error.help("add the prefix to the `subnets` of a [[tunnel.peer]]"));
+        return None;
+    }
     if known.kind == Some(Kind::Esp) {
         let title = format!("no route leads into the esp tunnel {}", shown(name.get_ref()));
         let error = found.error(name.span(), title);

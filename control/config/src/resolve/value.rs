@@ -31,7 +31,9 @@ pub(super) fn name(
     } else {
         return Some(value);
     };
-    let example = proper_name(text).unwrap_or_else(|| "site-a".to_owned());
+    // Not out of a key in the wrong place.
+    let harmless = crate::mask::masked(text, &[]) == *text;
+    let example = proper_name(text).filter(|_| harmless).unwrap_or_else(|| "site-a".to_owned());
     let error = found.error(value.span(), format!("{} is not usable as a name", shown(text)));
     found.push(error.label(label).help(format!("write `name = \"{example}\"`")));
     None
