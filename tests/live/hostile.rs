@@ -82,3 +82,35 @@ fn a_stream_of_random_frames_at_both_ports_does_not_stop_it() {
     let (status, log) = a.stop_by("TERM");
     assert!(status.success(), "{log}");
 }
+
+#[test]
+fn fragments_of_outer_packets_are_put_together_unless_they_overlap() {
+    let lab = Lab::new();
+    let (_a, b) = lab.join(Join::Esp(Suite::named("aes128gcm16")));
+    lab.a.wait_for_other_host(std::time::Duration::from_secs(5));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("esp.pcap");
+    // Recorded on its way and then lost, so that it can be sent in pieces afterwards.
+    let lose = |at: &str| {
+        let capture = Capture::start(lab.outside(&lab.a), "esp and src 203.0.113.1", &file);
+        lab.wire.ip("link set wan-b down");
+        assert_eq!(lab.a.host.ping(Side::B.host(), 1, 1200), 0, "{at}");
+        lab.wire.ip("link set wan-b up");
+        capture.finish()
+    };
+    let received = || Status(b.show()).port("lan", "tx_packets");
+    for (overlap, arrive) in [("0", 1), ("8", 0), ("200", 0), ("0", 1)] {
+        let file = lose(overlap);
+        lab.a.wait_for_other_host(std::time::Duration::from_secs(5));
+        let before = received();
+        inject(lab.outside(&lab.b), &["pieces", &file.to_string_lossy(), overlap]);
+        let limit = std::time::Duration::from_secs(if arrive > 0 { 5 } else { 1 });
+        let start = std::time::Instant::now();
+        while received() - before < arrive || (arrive == 0 && start.elapsed() < limit) {
+            assert!(start.elapsed() < limit || arrive == 0, "overlap of {overlap} bytes");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        assert_eq!(received() - before, arrive, "overlap of {overlap} bytes");
+    }
+    assert!(lab.a.reaches_other_host());
+}

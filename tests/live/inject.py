@@ -3,10 +3,12 @@
                                         inject.py DEVICE random SEED MAC COUNT
                                         inject.py DEVICE flood MAC SOURCE DESTINATION SECONDS
                                         inject.py DEVICE too_big MAC ROUTER US PEER SPI MTU
+                                        inject.py DEVICE pieces FILE OVERLAP
 
 replay: those of a capture. spi: ESP packets of random content with this SPI. random: noise, and
 headers that are nearly right in front of noise. flood: UDP packets as fast as Python can.
-too_big: a router's complaint about an ESP packet of 1500 bytes.
+too_big: a router's complaint about an ESP packet of 1500 bytes. pieces: the packets of a capture
+in fragments, of which each begins OVERLAP bytes, a multiple of 8, before the one ahead ends.
 """
 
 import random
@@ -83,8 +85,23 @@ def too_big(mac, router, source, destination, number, mtu):
     yield bytes(Ether(dst=mac) / IP(src=router, dst=source) / complaint)
 
 
+def pieces(file, overlap):
+    size, overlap = 400, int(overlap)
+    for frame in rdpcap(file):
+        payload = bytes(frame[IP].payload)
+        for start in range(0, len(payload), size):
+            start -= min(start, overlap)
+            end = start + size + overlap
+            ip = IP(bytes(frame[IP])[:20])
+            del ip.len, ip.chksum
+            ip.flags = "MF" if end < len(payload) else 0
+            ip.frag = start // 8
+            link = Ether(src=frame.src, dst=frame.dst)
+            yield bytes(link / ip / payload[start:end])
+
+
 def main(device, what, *words):
-    kinds = {"replay": replay, "spi": spi, "random": noise, "flood": flood, "too_big": too_big}
+    kinds = {"replay": replay, "spi": spi, "random": noise, "flood": flood, "too_big": too_big, "pieces": pieces}
     frames = kinds[what](*words)
     packets = opened(device)
     count = 0

@@ -46,15 +46,15 @@ impl Sockets {
         let ipv4 = ENCAPSULATIONS.into_iter().chain(in_udp);
         let ipv4: io::Result<Vec<_>> =
             ipv4.map(|number| raw(Domain::IPV4, number, registry, token)).collect();
-        let icmp = [(true, Domain::IPV4, protocol::ICMP), (false, Domain::IPV6, protocol::ICMPV6)];
-        let icmp: io::Result<Vec<_>> = icmp
-            .into_iter()
-            .map(|(v4, domain, number)| Ok((v4, raw(domain, number, registry, token)?)))
-            .collect();
+        let mut icmp = vec![(true, raw(Domain::IPV4, protocol::ICMP, registry, token)?)];
+        match raw(Domain::IPV6, protocol::ICMPV6, registry, token) {
+            Ok(socket) => icmp.push((false, socket)),
+            Err(error) => tracing::debug!("no ICMPv6 socket, this kernel has no IPv6: {error}"),
+        }
         Ok(Self {
             ipv4: ipv4?,
             ipv6: BTreeMap::new(),
-            icmp: icmp?,
+            icmp,
             udp: BTreeMap::new(),
             buffer: vec![0; MESSAGE_MAX].into_boxed_slice(),
         })
