@@ -245,8 +245,8 @@ impl Gateway {
                         resolved |= address.is_multicast() || self.resolve(port, address);
                     }
                 }
-                Event::PeerMoved { spi, address, port } => {
-                    if let Some(name) = self.bridge.peer_moved(spi, address, port) {
+                Event::PeerMoved { spi, seq, address, port } => {
+                    if let Some(name) = self.bridge.peer_moved(spi, seq, address, port) {
                         let port = port.map(|port| format!(", port {port}")).unwrap_or_default();
                         tracing::info!("tunnel {name}: its peer is at {address}{port} now");
                         moved = true;

@@ -233,8 +233,8 @@ impl Player {
         while let Some(event) = self.events.pop() {
             match event {
                 Event::Resolve { port, address } => asked |= self.bridge.want(port, address),
-                Event::PeerMoved { spi, address, port } => {
-                    moved |= self.bridge.peer_moved(spi, address, port).is_some();
+                Event::PeerMoved { spi, seq, address, port } => {
+                    moved |= self.bridge.peer_moved(spi, seq, address, port).is_some();
                 }
             }
         }

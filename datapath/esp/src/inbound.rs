@@ -12,16 +12,14 @@ use std::ops::Range;
 use wire::esp::{Esp, strip_trailer};
 
 use crate::cipher::Opener;
+use crate::head::{Head, methods_of_both_directions};
 use crate::replay::ReplayWindow;
-use crate::usage::{Limits, Usage};
-use crate::{KeyError, Keys, Suite, esn};
+use crate::usage::Usage;
+use crate::{KeyError, Keys, Limits, Suite, esn};
 
 /// One direction of a tunnel, from the peer. Shared by the workers; see the crate's essay.
 pub struct InboundSa {
-    spi: u32,
-    suite: Suite,
-    esn: bool,
-    limits: Limits,
+    head: Head,
     opener: Opener,
     written: Written,
 }
@@ -42,8 +40,11 @@ pub struct Opened {
     pub next_header: u8,
     /// Sequence number, with its inferred high half if it is extended.
     pub seq: u64,
-    /// Whether no later sequence number was accepted before, so that the packet tells what is so
-    /// now: from where the peer sends, for example.
+    /// Whether that number was the highest of all accepted when this packet was. Only such a
+    /// packet may move the SA to another address of the peer: one that somebody held back and
+    /// sends from elsewhere is not. Workers may get hold of two such packets at once, in either
+    /// order; `seq` tells which is newer. With the window off, a sender whose numbers wrapped has
+    /// no newest packet until they pass their old top.
     pub newest: bool,
 }
 
@@ -87,46 +88,26 @@ impl InboundSa {
         }
         let window =
             ReplayWindow::new(replay_window).ok_or(KeyError::ReplayWindow(replay_window))?;
-        let (limits, written) = (Limits::default(), Written { window, usage: Usage::default() });
-        Ok(Self { spi, suite, esn, limits, opener, written })
+        let written = Written { window, usage: Usage::default() };
+        Ok(Self { head: Head::new(spi, suite, esn), opener, written })
     }
 
-    /// The same SA with hard limits (RFC 4301 4.4.2.1), which [`InboundSa::admits`] tells of.
+    /// The same SA with these hard limits, in place of any that it had. One that has expired
+    /// stays expired.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.head.lifetime.limit(limits);
         self
     }
 
-    /// Whether the SA is to be used: it has not reached a hard limit and was not ended. To be
-    /// asked once per run of packets, by which a limit may be overshot.
+    /// Whether packets may still be opened: asked once per run, since [`open`](Self::open) does
+    /// not ask. `false` once those [counted](Self::count) have reached a hard limit, or the SA has
+    /// [expired](Self::expire) (RFC 4301 4.4.2.1). Each worker may pass a limit by the one run
+    /// that it carries meanwhile.
     #[inline]
     #[must_use]
     pub fn admits(&self) -> bool {
-        !self.written.usage.is_spent(self.limits)
-    }
-
-    /// Ends the SA: from now on it admits nothing.
-    pub fn expire(&self) {
-        self.written.usage.expire();
-    }
-
-    /// The SPI, as the peer writes it into each packet.
-    #[must_use]
-    pub const fn spi(&self) -> u32 {
-        self.spi
-    }
-
-    /// The suite.
-    #[must_use]
-    pub const fn suite(&self) -> Suite {
-        self.suite
-    }
-
-    /// Whether sequence numbers have 64 bits (RFC 4303 2.2.1).
-    #[must_use]
-    pub const fn esn(&self) -> bool {
-        self.esn
+        !self.head.lifetime.is_over(&self.written.usage)
     }
 
     /// Opens a packet in place. `packet` starts at the ESP header and ends at the ICV; that its
@@ -142,34 +123,15 @@ impl InboundSa {
         let window = &self.written.window;
         let seq = self.sequence_of(packet)?;
         window.check(seq)?;
-        let high = self.esn.then_some((seq >> 32) as u32);
+        let high = self.head.esn.then_some((seq >> 32) as u32);
         self.opener.open(high, packet)?;
-        let newest = seq > window.top();
         // RFC 4303 3.4.3: the window moves for authentic packets only.
-        window.commit(seq)?;
+        let newest = window.commit(seq)?;
 
         let plain = packet.get(text.clone()).ok_or(OpenError::Truncated)?;
         let (payload_len, next_header) = strip_trailer(plain).map_err(|_| OpenError::Padding)?;
-        Ok(Opened { payload: text.start..text.start + payload_len, next_header, seq, newest })
-    }
-
-    /// Adds to what the SA has carried: once per run of packets. What a byte is (payload, or the
-    /// whole outer packet) is the caller's to decide.
-    #[inline]
-    pub fn count(&self, packets: u64, bytes: u64) {
-        self.written.usage.count(packets, bytes);
-    }
-
-    /// Packets counted.
-    #[must_use]
-    pub fn packets(&self) -> u64 {
-        self.written.usage.packets()
-    }
-
-    /// Bytes counted.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.written.usage.bytes()
+        let payload = text.start..text.start + payload_len;
+        Ok(Opened { payload, next_header, seq, newest })
     }
 
     /// The highest sequence number accepted, 0 before the first: the window's right edge.
@@ -186,13 +148,13 @@ impl InboundSa {
 
     /// Where the ciphertext of a packet of `packet_len` bytes lies.
     fn text(&self, packet_len: usize) -> Result<Range<usize>, OpenError> {
-        let start = self.suite.header_len();
-        let end = packet_len.checked_sub(self.suite.icv_len()).ok_or(OpenError::Truncated)?;
+        let start = self.head.suite.header_len();
+        let end = packet_len.checked_sub(self.head.suite.icv_len()).ok_or(OpenError::Truncated)?;
         let text_len = end.checked_sub(start).ok_or(OpenError::Truncated)?;
         if text_len < Esp::TRAILER_LEN {
             return Err(OpenError::Truncated);
         }
-        if text_len % self.suite.align() != 0 {
+        if text_len % self.head.suite.align() != 0 {
             return Err(OpenError::Alignment);
         }
         Ok(start..end)
@@ -201,7 +163,7 @@ impl InboundSa {
     fn sequence_of(&self, packet: &[u8]) -> Result<u64, OpenError> {
         let (esp, _) = Esp::split(packet).map_err(|_| OpenError::Truncated)?;
         let low = esp.seq.get();
-        if !self.esn {
+        if !self.head.esn {
             return Ok(u64::from(low));
         }
         let window = &self.written.window;
@@ -209,13 +171,13 @@ impl InboundSa {
     }
 }
 
+methods_of_both_directions!(InboundSa);
+
 impl fmt::Debug for InboundSa {
     /// Without keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InboundSa")
-            .field("spi", &format_args!("{:#010x}", self.spi))
-            .field("suite", &self.suite)
-            .field("esn", &self.esn)
+        self.head
+            .debug("InboundSa", f)
             .field("replay_window", &self.replay_window())
             .field("sequence", &self.sequence())
             .finish_non_exhaustive()

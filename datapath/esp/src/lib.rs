@@ -18,6 +18,8 @@
 //!   and why no number is accepted twice.
 //! * **Usage counters** are added to once per run ([`OutboundSa::count`], [`InboundSa::count`]) and
 //!   live in the cache line that the run has made dirty already.
+//! * **Hard limits** ([`Limits`]) lie with the keys: workers compare the counters with them once
+//!   per run, and only [`OutboundSa::expire`] and [`InboundSa::expire`] ever write there.
 //!
 //! What workers write lies in cache lines of its own, so that writing it does not take the keys
 //! out of the other workers' caches. Nothing of a single packet is kept in an SA: everything there
@@ -41,9 +43,11 @@
 
 mod cipher;
 mod esn;
+mod head;
 mod inbound;
 mod iv;
 mod keys;
+mod lifetime;
 mod outbound;
 mod replay;
 mod sequence;
@@ -52,8 +56,8 @@ mod usage;
 
 pub use inbound::{InboundSa, OpenError, Opened};
 pub use keys::{KeyError, Keys};
+pub use lifetime::Limits;
 pub use outbound::{OutboundSa, SealError, Unavailable};
-pub use usage::Limits;
 pub use wire::Suite;
 
 #[cfg(test)]

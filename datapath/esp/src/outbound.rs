@@ -10,17 +10,15 @@ use std::fmt;
 use wire::esp::{Esp, PADDING, pad_len};
 
 use crate::cipher::Sealer;
+use crate::head::{Head, methods_of_both_directions};
 use crate::iv::IvSource;
 use crate::sequence::Sequence;
-use crate::usage::{Limits, Usage};
-use crate::{KeyError, Keys, Suite};
+use crate::usage::Usage;
+use crate::{KeyError, Keys, Limits, Suite};
 
 /// One direction of a tunnel, towards the peer. Shared by the workers; see the crate's essay.
 pub struct OutboundSa {
-    spi: u32,
-    suite: Suite,
-    esn: bool,
-    limits: Limits,
+    head: Head,
     iv: IvSource,
     sealer: Sealer,
     written: Written,
@@ -33,13 +31,13 @@ struct Written {
     usage: Usage,
 }
 
-/// Why no sequence number was to be had.
+/// Why no sequence numbers were reserved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unavailable {
-    /// Fewer are left than were asked for (RFC 4303 3.3.3: the counter never wraps): the SA is
-    /// used up and needs a successor.
+    /// Too few sequence numbers are left, and they never wrap (RFC 4303 3.3.3).
     Exhausted,
-    /// The SA has reached a hard limit, or was ended by [`OutboundSa::expire`].
+    /// A hard limit is reached or would be passed, or the SA was told to expire (RFC 4301
+    /// 4.4.2.1).
     Expired,
 }
 
@@ -67,59 +65,36 @@ impl OutboundSa {
     ) -> Result<Self, KeyError> {
         let sealer = Sealer::new(suite, keys)?;
         let written = Written { sequence: Sequence::new(esn), usage: Usage::default() };
-        let (iv, limits) = (IvSource::new(suite, seed), Limits::default());
-        Ok(Self { spi, suite, esn, limits, iv, sealer, written })
+        let head = Head::new(spi, suite, esn);
+        Ok(Self { head, iv: IvSource::new(suite, seed), sealer, written })
     }
 
-    /// The SPI, as the receiver knows it.
-    #[must_use]
-    pub const fn spi(&self) -> u32 {
-        self.spi
-    }
-
-    /// The suite.
-    #[must_use]
-    pub const fn suite(&self) -> Suite {
-        self.suite
-    }
-
-    /// Whether sequence numbers have 64 bits (RFC 4303 2.2.1).
-    #[must_use]
-    pub const fn esn(&self) -> bool {
-        self.esn
-    }
-
-    /// The same SA with hard limits (RFC 4301 4.4.2.1). No packet is sent beyond the packet limit;
-    /// the byte limit is looked at before each run, so that each worker may overshoot it by one.
+    /// The same SA with these hard limits, in place of any that it had. One that has expired
+    /// stays expired.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self.written.sequence.limit_to(limits.packets);
+        self.head.lifetime.limit(limits);
+        self.written.sequence.limit(self.head.esn, limits.packets);
         self
-    }
-
-    /// Ends the SA: from now on nothing is reserved. What is sealed already is not called back.
-    pub fn expire(&self) {
-        self.written.usage.expire();
     }
 
     /// Reserves `n` consecutive sequence numbers with one atomic add and gives the first, which is
     /// 1 for a new SA.
     ///
+    /// The limit on packets is exact: no more numbers than that are ever handed out. The limit on
+    /// bytes is held against those [counted](Self::count) so far, so that each worker may pass it
+    /// by the one run that it carries meanwhile.
+    ///
     /// # Errors
-    /// As [`Unavailable`] says; [`Unavailable::Exhausted`] also for `n` = 0.
+    /// The SA needs a successor, for the reason that [`Unavailable`] gives. A run that does not
+    /// fit what is left is refused whole; a shorter one may still be served. `n` = 0 is
+    /// [`Unavailable::Exhausted`] unless the SA has expired.
     #[inline]
     pub fn reserve(&self, n: u32) -> Result<u64, Unavailable> {
-        if self.written.usage.is_spent(self.limits) {
+        if self.head.lifetime.is_over(&self.written.usage) {
             return Err(Unavailable::Expired);
         }
-        self.written.sequence.reserve(n).ok_or_else(|| self.why_unavailable())
-    }
-
-    #[cold]
-    fn why_unavailable(&self) -> Unavailable {
-        let limited = self.limits.packets <= Sequence::new(self.esn).limit();
-        if limited { Unavailable::Expired } else { Unavailable::Exhausted }
+        self.written.sequence.reserve(n)
     }
 
     /// Seals a packet in place.
@@ -144,25 +119,6 @@ impl OutboundSa {
             .ok_or(SealError::Length)
     }
 
-    /// Adds to what the SA has carried: once per run of packets. What a byte is (payload, or the
-    /// whole outer packet) is the caller's to decide.
-    #[inline]
-    pub fn count(&self, packets: u64, bytes: u64) {
-        self.written.usage.count(packets, bytes);
-    }
-
-    /// Packets counted.
-    #[must_use]
-    pub fn packets(&self) -> u64 {
-        self.written.usage.packets()
-    }
-
-    /// Bytes counted.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.written.usage.bytes()
-    }
-
     /// The last sequence number reserved, 0 before the first.
     #[must_use]
     pub fn sequence(&self) -> u64 {
@@ -178,37 +134,45 @@ impl OutboundSa {
         payload_len: usize,
         write_iv: impl FnOnce(&mut [u8]),
     ) -> Option<()> {
-        let header_len = self.suite.header_len();
+        let header_len = self.head.suite.header_len();
         // First against the packet, so that no sum below can overflow.
         let behind = packet.len().checked_sub(header_len)?.checked_sub(payload_len)?;
-        if behind != self.suite.trailer_len(payload_len) {
+        if behind != self.head.suite.trailer_len(payload_len) {
             return None;
         }
         let (header, rest) = packet.split_at_mut_checked(header_len)?;
         let (esp, iv) = header.split_first_chunk_mut::<{ Esp::LEN }>()?;
-        *esp = (u64::from(self.spi) << 32 | u64::from(seq as u32)).to_be_bytes();
+        *esp = (u64::from(self.head.spi) << 32 | u64::from(seq as u32)).to_be_bytes();
         write_iv(iv);
 
-        let pad_len = pad_len(payload_len, self.suite.align());
+        let pad_len = pad_len(payload_len, self.head.suite.align());
         let (pad, trailer) = rest.get_mut(payload_len..)?.split_at_mut_checked(pad_len)?;
         pad.copy_from_slice(PADDING.get(..pad_len)?);
         *trailer.first_chunk_mut()? = [u8::try_from(pad_len).ok()?, next_header];
 
-        self.sealer.seal(self.esn.then_some((seq >> 32) as u32), packet)
+        self.sealer.seal(self.head.esn.then_some((seq >> 32) as u32), packet)
     }
 }
+
+methods_of_both_directions!(OutboundSa);
 
 impl fmt::Debug for OutboundSa {
     /// Without keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OutboundSa")
-            .field("spi", &format_args!("{:#010x}", self.spi))
-            .field("suite", &self.suite)
-            .field("esn", &self.esn)
-            .field("sequence", &self.sequence())
-            .finish_non_exhaustive()
+        self.head.debug("OutboundSa", f).field("sequence", &self.sequence()).finish_non_exhaustive()
     }
 }
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Exhausted => "the sequence numbers are used up",
+            Self::Expired => "the SA has reached a hard limit",
+        })
+    }
+}
+
+impl std::error::Error for Unavailable {}
 
 impl fmt::Display for SealError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -74,22 +74,22 @@ impl ReplayWindow {
         self.mark(word.load(Ordering::Acquire), seq).map(|_| ())
     }
 
-    /// Accepts the number of an authenticated packet, or finds that another worker did or that the
-    /// window has passed it in the meantime.
+    /// Accepts the number of an authenticated packet, and tells whether it is the highest so far;
+    /// or finds that another worker did or that the window has passed it in the meantime.
     #[inline]
-    pub(crate) fn commit(&self, seq: u64) -> Result<(), OpenError> {
+    pub(crate) fn commit(&self, seq: u64) -> Result<bool, OpenError> {
         // Most packets that are late need no write here.
-        if self.top() < seq {
-            self.top.fetch_max(seq, Ordering::Relaxed);
-        }
-        let Some(word) = self.word(seq) else { return Ok(()) };
+        let raised = self.top() < seq && self.top.fetch_max(seq, Ordering::Relaxed) < seq;
+        let Some(word) = self.word(seq) else { return Ok(raised) };
         let mut found = word.load(Ordering::Acquire);
         loop {
             // After the word was read: if it is of a newer block, this sees the newer top.
             self.check_not_left(seq)?;
             let marked = self.mark(found, seq)?;
             match word.compare_exchange(found, marked, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(()),
+                // Not `raised`: who raised the top to this number may lose the number itself to
+                // another worker, who then holds the newest packet.
+                Ok(_) => return Ok(self.top() == seq),
                 Err(changed) => found = changed,
             }
         }

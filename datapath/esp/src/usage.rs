@@ -1,29 +1,12 @@
-//! What an SA has carried, for statistics and for its hard limits (RFC 4301 4.4.2.1).
+//! What an SA has carried, for lifetimes and statistics.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-/// The hard limits of an SA: what it may carry before it is used no more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Packets.
-    pub packets: u64,
-    /// Bytes, as [`crate::OutboundSa::count`] and [`crate::InboundSa::count`] are told them.
-    pub bytes: u64,
-}
-
-impl Default for Limits {
-    /// None that is ever reached.
-    fn default() -> Self {
-        Self { packets: u64::MAX, bytes: u64::MAX }
-    }
-}
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Packets and bytes, added to once per run of packets.
 #[derive(Default)]
 pub(crate) struct Usage {
     packets: AtomicU64,
     bytes: AtomicU64,
-    expired: AtomicBool,
 }
 
 impl Usage {
@@ -39,18 +22,5 @@ impl Usage {
 
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Whether control has ended the SA, or it has carried what `limits` allow. Workers add to the
-    /// sums after their runs: each may overshoot by one run.
-    #[inline]
-    pub(crate) fn is_spent(&self, limits: Limits) -> bool {
-        self.expired.load(Ordering::Relaxed)
-            || self.bytes() >= limits.bytes
-            || self.packets() >= limits.packets
-    }
-
-    pub(crate) fn expire(&self) {
-        self.expired.store(true, Ordering::Relaxed);
     }
 }

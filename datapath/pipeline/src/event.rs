@@ -20,6 +20,8 @@ pub enum Event {
     PeerMoved {
         /// The inbound SA's.
         spi: u32,
+        /// The packet's sequence number: of two such events the higher one counts.
+        seq: u64,
         /// Where the packet came from.
         address: IpAddr,
         /// Its UDP source port (RFC 3948); `None` when ESP is right behind IP.

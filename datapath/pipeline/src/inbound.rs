@@ -48,8 +48,8 @@ fn open_run(ctx: &mut Context<'_>, entry: &InboundEntry, tunnel: &Tunnel, run: &
             Err(reason) => Verdict::Drop(reason),
         };
     }
-    if let Some((address, port)) = moved {
-        ctx.tell(Event::PeerMoved { spi: entry.sa.spi(), address, port });
+    if let Some(((address, port), seq)) = moved {
+        ctx.tell(Event::PeerMoved { spi: entry.sa.spi(), seq, address, port });
     }
     entry.sa.count(packets, bytes);
     tunnel.counters.inbound.add(packets, bytes);
@@ -62,7 +62,7 @@ fn open_one(
     entry: &InboundEntry,
     tunnel: &Tunnel,
     packet: &mut Packet,
-    moved: &mut Option<Source>,
+    moved: &mut Option<(Source, u64)>,
 ) -> Result<(), DropReason> {
     let data = packet.frame.data();
     let ip = Ip::of(data)?;
@@ -97,7 +97,7 @@ fn open_one(
     let opened = unseal(entry, tunnel, packet)?;
     if elsewhere && opened.newest {
         // RFC 7296 2.23: only an authentic packet, and only the newest, tells where the peer is.
-        *moved = Some(source);
+        *moved = Some((source, opened.seq));
     }
     packet.header_len = unwrap(tunnel, &mut packet.frame, opened.next_header, outer)? as u8;
     check_selectors(tunnel, packet.frame.data())?;

@@ -132,8 +132,12 @@ fn a_peer_behind_a_nat_is_followed_once_it_has_proven_itself() {
     assert_eq!(a.refusal(WAN, &forged), DropReason::EspIntegrity);
     assert_eq!(a.requests(), [], "a forger moves nobody");
     assert_eq!(a.outcome(WAN, &late).at_host.len(), 1);
-    let moved =
-        Event::PeerMoved { spi: 0x1002, address: [198, 51, 100, 7].into(), port: Some(61_000) };
+    let moved = Event::PeerMoved {
+        spi: 0x1002,
+        seq: 3,
+        address: [198, 51, 100, 7].into(),
+        port: Some(61_000),
+    };
     assert_eq!(a.requests(), [moved]);
     assert_eq!(a.outcome(WAN, &early).at_host.len(), 1, "late, but welcome");
     assert_eq!(a.requests(), [], "what is older does not say where the peer is now");
@@ -163,7 +167,7 @@ fn the_udp_length_must_fit_the_packet() {
 fn an_sa_at_its_hard_limit_carries_nothing_more() {
     let join = Join::Vti(SUITE);
     let (mut a, mut b) = (Site::a(join), Site::b(join));
-    let limits = Limits { packets: 2, ..Limits::default() };
+    let limits = Limits { packets: Some(2), ..Limits::default() };
     a.change_tunnel(|tunnel| {
         let (sealing, _) = sa_pair(SUITE, false, false);
         let sealing = Arc::into_inner(sealing).unwrap().with_limits(limits);

@@ -284,14 +284,20 @@ impl Bridge {
         self.nexthops.iter()
     }
 
-    /// Takes notice that the peer of an inbound SA sends from elsewhere; gives the tunnel's name
-    /// if that is news, and the tables are to be built anew.
-    pub fn peer_moved(&mut self, spi: u32, address: IpAddr, port: Option<u16>) -> Option<&str> {
+    /// Takes notice that the packet `seq` of an inbound SA came from elsewhere; gives the tunnel's
+    /// name if that is news, and the tables are to be built anew.
+    pub fn peer_moved(
+        &mut self,
+        spi: u32,
+        seq: u64,
+        address: IpAddr,
+        port: Option<u16>,
+    ) -> Option<&str> {
         let of_sa = |spec: &&mut TunnelSpec| {
             spec.protection.as_ref().is_some_and(|protected| protected.inbound.spi() == spi)
         };
         let spec = self.tunnels.iter_mut().find(of_sa)?;
-        spec.peer_moved(address, port).then_some(&*spec.name)
+        spec.peer_moved(seq, address, port).then_some(&*spec.name)
     }
 
     /// Whether a tunnel of ours could have sent a packet with these outer ends, protocol and,

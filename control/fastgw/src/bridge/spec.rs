@@ -61,6 +61,8 @@ pub(super) struct Protected {
     pub(super) keepalive_s: Option<u32>,
     /// Whether the peer may move.
     pub(super) follows: bool,
+    /// The sequence number of the packet that told of its last move.
+    moved_at: u64,
     pub(super) reminder: Reminder,
     tfc: Option<Tfc>,
 }
@@ -139,8 +141,13 @@ impl TunnelSpec {
     }
 
     /// Takes notice that the peer sends from elsewhere; whether that is news.
-    pub(super) fn peer_moved(&mut self, address: IpAddr, port: Option<u16>) -> bool {
+    /// Two workers may each hold a packet that was the newest: the later number counts.
+    pub(super) fn peer_moved(&mut self, seq: u64, address: IpAddr, port: Option<u16>) -> bool {
         let Some(protected) = &mut self.protection else { return false };
+        if seq <= protected.moved_at {
+            return false;
+        }
+        protected.moved_at = seq;
         if !protected.follows || (self.outer_ends.remote, protected.remote_port) == (address, port)
         {
             return false;
@@ -312,10 +319,7 @@ fn protect(
     seeds: &mut Seeds<'_>,
 ) -> Result<Protected, Box<dyn Error>> {
     let (out, inbound) = (&sa.outbound, &sa.inbound);
-    let limits = Limits {
-        packets: sa.lifetime.packets.hard.unwrap_or(u64::MAX),
-        bytes: sa.lifetime.bytes.hard.unwrap_or(u64::MAX),
-    };
+    let limits = Limits { packets: sa.lifetime.packets.hard, bytes: sa.lifetime.bytes.hard };
     let sealing = OutboundSa::new(out.spi, sa.suite, keys(out), sa.esn, (seeds.0)()?)?;
     let opening = InboundSa::new(inbound.spi, sa.suite, keys(inbound), sa.esn, sa.replay_window)?;
     Ok(Protected {
@@ -325,6 +329,7 @@ fn protect(
         remote_port: sa.udp_encapsulation.then_some(ESP_PORT),
         keepalive_s: sa.keepalive_s,
         follows: follows || sa.udp_encapsulation,
+        moved_at: 0,
         reminder: Reminder::new(sa.lifetime),
         tfc: sa.tfc,
     })

@@ -4,6 +4,7 @@
 use wire::esp::PADDING;
 
 use super::*;
+use crate::OutboundSa;
 use crate::tests::{KeyBytes, SPI, pair, sealed};
 
 impl InboundSa {
@@ -98,6 +99,67 @@ fn what_is_too_short_is_truncated_and_what_is_not_whole_blocks_is_misaligned() {
             assert_eq!(inbound.open(&mut packet), Err(expected), "{} {len}", suite.name());
         }
     }
+}
+
+/// Who of these numbers, one after the other, is newest.
+fn newest_of(outbound: &OutboundSa, inbound: &InboundSa, seqs: &[u64]) -> Vec<bool> {
+    let newest = |seq: &u64| inbound.open(&mut sealed(outbound, *seq, 4, b"moved")).unwrap().newest;
+    seqs.iter().map(newest).collect()
+}
+
+#[test]
+fn only_a_packet_that_is_ahead_of_all_others_is_the_newest() {
+    for (suite, esn) in Suite::ALL.iter().flat_map(|suite| [(suite, false), (suite, true)]) {
+        let (outbound, inbound) = pair(*suite, esn, 64);
+        let newest = newest_of(&outbound, &inbound, &[5, 4, 6, 60, 59, 7, 2000, 1999]);
+        assert_eq!(newest, [true, false, true, true, false, false, true, false]);
+    }
+}
+
+#[test]
+fn a_forged_packet_that_claims_to_be_ahead_does_not_keep_the_next_from_being_newest() {
+    let (outbound, inbound) = pair(Suite::AES128GCM16, false, 64);
+    let mut forged = sealed(&outbound, 9, 4, b"forged");
+    forged[20] ^= 1;
+    assert_eq!(inbound.open(&mut forged), Err(OpenError::Integrity));
+    assert_eq!(newest_of(&outbound, &inbound, &[8]), [true]);
+}
+
+#[test]
+fn without_a_window_a_replayed_packet_is_never_the_newest() {
+    let (outbound, inbound) = pair(Suite::AES128GCM16, false, 0);
+    let newest = newest_of(&outbound, &inbound, &[7, 7, 6, 0, 8, 7, 8]);
+    assert_eq!(newest, [true, false, false, false, true, false, false]);
+}
+
+#[test]
+fn packets_are_admitted_until_those_counted_reach_a_limit() {
+    let limited =
+        |packets, bytes| pair(Suite::NULL_MD5, false, 64).1.with_limits(Limits { packets, bytes });
+    for (sa, packets, bytes) in [
+        (limited(Some(10), None), 10, 10),
+        (limited(None, Some(1000)), 10, 1000),
+        (limited(Some(10), Some(5000)), 10, 1000),
+        (limited(Some(100), Some(1000)), 10, 1000),
+    ] {
+        assert!(sa.admits());
+        sa.count(packets - 1, bytes - 1);
+        assert!(sa.admits());
+        sa.count(1, 1);
+        assert!(!sa.admits());
+    }
+    let unlimited = limited(None, None);
+    unlimited.count(u64::MAX / 2, u64::MAX / 2);
+    assert!(unlimited.admits());
+}
+
+#[test]
+fn an_sa_that_expired_admits_nothing_whatever_its_limits() {
+    let (_, inbound) = pair(Suite::NULL_MD5, false, 64);
+    inbound.expire();
+    assert!(!inbound.admits());
+    let limits = Limits { packets: Some(10), bytes: Some(1000) };
+    assert!(!inbound.with_limits(limits).admits());
 }
 
 /// A packet whose trailer is `text`'s end, whatever that is, but whose ICV is right.

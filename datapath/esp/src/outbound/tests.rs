@@ -7,7 +7,8 @@ use crate::tests::{KeyBytes, SPI, pair, sealed};
 impl OutboundSa {
     /// A packet with an IV that somebody else chose.
     pub(crate) fn sealed_with(&self, seq: u64, iv: &[u8], next: u8, payload: &[u8]) -> Vec<u8> {
-        let (header, trailer) = (self.suite.header_len(), self.suite.trailer_len(payload.len()));
+        let (header, trailer) =
+            (self.head.suite.header_len(), self.head.suite.trailer_len(payload.len()));
         let mut packet = [vec![0; header], payload.to_vec(), vec![0; trailer]].concat();
         self.seal_with(seq, next, &mut packet, payload.len(), |at| at.copy_from_slice(iv)).unwrap();
         packet
@@ -96,6 +97,62 @@ fn usage_adds_up_and_the_sequence_is_the_last_reserved() {
     assert_eq!((outbound.packets(), outbound.bytes(), outbound.sequence()), (4, 4260, 3));
 }
 
+fn limited(packets: Option<u64>, bytes: Option<u64>) -> OutboundSa {
+    pair(Suite::AES128GCM16, false, 64).0.with_limits(Limits { packets, bytes })
+}
+
+#[test]
+fn no_more_numbers_are_handed_out_than_the_limit_on_packets() {
+    let sa = limited(Some(10), None);
+    assert_eq!(sa.reserve(11), Err(Unavailable::Expired));
+    assert_eq!(sa.reserve(8), Ok(1));
+    assert_eq!(sa.reserve(3), Err(Unavailable::Expired));
+    assert_eq!(sa.reserve(2), Ok(9));
+    assert_eq!(sa.reserve(1), Err(Unavailable::Expired));
+    assert_eq!(sa.sequence(), 10);
+    assert_eq!(limited(Some(0), None).reserve(1), Err(Unavailable::Expired));
+}
+
+#[test]
+fn a_run_is_refused_once_the_bytes_counted_reach_their_limit() {
+    let sa = limited(None, Some(1000));
+    assert_eq!(sa.reserve(2), Ok(1));
+    sa.count(2, 999);
+    assert_eq!(sa.reserve(2), Ok(3));
+    sa.count(2, 1);
+    assert_eq!(sa.reserve(1), Err(Unavailable::Expired));
+    assert_eq!((sa.bytes(), sa.sequence()), (1000, 4));
+}
+
+#[test]
+fn an_sa_without_limits_ends_with_its_numbers_and_says_so() {
+    let sa = limited(None, None);
+    sa.count(u64::from(u32::MAX), u64::MAX / 2);
+    assert_eq!(sa.reserve(0), Err(Unavailable::Exhausted));
+    assert_eq!(sa.reserve(u32::MAX), Ok(1));
+    assert_eq!(sa.reserve(1), Err(Unavailable::Exhausted));
+}
+
+#[test]
+fn an_sa_that_expired_hands_out_nothing_whatever_its_limits() {
+    let sa = limited(Some(10), Some(1000));
+    assert_eq!(sa.reserve(1), Ok(1));
+    sa.expire();
+    assert_eq!(sa.reserve(1), Err(Unavailable::Expired));
+    let sa = sa.with_limits(Limits::default());
+    assert_eq!(sa.reserve(1), Err(Unavailable::Expired));
+}
+
+#[test]
+fn new_limits_replace_the_old_and_never_hand_out_a_number_again() {
+    let sa = limited(Some(3), Some(1000));
+    assert_eq!(sa.reserve(3), Ok(1));
+    let sa = sa.with_limits(Limits { packets: Some(5), bytes: None });
+    sa.count(3, 2000);
+    assert_eq!(sa.reserve(2), Ok(4));
+    assert_eq!(sa.reserve(1), Err(Unavailable::Expired));
+}
+
 #[test]
 fn debug_shows_no_key() {
     let bytes = KeyBytes::of(Suite::AES128_SHA1);
@@ -113,35 +170,4 @@ fn an_sa_is_shared_by_threads_and_costs_what_the_essay_says() {
     assert_eq!(size_of::<OutboundSa>(), 896);
     // What workers write starts a cache line and ends with it.
     assert_eq!((align_of::<Written>(), size_of::<Written>()), (64, 64));
-}
-
-#[test]
-fn a_packet_limit_is_never_passed_and_a_byte_limit_by_one_run_at_most() {
-    let sa = || pair(Suite::AES128GCM16, false, 64).0;
-    let by_packets = sa().with_limits(Limits { packets: 5, ..Limits::default() });
-    assert_eq!(by_packets.reserve(3), Ok(1));
-    assert_eq!(by_packets.reserve(3), Err(Unavailable::Expired));
-    assert_eq!(by_packets.reserve(2), Ok(4));
-    assert_eq!(by_packets.reserve(1), Err(Unavailable::Expired));
-    let by_bytes = sa().with_limits(Limits { bytes: 1000, ..Limits::default() });
-    by_bytes.count(1, 999);
-    assert_eq!(by_bytes.reserve(1), Ok(1));
-    by_bytes.count(1, 1);
-    assert_eq!(by_bytes.reserve(1), Err(Unavailable::Expired));
-}
-
-#[test]
-fn an_ended_sa_hands_out_nothing_and_admits_nothing() {
-    let (outbound, inbound) = pair(Suite::AES128GCM16, false, 64);
-    assert!(inbound.admits());
-    outbound.expire();
-    inbound.expire();
-    assert_eq!(outbound.reserve(1), Err(Unavailable::Expired));
-    assert!(!inbound.admits());
-    let (_, limited) = pair(Suite::AES128GCM16, false, 64);
-    let limited = limited.with_limits(Limits { packets: 2, ..Limits::default() });
-    limited.count(1, 1);
-    assert!(limited.admits());
-    limited.count(1, 1);
-    assert!(!limited.admits());
 }

@@ -18,12 +18,13 @@ fn model_of_three(test: impl Fn() + Send + Sync + 'static) {
     builder.check(test);
 }
 
-/// Each worker offers its numbers in order, as `open` does it; gives who got which accepted.
+/// Each worker offers its numbers in order, as `open` does it; gives the numbers that anybody got
+/// accepted, and the window's top. That is the newest, and one of its packets is told so.
 fn offer(workers: &'static [&'static [u64]]) -> (Vec<u64>, u64) {
     let window = Arc::new(ReplayWindow::new(32).unwrap());
-    let accept = |window: &ReplayWindow, seqs: &[u64]| -> Vec<u64> {
-        let accepted = |seq: &u64| window.check(*seq).and_then(|()| window.commit(*seq)).is_ok();
-        seqs.iter().copied().filter(accepted).collect()
+    let accept = |window: &ReplayWindow, seqs: &[u64]| -> Vec<(u64, bool)> {
+        let commit = |seq: &u64| window.check(*seq).and_then(|()| window.commit(*seq));
+        seqs.iter().filter_map(|seq| commit(seq).ok().map(|newest| (*seq, newest))).collect()
     };
     let (mine, others) = workers.split_first().unwrap();
     let others: Vec<_> = others
@@ -38,6 +39,8 @@ fn offer(workers: &'static [&'static [u64]]) -> (Vec<u64>, u64) {
         accepted.extend(other.join().unwrap());
     }
     accepted.sort_unstable();
+    assert_eq!(accepted.last(), Some(&(window.top(), true)), "the newest: {accepted:?}");
+    let accepted: Vec<u64> = accepted.into_iter().map(|(seq, _)| seq).collect();
     for seq in &accepted {
         let again = window.check(*seq).and_then(|()| window.commit(*seq));
         assert!(matches!(again, Err(OpenError::Replayed | OpenError::TooOld)), "{seq}: {again:?}");

@@ -23,7 +23,7 @@ fn offer_all(size: u32, block: u64) -> (Vec<AtomicU32>, usize) {
                     // An odd stride visits every place of a power-of-two block once.
                     let seq = 1 + at / block * block + at.wrapping_mul(2 * worker + 1) % block;
                     match window.check(seq).and_then(|()| window.commit(seq)) {
-                        Ok(()) => {
+                        Ok(_) => {
                             accepted[seq as usize].fetch_add(1, Ordering::Relaxed);
                         }
                         Err(OpenError::Replayed) => {
