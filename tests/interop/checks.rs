@@ -14,15 +14,16 @@ const PINGS_OF_A_SIZE: u32 = 2;
 /// Seconds of a load and its rate.
 const LOAD: (u32, &str) = (1, "2M");
 
-/// Lets the ends find each other: the peer's port is known from its first packet, and a sender of
-/// IPv6 learns from its first big packets what size fits (RFC 8201): one for each narrower link,
-/// which are the tunnel and the site's own.
+/// Lets the ends find each other: the peer's port is known from its first packet, and who sends
+/// IPv6, in or under the tunnel, learns from its first big packets what size fits (RFC 8201): one
+/// for each narrower link, which are the tunnel and the site's own.
 pub fn warm_up(lab: &Lab, case: &Case) {
     for family in case.inner {
-        if case.behind_nat() || *family == Family::V6 {
-            lab.ping_from_site(GATEWAY.host(*family), 1, PING_SIZES[3]);
+        let learns = *family == Family::V6 || case.outer == Family::V6;
+        if case.behind_nat() || learns {
+            lab.ping_from_site(GATEWAY.host(*family), 3, PING_SIZES[3]);
         }
-        if *family == Family::V6 {
+        if learns {
             lab.host.ping(PEER.host(*family), 3, PING_SIZES[3]);
         }
     }

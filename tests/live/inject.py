@@ -101,7 +101,14 @@ def pieces(file, overlap):
 
 
 def main(device, what, *words):
-    kinds = {"replay": replay, "spi": spi, "random": noise, "flood": flood, "too_big": too_big, "pieces": pieces}
+    kinds = {
+        "replay": replay,
+        "spi": spi,
+        "random": noise,
+        "flood": flood,
+        "too_big": too_big,
+        "pieces": pieces,
+    }
     frames = kinds[what](*words)
     packets = opened(device)
     count = 0

@@ -411,6 +411,14 @@ pub struct ManualSa {
     pub inbound: SaKeys,
 }
 
+impl ManualSa {
+    /// Whether the two are the same SAs for a peer: SPIs, suite, width of numbers and keys.
+    pub fn has_keys_of(&self, other: &Self) -> bool {
+        (self.suite, self.esn) == (other.suite, other.esn)
+            && (&self.outbound, &self.inbound) == (&other.outbound, &other.inbound)
+    }
+}
+
 /// How far inner packets are padded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tfc {

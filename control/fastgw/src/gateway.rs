@@ -1,7 +1,7 @@
 //! What the control thread knows of the running gateway, and how it keeps the workers' tables
 //! true to the kernel.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::IpAddr;
 use std::path::Path;
@@ -100,6 +100,19 @@ pub fn random_seed() -> Result<[u8; 32], Box<dyn Error>> {
     Ok(seed)
 }
 
+/// Says which suites are weak, once for each tunnel and each reading of the file.
+pub fn warn_of_weak_suites(config: &Config) {
+    for tunnel in &config.tunnels {
+        let own = tunnel.sa.iter().map(|sa| (&tunnel.name, sa));
+        let peers = tunnel.peers.iter().filter_map(|peer| Some((&peer.name, peer.sa.as_ref()?)));
+        for (name, sa) in own.chain(peers) {
+            if let Some(weakness) = sa.suite.weakness() {
+                tracing::warn!("tunnel {name}: {} is weak: {weakness}", sa.suite.name());
+            }
+        }
+    }
+}
+
 impl Gateway {
     /// A gateway whose workers are still to be started with [`Gateway::reader`]s.
     #[must_use]
@@ -166,7 +179,7 @@ impl Gateway {
         self.publisher.publish(tables);
         self.steering.let_multicast_in(&routes);
         self.routes = routes;
-        let in_udp: BTreeSet<_> = self.bridge.kept().map(|peer| peer.local).collect();
+        let in_udp = self.bridge.udp_ends();
         let refused = self.sockets.follow(&endpoints, &in_udp, &self.registry, OUTER);
         let problems: Vec<_> = problems.into_iter().chain(refused).collect();
         self.endpoints.clone_from(&endpoints);
@@ -227,8 +240,12 @@ impl Gateway {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
+        warn_of_weak_suites(&config);
         self.bridge.change(&self.config, &config, &mut random_seed)?;
         self.config = config;
+        if self.bridge.uses_udp() {
+            self.sockets.include_udp(&self.registry, OUTER)?;
+        }
         self.rebuild()
     }
 

@@ -14,7 +14,7 @@ use pipeline::{Worker, WorkerId};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::bridge::Bridge;
-use crate::gateway::{CONFIRM, Gateway, OUTER, Parts, TICK, random_seed};
+use crate::gateway::{CONFIRM, Gateway, OUTER, Parts, TICK, random_seed, warn_of_weak_suites};
 use crate::kernel::Kernel;
 use crate::outer::Sockets;
 use crate::ports::{self, Ports, WorkerPort};
@@ -46,9 +46,11 @@ pub fn run(file: &Path, config: Config) -> Result<(), Box<dyn Error>> {
     keep_off(&cores);
     let poll = Poll::new()?;
     let registry = poll.registry().try_clone()?;
-    let in_udp = bridge.uses_udp();
-    let sockets = Sockets::open(&registry, OUTER, in_udp)
+    let mut sockets = Sockets::open(&registry, OUTER)
         .map_err(|error| format!("cannot receive what the kernel puts together: {error}"))?;
+    if bridge.uses_udp() {
+        sockets.include_udp(&registry, OUTER)?;
+    }
     let ports = opened;
     let parts = Parts { config, kernel, bridge, ports, steering, cores, sockets, registry };
     let mut gateway = Gateway::new(parts);
@@ -250,18 +252,6 @@ fn warn_of_addresses(config: &Config, kernel: &Kernel) {
                     format!("`ip address add {net_text} dev {device}`, or correct this line"),
                 );
                 tracing::warn!("{warning}");
-            }
-        }
-    }
-}
-
-fn warn_of_weak_suites(config: &Config) {
-    for tunnel in &config.tunnels {
-        let own = tunnel.sa.iter().map(|sa| (&tunnel.name, sa));
-        let peers = tunnel.peers.iter().filter_map(|peer| Some((&peer.name, peer.sa.as_ref()?)));
-        for (name, sa) in own.chain(peers) {
-            if let Some(weakness) = sa.suite.weakness() {
-                tracing::warn!("tunnel {name}: {} is weak: {weakness}", sa.suite.name());
             }
         }
     }

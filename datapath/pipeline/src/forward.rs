@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use tables::{Action, CloudId, DropReason, NexthopId, PolicyListId, PortId, Role, Route};
+use tables::{
+    Action, CloudId, DropReason, NexthopId, PolicyListId, PortId, Role, Route, TunnelId, Way,
+};
 
 use crate::context::Context;
 use crate::icmp::{Problem, report};
@@ -49,6 +51,9 @@ fn next(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReaso
         decrement_ttl(packet.frame.data_mut());
     }
     match route {
+        Route::Tunnel(tunnel) if is_loop(packet, destination, tunnel) => {
+            Err(DropReason::MulticastLoop)
+        }
         Route::Tunnel(tunnel) => Ok(Verdict::Encap(tunnel)),
         Route::Connected(port) => leave(ctx, packet, port, destination),
         Route::Via(id) => leave_through(ctx, packet, id),
@@ -56,6 +61,11 @@ fn next(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReaso
         Route::Policy(list) => by_policy(ctx, packet, list),
         Route::Local | Route::Blackhole => Err(DropReason::NoRoute),
     }
+}
+
+/// A group's packet does not go back where it came from.
+fn is_loop(packet: &Packet, destination: IpAddr, tunnel: TunnelId) -> bool {
+    destination.is_multicast() && packet.origin == Origin::Tunnel(tunnel)
 }
 
 /// Clear traffic from an outside port is never forwarded: only tunnels come from there.
@@ -100,8 +110,12 @@ fn by_policy(
     let upper = || upper(data, Direction::Outbound);
     match ctx.tables.spd.lookup(list, ip.source(), ip.destination(), upper) {
         Some(Action::Protect(tunnel)) => Ok(Verdict::Encap(tunnel)),
-        Some(Action::Bypass(Some(id))) => leave_through(ctx, packet, id),
-        Some(Action::Bypass(None)) => {
+        Some(Action::Bypass(Way::Via(id))) => leave_through(ctx, packet, id),
+        Some(Action::Bypass(Way::OnLink(port))) => {
+            let destination = ip.destination();
+            leave(ctx, packet, port, destination)
+        }
+        Some(Action::Bypass(Way::None)) => {
             report(ctx, packet, Problem::NoRoute);
             Err(DropReason::NoRoute)
         }

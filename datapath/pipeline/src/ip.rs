@@ -138,7 +138,7 @@ pub(crate) enum Direction {
 #[cold]
 pub(crate) fn upper(packet: &[u8], direction: Direction) -> Upper {
     let Some((protocol, payload)) = upper_payload(packet) else {
-        return Upper { protocol: protocol::NONE, ports: None };
+        return Upper { protocol: protocol::NONE, ports: None, hidden: true };
     };
     let has_ports = matches!(protocol, protocol::TCP | protocol::UDP | protocol::SCTP);
     let ports = payload.filter(|_| has_ports).and_then(|payload| {
@@ -149,7 +149,7 @@ pub(crate) fn upper(packet: &[u8], direction: Direction) -> Upper {
             Direction::Inbound => (destination, source),
         })
     });
-    Upper { protocol, ports }
+    Upper { protocol, ports, hidden: has_ports && ports.is_none() }
 }
 
 /// The protocol behind IP and its bytes, which a later fragment does not start with.
@@ -195,6 +195,11 @@ fn check_ipv4(frame: &mut Frame) -> Result<usize, DropReason> {
         && frame.data().get(Ipv4::LEN..header_len).is_none_or(asks_for_source_route)
     {
         return Err(DropReason::Ipv4SourceRoute);
+    }
+    // RFC 791 3.2: no fragment lies beyond the largest packet.
+    let at = usize::from(header.flags_offset.get() & Ipv4::OFFSET) * 8;
+    if at + total_len - header_len > usize::from(u16::MAX) {
+        return Err(DropReason::Ipv4TotalLength);
     }
     frame.truncate(total_len);
     Ok(header_len)

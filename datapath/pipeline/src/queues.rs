@@ -105,6 +105,11 @@ impl Queues {
                 return;
             }
         };
+        // A worker does not allocate: what a flood of copies adds beyond the list's room is lost.
+        if list.len() == list.capacity() {
+            ctx.drop(packet.frame, DropReason::NoChunk);
+            return;
+        }
         packet.ordinal = list.len() as u32;
         list.push(packet);
     }

@@ -5,19 +5,24 @@ use tables::{Cloud, DropReason, TunnelId};
 use crate::context::Context;
 use crate::packet::{Origin, Packet, Verdict};
 
-/// Sends the packet itself to one peer and makes a copy for each other, but for the one that it
-/// came from.
+/// Sends the packet itself to one peer and makes a copy for each other. What came from one of them
+/// goes to none: every gateway of a mesh would send it on again.
 ///
 /// # Errors
-/// [`DropReason::NbmaUnknown`] when there is nobody to send it to.
+/// [`DropReason::MulticastLoop`] for such a packet, [`DropReason::NbmaUnknown`] when there is
+/// nobody to send it to.
 #[cold]
 pub(crate) fn to_all(
     ctx: &mut Context<'_>,
     packet: &Packet,
     cloud: &Cloud,
 ) -> Result<Verdict, DropReason> {
-    let elsewhere = |peer: &TunnelId| packet.origin != Origin::Tunnel(*peer);
-    let mut peers = cloud.peers().iter().map(|(_, peer)| *peer).filter(elsewhere);
+    let mut peers = cloud.peers().iter().map(|(_, peer)| *peer);
+    if let Origin::Tunnel(from) = packet.origin
+        && peers.clone().any(|peer| peer == from)
+    {
+        return Err(DropReason::MulticastLoop);
+    }
     let first = peers.next().ok_or(DropReason::NbmaUnknown)?;
     for peer in peers {
         copy(ctx, packet, peer);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use common::*;
 use esp::Suite;
 use ipnet::IpNet;
-use tables::{Action, DropReason, NexthopId, Policy, Selector, Selectors, Spd, TunnelId};
+use tables::{Action, DropReason, NexthopId, Policy, Selector, Selectors, Spd, TunnelId, Way};
 use wire::protocol;
 use wire::udp::Udp;
 use zerocopy::IntoBytes;
@@ -70,7 +70,7 @@ const PROTECT: Action = Action::Protect(TunnelId(0));
 
 #[test]
 fn the_first_policy_that_covers_a_packet_protects_bypasses_or_discards_it() {
-    let bypass = Action::Bypass(Some(NexthopId(0)));
+    let bypass = Action::Bypass(Way::Via(NexthopId(0)));
     let [local, remote] = nets();
     let rest = Selector { local, remote, ..Selector::default() };
     let mut a = site(&[(tcp_to(23), Action::Discard), (tcp_to(80), bypass), (rest, PROTECT)]);
@@ -86,7 +86,7 @@ fn the_first_policy_that_covers_a_packet_protects_bypasses_or_discards_it() {
 
 #[test]
 fn a_bypass_without_a_route_and_a_packet_without_a_policy_go_nowhere() {
-    let mut a = site(&[(tcp_to(80), Action::Bypass(None)), (tcp_to(22), PROTECT)]);
+    let mut a = site(&[(tcp_to(80), Action::Bypass(Way::None)), (tcp_to(22), PROTECT)]);
     let to = |protocol, port| between(A_HOST.into(), B_HOST.into(), protocol, (1024, port));
     let mut refusal = |packet: &[u8]| a.outcome(LAN, &frame(packet)).dropped;
     assert_eq!(refusal(&to(protocol::TCP, 80)), [DropReason::NoRoute]);
@@ -95,6 +95,25 @@ fn a_bypass_without_a_route_and_a_packet_without_a_policy_go_nowhere() {
     // Later fragments show no ports (RFC 4301 7): a selector that asks for them does not hold.
     let later = with_header(to(protocol::TCP, 22), |ip| ip.flags_offset.set(1));
     assert_eq!(refusal(&later), [DropReason::NoPolicy]);
+}
+
+#[test]
+fn a_bypass_on_the_link_goes_to_the_destination_itself() {
+    let mut a = site(&[(tcp_to(80), Action::Bypass(Way::OnLink(WAN)))]);
+    a.change_nexthops(vec![hop(WAN, B_HOST)]);
+    let sent = between(A_HOST.into(), B_HOST.into(), protocol::TCP, (1024, 80));
+    assert_eq!(a.host_sends(&sent), [one_hop_later(&sent)]);
+}
+
+#[test]
+fn a_later_fragment_does_not_slip_past_a_policy_with_ports_to_a_bypass() {
+    let [local, remote] = nets();
+    let rest = Selector { local, remote, ..Selector::default() };
+    let mut a = site(&[(tcp_to(22), PROTECT), (rest, Action::Bypass(Way::Via(NexthopId(0))))]);
+    let whole = between(A_HOST.into(), B_HOST.into(), protocol::TCP, (1024, 23));
+    assert_eq!(a.host_sends(&whole).len(), 1);
+    let later = with_header(whole, |ip| ip.flags_offset.set(1));
+    assert_eq!(a.refusal(LAN, &frame(&later)), DropReason::PolicyDiscard);
 }
 
 #[test]

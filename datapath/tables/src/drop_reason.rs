@@ -152,6 +152,8 @@ drop_reasons! {
     TunnelNoSa => "tunnel_no_sa",
     /// There is no route to the tunnel's remote endpoint.
     TunnelNoPath => "tunnel_no_path",
+    /// A multicast packet's route leads back into the tunnel that it came from.
+    MulticastLoop => "multicast_loop",
     /// The outbound SA has reached its hard limit (RFC 4301 4.4.2.1).
     SaExpired => "sa_expired",
     /// The SA's sequence numbers are used up (RFC 4303 3.3.3).

@@ -40,7 +40,7 @@ pub use rewrite::{
 pub use sad::{InboundEntry, Sad};
 pub use selector::{Selector, Selectors, Upper};
 pub use sequences::Sequences;
-pub use spd::{Action, Policy, PolicyListId, Spd};
+pub use spd::{Action, Policy, PolicyListId, Spd, Way};
 pub use tunnel::{
     Addresses, Carrier, Endpoints, Header, L2tpSession, MssClamp, Payload, Protection, Tunnel,
     TunnelId,

@@ -11,6 +11,9 @@ pub struct Upper {
     /// Our side's port and the other side's; `None` where there are none to be seen: another
     /// protocol, or a later fragment (RFC 4301 7).
     pub ports: Option<(u16, u16)>,
+    /// Whether there may be ports that cannot be seen: in a later fragment, or behind extension
+    /// headers that could not be followed.
+    pub hidden: bool,
 }
 
 /// A set of packets. Lists that are empty and fields that are `None` admit anything.
@@ -34,6 +37,23 @@ impl Selector {
     #[inline]
     #[must_use]
     pub fn holds(&self, local: IpAddr, remote: IpAddr, upper: impl FnOnce() -> Upper) -> bool {
+        self.judge(local, remote, upper, false)
+    }
+
+    /// As [`Selector::holds`], if ports that cannot be seen are taken to be the right ones.
+    #[must_use]
+    pub fn may_hold(&self, local: IpAddr, remote: IpAddr, upper: impl FnOnce() -> Upper) -> bool {
+        self.judge(local, remote, upper, true)
+    }
+
+    #[inline]
+    fn judge(
+        &self,
+        local: IpAddr,
+        remote: IpAddr,
+        upper: impl FnOnce() -> Upper,
+        trusting: bool,
+    ) -> bool {
         let within = |ranges: &[RangeInclusive<IpAddr>], address: IpAddr| {
             ranges.is_empty() || ranges.iter().any(|range| range.contains(&address))
         };
@@ -46,7 +66,7 @@ impl Selector {
         let upper = upper();
         let among = |ports: &Option<RangeInclusive<u16>>, port: Option<u16>| {
             let Some(ports) = ports else { return true };
-            port.is_some_and(|port| ports.contains(&port))
+            port.map_or(trusting && upper.hidden, |port| ports.contains(&port))
         };
         self.protocol.is_none_or(|protocol| protocol == upper.protocol)
             && among(&self.local_ports, upper.ports.map(|ports| ports.0))
@@ -86,7 +106,7 @@ mod tests {
         };
         let local = IpAddr::from([10, 1, 0, 5]);
         let remote = IpAddr::from([10, 2, 0, 1]);
-        let upper = |protocol, ports| move || Upper { protocol, ports };
+        let upper = |protocol, ports| move || Upper { protocol, ports, hidden: ports.is_none() };
         let web = Some((1024, 80));
         assert!(selector.holds(local, remote, upper(6, web)));
         assert!(!selector.holds([10, 1, 0, 4].into(), remote, upper(6, web)));
@@ -94,6 +114,8 @@ mod tests {
         assert!(!selector.holds(local, remote, upper(17, web)));
         assert!(!selector.holds(local, remote, upper(6, Some((80, 1024)))));
         assert!(!selector.holds(local, remote, upper(6, None)));
+        assert!(selector.may_hold(local, remote, upper(6, None)));
+        assert!(!selector.may_hold(local, remote, upper(17, None)));
         let v6 = IpAddr::from([0; 16]);
         assert!(!selector.holds(v6, v6, upper(6, web)));
         assert!(Selector::default().holds(v6, v6, || unreachable!("the addresses settle it")));

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{NexthopId, Selector, TunnelId, Upper};
+use crate::{NexthopId, PortId, Selector, TunnelId, Upper};
 
 /// Index of a list of policies in [`Spd`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,10 +13,21 @@ pub struct PolicyListId(pub u32);
 pub enum Action {
     /// It enters this tunnel.
     Protect(TunnelId),
-    /// It leaves as it is, through this next hop; `None` while the kernel has no route.
-    Bypass(Option<NexthopId>),
+    /// It leaves as it is.
+    Bypass(Way),
     /// It goes nowhere.
     Discard,
+}
+
+/// Where a packet leaves that bypasses the tunnels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Through a router.
+    Via(NexthopId),
+    /// On this port's network: the destination is the next hop.
+    OnLink(PortId),
+    /// Nowhere, while the kernel has no route.
+    None,
 }
 
 /// One entry.
@@ -48,7 +59,9 @@ impl Spd {
         self.lists.get(list.0 as usize).map_or(&[], |list| list)
     }
 
-    /// What the first policy says that covers the packet; `None` when none does.
+    /// What the first policy says that covers the packet; `None` when none does. A packet whose
+    /// ports cannot be seen does not bypass what a policy before it might have kept: RFC 4301 7.4
+    /// has such fragments discarded.
     #[inline]
     #[must_use]
     pub fn lookup(
@@ -60,7 +73,14 @@ impl Spd {
     ) -> Option<Action> {
         let policies = self.list(list);
         let covers = |policy: &&Policy| policy.selector.holds(local, remote, &upper);
-        policies.iter().find(covers).map(|policy| policy.action)
+        let at = policies.iter().position(|policy| covers(&policy))?;
+        let (before, found) = (policies.get(..at)?, policies.get(at)?);
+        let keeps = |policy: &Policy| !matches!(policy.action, Action::Bypass(_));
+        let might_cover = |policy: &Policy| policy.selector.may_hold(local, remote, &upper);
+        if !keeps(found) && before.iter().any(|policy| keeps(policy) && might_cover(policy)) {
+            return Some(Action::Discard);
+        }
+        Some(found.action)
     }
 }
 
@@ -77,11 +97,27 @@ mod tests {
             Policy { selector: Selector::default(), action: Action::Protect(TunnelId(3)) };
         let spd = Spd::build(vec![[discard.clone(), protect].into(), [discard].into()]);
         let ask = |list, port| {
-            let upper = || Upper { protocol: 6, ports: Some((1024, port)) };
+            let upper = || Upper { protocol: 6, ports: Some((1024, port)), hidden: false };
             spd.lookup(PolicyListId(list), [10, 0, 0, 1].into(), [10, 0, 0, 2].into(), upper)
         };
         assert_eq!(ask(0, 23), Some(Action::Discard));
         assert_eq!(ask(0, 22), Some(Action::Protect(TunnelId(3))));
         assert_eq!((ask(1, 22), ask(2, 22)), (None, None));
+    }
+
+    #[test]
+    fn what_cannot_be_seen_does_not_slip_past_a_policy_that_may_be_meant() {
+        let sip =
+            Selector { protocol: Some(17), remote_ports: Some(5060..=5060), ..Selector::default() };
+        let protect = Policy { selector: sip, action: Action::Protect(TunnelId(0)) };
+        let bypass = Policy { selector: Selector::default(), action: Action::Bypass(Way::None) };
+        let spd = Spd::build(vec![[protect, bypass].into()]);
+        let ask = |protocol, ports| {
+            let upper = || Upper { protocol, ports, hidden: ports.is_none() };
+            spd.lookup(PolicyListId(0), [10, 0, 0, 1].into(), [10, 0, 0, 2].into(), upper)
+        };
+        assert_eq!(ask(17, Some((1, 53))), Some(Action::Bypass(Way::None)));
+        assert_eq!(ask(17, None), Some(Action::Discard), "a later fragment");
+        assert_eq!(ask(6, None), Some(Action::Bypass(Way::None)));
     }
 }

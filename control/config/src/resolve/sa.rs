@@ -297,7 +297,16 @@ fn endpoints(
     }
     let local = address::host(local.required(at.clone(), found), "local", found);
     let remote = address::host(remote.required(at, found), "remote", found);
-    Some([local?, remote?])
+    let (local, remote) = (local?, remote?);
+    let (ours, theirs) = (local.get_ref(), remote.get_ref());
+    if ours == theirs || ours.is_ipv4() != theirs.is_ipv4() {
+        let error = found.error(remote.span(), "ESP does not end there");
+        let error = error.label("the same address as `local`, or one of the other IP version");
+        let error = error.also(local.span(), "`local`");
+        found.push(error.help("write the other gateway's address, of the same IP version"));
+        return None;
+    }
+    Some([local, remote])
 }
 
 /// Transport mode needs a tunnel that brings a header of its own.

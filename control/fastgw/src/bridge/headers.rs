@@ -18,8 +18,9 @@ pub(super) struct Headers {
 }
 
 impl Headers {
-    pub(super) fn of(spec: &TunnelSpec) -> Self {
-        let (ends, rules, carrier) = (spec.ends, spec.outer, spec.carrier());
+    /// With the outer IP header filled in by `rules`.
+    pub(super) fn of(spec: &TunnelSpec, rules: OuterRules) -> Self {
+        let (ends, carrier) = (spec.ends, spec.carrier());
         let own = match spec.kind {
             Kind::Policy(_) | Kind::Vti => None,
             Kind::Gre(header) => Some(Own::Gre(header)),

@@ -11,7 +11,7 @@ mod policies;
 mod spec;
 mod underlay;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ enum Target {
     Port(PortId),
 }
 
-/// What was configured before, by name, and whether its SA is configured the same now.
+/// What was configured before, by name, and whether its SA has the same keys now.
 type Before<'a> = BTreeMap<&'a str, (&'a TunnelSpec, bool)>;
 
 /// What a configured tunnel became.
@@ -118,8 +118,9 @@ impl Bridge {
         Ok(bridge)
     }
 
-    /// Replaces the tunnels, policies and routes of `old` by those of `config`. SAs that both
-    /// have, by name and in every part, go on with their sequence numbers, windows and counters.
+    /// Replaces the tunnels, policies and routes of `old` by those of `config`. An SA whose SPIs,
+    /// suite and keys stay the same under the same name goes on with its sequence numbers, window,
+    /// hard limits and counters: begun anew it would repeat numbers under one key.
     ///
     /// # Errors
     /// Those of [`Bridge::new`]; nothing has changed then.
@@ -130,8 +131,9 @@ impl Bridge {
         seeds: &mut dyn FnMut() -> Result<[u8; 32], Box<dyn Error>>,
     ) -> Result<(), Box<dyn Error>> {
         let before = self.tunnels.iter().map(|spec| {
-            let same_sa = old.sa_named(&spec.name) == config.sa_named(&spec.name);
-            (&*spec.name, (spec, same_sa))
+            let (old, new) = (old.sa_named(&spec.name), config.sa_named(&spec.name));
+            let same_keys = old.zip(new).is_some_and(|(old, new)| old.has_keys_of(new));
+            (&*spec.name, (spec, same_keys))
         });
         let mut next = Self { ports: self.ports.clone(), ..Self::empty() };
         next.take(config, &before.collect(), seeds)?;
@@ -335,6 +337,15 @@ impl Bridge {
         })
     }
 
+    /// Our ends of ESP in UDP.
+    #[must_use]
+    pub fn udp_ends(&self) -> BTreeSet<IpAddr> {
+        let in_udp = |spec: &&TunnelSpec| {
+            spec.protection.as_ref().is_some_and(|protected| protected.remote_port.is_some())
+        };
+        self.tunnels.iter().filter(in_udp).map(|spec| spec.outer_ends.local).collect()
+    }
+
     /// Whether anything travels in UDP: ESP, or L2TP in clear.
     #[must_use]
     pub fn uses_udp(&self) -> bool {
@@ -410,14 +421,19 @@ impl Bridge {
                 Target::Peer(cloud, via) => Route::Multipoint(*cloud, *via),
                 Target::Port(port) => Route::Connected(*port),
                 Target::Via(gateway) => {
-                    let hop = underlay.next_hop(*gateway);
+                    // Through an outside port it would leave in clear, by the kernel's default
+                    // route for example when the link to the gateway is down.
+                    let inside = |(port, _): &(PortId, IpAddr)| {
+                        self.ports.get(usize::from(port.0)).is_some_and(|(_, r)| *r == Role::Inside)
+                    };
+                    let hop = underlay.next_hop(*gateway).filter(inside);
                     match hop.and_then(|(port, address)| self.nexthops.id(port, address)) {
                         Some(id) => Route::Via(id),
                         None => {
                             problems.push(format!(
-                                "route {prefix}: no port reaches its gateway {gateway}"
+                                "route {prefix}: no inside port reaches its gateway {gateway}"
                             ));
-                            continue;
+                            Route::Blackhole
                         }
                     }
                 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use config::{AddressRange, Config};
 use ipnet::IpNet;
-use tables::{Action, Policy, PolicyListId, Route, Selector, Spd, TunnelId};
+use tables::{Action, Policy, PolicyListId, Route, Selector, Spd, TunnelId, Way};
 
 use super::Underlay;
 use super::nexthops::NexthopRegister;
@@ -102,8 +102,12 @@ fn policy(
         Configured::Protect(id) => Action::Protect(id),
         Configured::Discard => Action::Discard,
         Configured::Bypass => {
-            let way = underlay.next_hop(destination);
-            Action::Bypass(way.and_then(|(port, address)| nexthops.id(port, address)))
+            let way = match underlay.next_hop(destination) {
+                Some((port, address)) if address == destination => Way::OnLink(port),
+                Some((port, address)) => nexthops.id(port, address).map_or(Way::None, Way::Via),
+                None => Way::None,
+            };
+            Action::Bypass(way)
         }
     };
     Policy { selector: selector(&entry.selector), action }

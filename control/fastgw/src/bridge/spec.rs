@@ -10,8 +10,8 @@ use esp::{InboundSa, Keys, Limits, OutboundSa};
 use ipnet::IpNet;
 use tables::counters::TunnelCounters;
 use tables::{
-    Addresses, Carrier, Endpoints, GreHeader, InboundEntry, L2tpHeader, L2tpSession, MssClamp,
-    OuterRules, PortEntry, Protection, Role, Selectors, Sequences, Tunnel, TunnelId,
+    Addresses, Carrier, Df, Endpoints, GreHeader, InboundEntry, L2tpHeader, L2tpSession, MssClamp,
+    OuterRules, PortEntry, PortId, Protection, Role, Selectors, Sequences, Tunnel, TunnelId,
 };
 use wire::udp::ESP_PORT;
 
@@ -21,6 +21,8 @@ use super::lifetime::Reminder;
 use super::nexthops::NexthopRegister;
 use super::policies::selector;
 
+/// IPv6's smallest link (RFC 8200 5), bytes.
+const IPV6_MTU_MIN: usize = 1280;
 /// Underlay MTU assumed while there is no route to the remote endpoint.
 const MTU_ASSUMED: u16 = 1500;
 
@@ -40,8 +42,8 @@ pub(super) struct TunnelSpec {
     pub(super) protection: Option<Protected>,
     /// What leads into it besides routes: the tunnel's own networks, a peer's subnets.
     pub(super) prefixes: Vec<IpNet>,
-    /// The peer's address from the configuration.
-    configured: Option<IpAddr>,
+    /// The peer's address and the outer ends from the configuration.
+    configured: (Option<IpAddr>, Endpoints),
     mtu: Option<u16>,
     mss: Mss,
     addresses: Addresses,
@@ -109,15 +111,15 @@ impl TunnelSpec {
             None => Default::default(),
         };
         let before = before.filter(|_| same_sa);
-        // A peer that has moved is where it was last heard, unless the file says otherwise now.
-        let heard = before.filter(|spec| spec.configured == peer.remote);
-        let (ends, outer_ends) = heard.map_or((ends, outer_ends), |s| (s.ends, s.outer_ends));
-        let protection = match before.and_then(|spec| spec.protection.as_ref()) {
-            Some(protected) => Ok(Some(protected.clone())),
-            None => peer.sa.map(|sa| protect(sa, follows, seeds)).transpose(),
+        let running = before.and_then(|spec| spec.protection.as_ref());
+        let protection = match (peer.sa, running) {
+            (Some(sa), Some(running)) => Ok(Some(running.clone().with_settings_of(sa, follows))),
+            (Some(sa), None) => protect(sa, follows, seeds).map(Some),
+            (None, _) => Ok(None),
         };
         let own = tunnel.addresses.iter().map(|net| net.get_ref().addr());
-        Ok(Self {
+        let configured = (peer.remote, outer_ends);
+        let mut spec = Self {
             name: peer.name.into(),
             kind: kind(&tunnel.kind),
             ends,
@@ -125,13 +127,19 @@ impl TunnelSpec {
             outer: outer_rules(tunnel.outer),
             protection: protection.map_err(|error| format!("tunnel {}: {error}", peer.name))?,
             prefixes: peer.prefixes,
-            configured: peer.remote,
+            configured,
             mtu: tunnel.mtu,
             mss: tunnel.mss,
             addresses: addresses(own),
             sequences,
             counters,
-        })
+        };
+        // A peer that has moved is where it was last heard, unless the file says otherwise now.
+        if let Some(heard) = before.filter(|before| before.configured == configured) {
+            let port = heard.protection.as_ref().and_then(|protected| protected.remote_port);
+            spec.move_peer(heard.outer_ends.remote, port);
+        }
+        Ok(spec)
     }
 
     /// The tunnel interface's own addresses.
@@ -148,16 +156,26 @@ impl TunnelSpec {
             return false;
         }
         protected.moved_at = seq;
-        if !protected.follows || (self.outer_ends.remote, protected.remote_port) == (address, port)
-        {
-            return false;
+        let here = (self.outer_ends.remote, protected.remote_port);
+        let moves = protected.follows && here != (address, port);
+        if moves {
+            self.move_peer(address, port);
         }
-        if self.ends == self.outer_ends {
+        moves
+    }
+
+    /// Sends to the peer at `address` from here on, and to `port` if its packets travel in UDP. The
+    /// inner headers of a tunnel that has its own, under ESP tunnel mode, stay as configured.
+    fn move_peer(&mut self, address: IpAddr, port: Option<u16>) {
+        let Some(protected) = &mut self.protection else { return };
+        let has_own_header = !matches!(self.kind, Kind::Policy(_) | Kind::Vti);
+        if !has_own_header || protected.mode == EspMode::Transport {
             self.ends.remote = address;
         }
         self.outer_ends.remote = address;
-        protected.remote_port = port;
-        true
+        if protected.remote_port.is_some() {
+            protected.remote_port = port.or(protected.remote_port);
+        }
     }
 
     /// The forwarding state, with the way to the remote endpoint as the underlay has it now.
@@ -179,7 +197,9 @@ impl TunnelSpec {
                 false => format!("tunnel {}: no route to {remote} through any port", self.name),
             });
         }
-        let Headers { inner, rewrite, payload } = Headers::of(self);
+        let link_mtu = link_mtu(way, ports);
+        let path_mtu = underlay.path_mtu(remote).map_or(link_mtu, |path| path.min(link_mtu));
+        let Headers { inner, rewrite, payload } = Headers::of(self, self.outer);
         let mut tunnel = Tunnel {
             name: self.name.clone(),
             ends: self.ends,
@@ -199,9 +219,16 @@ impl TunnelSpec {
             sequences: Arc::clone(&self.sequences),
             counters: Arc::clone(&self.counters),
         };
-        let port_mtu = way.and_then(|(port, _)| ports.get(usize::from(port.0))).map(|p| p.mtu);
-        let link_mtu = port_mtu.unwrap_or(MTU_ASSUMED);
-        let path_mtu = underlay.path_mtu(remote).map_or(link_mtu, |path| path.min(link_mtu));
+        // RFC 4213 3.2.2, RFC 2473 7.1: IPv6 needs 1280 bytes. Where the path carries less, and the
+        // link does not, routers cut what we send.
+        let smallest = tunnel.outer_len(IPV6_MTU_MIN) as u16;
+        let cut_on_the_way = path_mtu < smallest && smallest <= link_mtu && remote.is_ipv4();
+        if cut_on_the_way {
+            let rules = OuterRules { df: Df::Clear, ..self.outer };
+            let Headers { inner, rewrite, .. } = Headers::of(self, rules);
+            (tunnel.inner, tunnel.rewrite) = (inner, rewrite);
+        }
+        let path_mtu = if cut_on_the_way { smallest } else { path_mtu };
         self.fit(&mut tunnel, path_mtu, problems);
         tunnel
     }
@@ -273,6 +300,12 @@ impl TunnelSpec {
     }
 }
 
+/// What the link toward the peer carries, bytes.
+fn link_mtu(way: Option<(PortId, IpAddr)>, ports: &[PortEntry]) -> u16 {
+    let port = way.and_then(|(port, _)| ports.get(usize::from(port.0)));
+    port.map_or(MTU_ASSUMED, |port| port.mtu)
+}
+
 /// The first address of each family.
 pub(super) fn addresses(all: impl Iterator<Item = IpAddr>) -> Addresses {
     let mut found = Addresses::default();
@@ -310,6 +343,21 @@ fn kind(kind: &TunnelKind) -> Kind {
                 sequence: l2tp.sequence,
             },
         },
+    }
+}
+
+impl Protected {
+    /// The same SAs with what else is configured now; their hard limits stay.
+    fn with_settings_of(self, sa: &ManualSa, follows: bool) -> Self {
+        let in_udp = sa.udp_encapsulation;
+        Self {
+            mode: sa.mode,
+            remote_port: in_udp.then(|| self.remote_port.unwrap_or(ESP_PORT)),
+            keepalive_s: sa.keepalive_s,
+            follows: follows || in_udp,
+            tfc: sa.tfc,
+            ..self
+        }
     }
 }
 

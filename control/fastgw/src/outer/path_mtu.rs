@@ -12,7 +12,7 @@ use wire::icmp::{self, Icmp};
 use wire::icmpv6::{self, Icmpv6};
 use wire::ipv4::Ipv4;
 use wire::ipv6::Ipv6;
-use wire::protocol;
+use wire::{protocol, udp};
 use zerocopy::FromBytes;
 
 /// No claim below this counts: what a sane IPv4 link carries today, and what every host accepts
@@ -126,11 +126,15 @@ fn too_big_ipv6(message: &[u8]) -> Option<(u16, Quoted, u16)> {
 fn quoted(source: IpAddr, destination: IpAddr, protocol: u8, behind: &[u8]) -> Quoted {
     let spi_at = match protocol {
         protocol::ESP => Some(0),
-        protocol::UDP => Some(wire::udp::Udp::LEN),
+        protocol::UDP if udp::Udp::split(behind).is_ok_and(is_esp) => Some(udp::Udp::LEN),
         _ => None,
     };
     let spi = spi_at.and_then(|at| behind.get(at..)?.first_chunk());
     Quoted { source, destination, protocol, spi: spi.map(|spi| u32::from_be_bytes(*spi)) }
+}
+
+fn is_esp((header, _): (&udp::Udp, &[u8])) -> bool {
+    header.source_port.get() == udp::ESP_PORT
 }
 
 #[cfg(test)]

@@ -31,19 +31,19 @@ pub struct Sockets {
     ipv4: Vec<UdpSocket>,
     ipv6: BTreeMap<(Ipv6Addr, u8), UdpSocket>,
     icmp: Vec<(bool, UdpSocket)>,
+    /// Every UDP datagram of the host, once a tunnel travels in UDP.
+    any_udp: Option<UdpSocket>,
     udp: BTreeMap<IpAddr, UdpSocket>,
     buffer: Box<[u8]>,
 }
 
 impl Sockets {
-    /// Sockets for the ICMP errors and the reassembled IPv4 packets of any tunnel; `with_udp`
-    /// includes those in UDP.
+    /// Sockets for the ICMP errors and the reassembled IPv4 packets of any tunnel but those in UDP.
     ///
     /// # Errors
     /// What the kernel refused; CAP_NET_RAW is needed.
-    pub fn open(registry: &Registry, token: Token, with_udp: bool) -> io::Result<Self> {
-        let in_udp = with_udp.then_some(protocol::UDP);
-        let ipv4 = ENCAPSULATIONS.into_iter().chain(in_udp);
+    pub fn open(registry: &Registry, token: Token) -> io::Result<Self> {
+        let ipv4 = ENCAPSULATIONS.into_iter();
         let ipv4: io::Result<Vec<_>> =
             ipv4.map(|number| raw(Domain::IPV4, number, registry, token)).collect();
         let mut icmp = vec![(true, raw(Domain::IPV4, protocol::ICMP, registry, token)?)];
@@ -55,9 +55,21 @@ impl Sockets {
             ipv4: ipv4?,
             ipv6: BTreeMap::new(),
             icmp,
+            any_udp: None,
             udp: BTreeMap::new(),
             buffer: vec![0; MESSAGE_MAX].into_boxed_slice(),
         })
+    }
+
+    /// Takes in reassembled packets in UDP as well.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub fn include_udp(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        if self.any_udp.is_none() {
+            self.any_udp = Some(raw(Domain::IPV4, protocol::UDP, registry, token)?);
+        }
+        Ok(())
     }
 
     /// Follows the tunnels' local addresses; `udp` are those where ESP in UDP arrives. Gives what
@@ -113,7 +125,7 @@ impl Sockets {
         mut packet: impl FnMut(Box<[u8]>),
         mut icmp: impl FnMut(&[u8], bool),
     ) {
-        for socket in &self.ipv4 {
+        for socket in self.ipv4.iter().chain(&self.any_udp) {
             drain(socket, &mut self.buffer, |bytes, _| {
                 if is_to_tunnel(bytes, endpoints) {
                     packet(bytes.into());
