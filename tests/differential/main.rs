@@ -1,6 +1,6 @@
-//! The pipeline against scapy's ESP, GRE, IP and L2TP, which shares no code with it: whatever random
-//! packet one of them seals, the other one opens to the same packet, in every suite, and refuses once
-//! a bit of it has changed.
+//! The pipeline against scapy's ESP, GRE, IP and L2TP, which shares no code with it: whatever
+//! random packet one of them seals, the other one opens to the same packet, in every suite, and
+//! refuses once a bit of it has changed.
 //!
 //! Each run draws new packets. A failure prints its seed; `DIFFERENTIAL_SEED=n` repeats that run.
 
