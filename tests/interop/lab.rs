@@ -153,8 +153,8 @@ impl Lab {
             gateway.nic("lan0").address(&format!("{lan}/{length}"));
             gateway.nic("wan0").address(&format!("{wan}/{length}"));
         }
-        // Calls the gateway a router in its neighbour advertisements: Linux forgets, twice a minute,
-        // the path MTUs of IPv6 behind what does not.
+        // Calls the gateway a router in its neighbour advertisements: Linux forgets, twice a
+        // minute, the path MTUs of IPv6 behind what does not.
         gateway.sh("sysctl -qw net.ipv6.conf.lan0.forwarding=1");
         host.ip(&format!("addr add {}/32 dev eth0 autojoin", GROUPS[1]));
         wire.bridge("bridge");
