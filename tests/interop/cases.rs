@@ -97,6 +97,11 @@ const V4: &[Family] = &[Family::V4];
 const V6: &[Family] = &[Family::V6];
 const BOTH: &[Family] = &[Family::V4, Family::V6];
 
+/// The suites that every kind of tunnel is tried with: AEAD of both ciphers, cipher and HMAC apart,
+/// and no encryption under the oldest HMACs.
+const COMMON_SUITES: [&str; 5] =
+    ["aes128gcm16", "chacha20poly1305", "aes256-sha256", "null-sha1", "null-md5"];
+
 /// All of them.
 pub fn all() -> Vec<Case> {
     let mut cases = [esp::cases(), gre::cases(), ip::cases(), l2tp::cases()].concat();
@@ -133,6 +138,11 @@ impl Case {
         let esp = Esp { suite, mode, esn: false, replay_window: None, udp: None, only_some: false };
         self.esp = Some(esp);
         self
+    }
+
+    /// The same under ESP with each of the common suites.
+    fn under_common_suites(&self, mode: Mode) -> impl Iterator<Item = Self> {
+        COMMON_SUITES.into_iter().map(move |suite| self.clone().under(mode, suite))
     }
 
     fn esp_with(mut self, words: &str, change: impl FnOnce(&mut Esp)) -> Self {

@@ -14,6 +14,7 @@ pub fn cases() -> Vec<Case> {
         policy("aes256-sha256").esp_with("esn", |esp| esp.esn = true),
         policy("null-md5").esp_with("window 65536", |esp| esp.replay_window = Some(65536)),
         policy("aes128-sha1").esp_with("udp, icmp only", |esp| esp.only_some = true),
+        policy("chacha20poly1305"),
         policy("aes256-sha256").carrying(V6).named("6in4"),
         policy("chacha20poly1305").over_ipv6().carrying(V6).named("over v6, v6"),
         policy("aes128gcm16").over_ipv6().named("over v6, v4"),
@@ -23,17 +24,13 @@ pub fn cases() -> Vec<Case> {
         in_udp("aes256-sha256", 40_000).named("behind nat"),
         in_udp("null-sha1", 41_000).named("behind nat"),
     ]);
-    for suite in ["aes256gcm16", "aes128-sha256", "null-sha1", "chacha20poly1305", "null-md5"] {
-        cases.push(Case::new("vti", Header::Vti).under(Mode::Tunnel, suite));
-    }
+    cases.extend(Case::new("vti", Header::Vti).under_common_suites(Mode::Tunnel));
     let vti = Case::new("vti v4 v6", Header::Vti).carrying(BOTH);
     cases.push(vti.under(Mode::Tunnel, "aes128gcm16"));
     let vti = Case::new("vti over v6, v4 v6", Header::Vti).over_ipv6().carrying(BOTH);
     cases.push(vti.under(Mode::Tunnel, "aes256-sha256"));
-    for suite in ["aes128gcm16", "aes256-sha256", "null-md5"] {
-        let interface = Case::new("xfrm interface", Header::XfrmInterface);
-        cases.push(interface.carrying(BOTH).under(Mode::Tunnel, suite));
-    }
+    let interface = Case::new("xfrm interface", Header::XfrmInterface).carrying(BOTH);
+    cases.extend(interface.under_common_suites(Mode::Tunnel));
     cases
 }
 

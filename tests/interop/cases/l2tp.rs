@@ -15,8 +15,6 @@ pub fn cases() -> Vec<Case> {
         l2tp("l2tp full ppp", true, false, false),
         l2tp("l2tp no length seq full", false, true, false),
     ];
-    for suite in ["aes128gcm16", "chacha20poly1305", "aes256-sha256", "null-sha1", "null-md5"] {
-        cases.push(usual.clone().under(Mode::Transport, suite));
-    }
+    cases.extend(usual.under_common_suites(Mode::Transport));
     cases
 }
