@@ -243,10 +243,14 @@ impl Gateway {
         warn_of_weak_suites(&config);
         self.bridge.change(&self.config, &config, &mut random_seed)?;
         self.config = config;
-        if self.bridge.uses_udp() {
-            self.sockets.include_udp(&self.registry, OUTER)?;
+        // From here on the file is applied: what the kernel refuses is told, and undoes nothing.
+        if self.bridge.uses_udp()
+            && let Err(error) = self.sockets.include_udp(&self.registry, OUTER)
+        {
+            tracing::error!("fragments of packets in UDP cannot be put together: {error}");
         }
-        self.rebuild()
+        self.rebuild_or_tell();
+        Ok(())
     }
 
     /// Does what workers asked for. True when workers should look.
