@@ -138,7 +138,7 @@ pub(crate) enum Direction {
 #[cold]
 pub(crate) fn upper(packet: &[u8], direction: Direction) -> Upper {
     let Some((protocol, payload)) = upper_payload(packet) else {
-        return Upper { protocol: protocol::NONE, ports: None, hidden: true };
+        return Upper { protocol: None, ports: None, hidden: true };
     };
     let has_ports = matches!(protocol, protocol::TCP | protocol::UDP | protocol::SCTP);
     let ports = payload.filter(|_| has_ports).and_then(|payload| {
@@ -149,10 +149,11 @@ pub(crate) fn upper(packet: &[u8], direction: Direction) -> Upper {
             Direction::Inbound => (destination, source),
         })
     });
-    Upper { protocol, ports, hidden: has_ports && ports.is_none() }
+    Upper { protocol: Some(protocol), ports, hidden: has_ports && ports.is_none() }
 }
 
-/// The protocol behind IP and its bytes, which a later fragment does not start with.
+/// The protocol behind IP and its bytes, which a later fragment does not start with. `None` where
+/// it cannot be seen: extension headers are broken, too many, or in an earlier fragment.
 fn upper_payload(packet: &[u8]) -> Option<(u8, Option<&[u8]>)> {
     match Ip::of(packet).ok()? {
         Ip::V4(header) => {
@@ -160,7 +161,7 @@ fn upper_payload(packet: &[u8]) -> Option<(u8, Option<&[u8]>)> {
             Some((header.protocol, packet.get(header.header_len()..).filter(|_| first)))
         }
         Ip::V6(_) => {
-            let upper = ipv6::upper(packet)?;
+            let upper = ipv6::upper(packet).filter(|u| !ipv6::is_extension(u.protocol))?;
             let first = upper.fragment_offset == 0;
             Some((upper.protocol, packet.get(upper.offset..).filter(|_| first)))
         }
@@ -222,10 +223,7 @@ fn check_ipv6(frame: &mut Frame) -> Result<usize, DropReason> {
     if source.is_multicast() || source.is_loopback() || source.is_unspecified() {
         return Err(DropReason::Ipv6Martian);
     }
-    let extended = matches!(
-        header.next_header,
-        protocol::HOP_BY_HOP | protocol::ROUTING | protocol::DESTINATION_OPTIONS
-    );
+    let extended = ipv6::is_extension(header.next_header);
     frame.truncate(total_len);
     if extended && ipv6::upper(frame.data()).is_none_or(|upper| upper.source_routed) {
         return Err(DropReason::Ipv6SourceRoute);

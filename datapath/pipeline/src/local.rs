@@ -48,13 +48,10 @@ pub(crate) fn local(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<Verdic
 fn protocol_to_us(ip: Ip<'_>, data: &[u8]) -> u8 {
     match ip {
         Ip::V4(header) => header.protocol,
-        Ip::V6(header) => match header.next_header {
-            protocol::HOP_BY_HOP
-            | protocol::ROUTING
-            | protocol::DESTINATION_OPTIONS
-            | protocol::FRAGMENT => ipv6::upper(data).map_or(protocol::NONE, |u| u.protocol),
-            next => next,
-        },
+        Ip::V6(header) if ipv6::is_extension(header.next_header) => {
+            ipv6::upper(data).map_or(protocol::NONE, |upper| upper.protocol)
+        }
+        Ip::V6(header) => header.next_header,
     }
 }
 

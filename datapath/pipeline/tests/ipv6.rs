@@ -133,6 +133,14 @@ fn each_wrong_field_of_the_header_is_named() {
         },
         DropReason::Ipv6SourceRoute,
     );
+    check(
+        &|p| {
+            p[6] = protocol::FRAGMENT;
+            p[40..48].copy_from_slice(&[protocol::ROUTING, 0, 0, 1, 0, 0, 0, 1]);
+            p[48..56].copy_from_slice(&[protocol::UDP, 0, 0, 1, 0, 0, 0, 0]);
+        },
+        DropReason::Ipv6SourceRoute,
+    );
     let link_local = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).octets();
     check(&|p| p[8..24].copy_from_slice(&link_local), DropReason::LinkLocal);
     check(&|p| p[24..26].copy_from_slice(&[0xff, 0x02]), DropReason::LinkLocal);

@@ -117,6 +117,26 @@ fn a_later_fragment_does_not_slip_past_a_policy_with_ports_to_a_bypass() {
 }
 
 #[test]
+fn a_later_ipv6_fragment_that_starts_amid_options_does_not_slip_past_either() {
+    let [local, remote] = nets();
+    let rest = Selector { local, remote, ..Selector::default() };
+    let mut a = site(&[(tcp_to(22), PROTECT), (rest, Action::Bypass(Way::Via(NexthopId(0))))]);
+    let behind = |next: u8, extension: [u8; 8]| {
+        let mut sent = between(A_HOST6.into(), B_HOST6.into(), protocol::TCP, (9, 23));
+        sent.splice(40..40, extension);
+        sent[6] = next;
+        sent[5] += extension.len() as u8;
+        sent
+    };
+    let seen = behind(protocol::DESTINATION_OPTIONS, [protocol::TCP, 0, 1, 4, 0, 0, 0, 0]);
+    assert_eq!(a.host_sends(&seen), [one_hop_later(&seen)]);
+    // The fragment before has the options' start, and only that tells what is behind them.
+    let fragment = [protocol::DESTINATION_OPTIONS, 0, 0, 8, 0, 0, 0, 1];
+    let unseen = behind(protocol::FRAGMENT, fragment);
+    assert_eq!(a.refusal(LAN, &frame(&unseen)), DropReason::PolicyDiscard);
+}
+
+#[test]
 fn ports_and_protocol_are_checked_on_what_comes_out_of_the_tunnel() {
     let mut a = site(&[(tcp_to(22), PROTECT)]);
     let sa = far_sa(SUITE, false);

@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 /// What of a packet decides whether a selector holds, besides its addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Upper {
-    /// The protocol behind IP and its extension headers.
-    pub protocol: u8,
+    /// The protocol behind IP and its extension headers; `None` where those cannot be followed.
+    pub protocol: Option<u8>,
     /// Our side's port and the other side's; `None` where there are none to be seen: another
     /// protocol, or a later fragment (RFC 4301 7).
     pub ports: Option<(u16, u16)>,
@@ -40,7 +40,8 @@ impl Selector {
         self.judge(local, remote, upper, false)
     }
 
-    /// As [`Selector::holds`], if ports that cannot be seen are taken to be the right ones.
+    /// As [`Selector::holds`], if a protocol and ports that cannot be seen are taken to be the
+    /// right ones.
     #[must_use]
     pub fn may_hold(&self, local: IpAddr, remote: IpAddr, upper: impl FnOnce() -> Upper) -> bool {
         self.judge(local, remote, upper, true)
@@ -68,7 +69,8 @@ impl Selector {
             let Some(ports) = ports else { return true };
             port.map_or(trusting && upper.hidden, |port| ports.contains(&port))
         };
-        self.protocol.is_none_or(|protocol| protocol == upper.protocol)
+        let meant = |protocol| upper.protocol.map_or(trusting, |seen| seen == protocol);
+        self.protocol.is_none_or(meant)
             && among(&self.local_ports, upper.ports.map(|ports| ports.0))
             && among(&self.remote_ports, upper.ports.map(|ports| ports.1))
     }
@@ -106,7 +108,9 @@ mod tests {
         };
         let local = IpAddr::from([10, 1, 0, 5]);
         let remote = IpAddr::from([10, 2, 0, 1]);
-        let upper = |protocol, ports| move || Upper { protocol, ports, hidden: ports.is_none() };
+        let upper = |protocol, ports: Option<_>| {
+            move || Upper { protocol: Some(protocol), ports, hidden: ports.is_none() }
+        };
         let web = Some((1024, 80));
         assert!(selector.holds(local, remote, upper(6, web)));
         assert!(!selector.holds([10, 1, 0, 4].into(), remote, upper(6, web)));
@@ -116,6 +120,9 @@ mod tests {
         assert!(!selector.holds(local, remote, upper(6, None)));
         assert!(selector.may_hold(local, remote, upper(6, None)));
         assert!(!selector.may_hold(local, remote, upper(17, None)));
+        let unseen = || Upper { protocol: None, ports: None, hidden: true };
+        assert!(!selector.holds(local, remote, unseen));
+        assert!(selector.may_hold(local, remote, unseen));
         let v6 = IpAddr::from([0; 16]);
         assert!(!selector.holds(v6, v6, upper(6, web)));
         assert!(Selector::default().holds(v6, v6, || unreachable!("the addresses settle it")));

@@ -60,7 +60,7 @@ impl Spd {
     }
 
     /// What the first policy says that covers the packet; `None` when none does. A packet whose
-    /// ports cannot be seen does not bypass what a policy before it might have kept: RFC 4301 7.4
+    /// protocol or ports cannot be seen does not bypass what a policy before it might have kept: RFC 4301 7.4
     /// has such fragments discarded.
     #[inline]
     #[must_use]
@@ -97,7 +97,7 @@ mod tests {
             Policy { selector: Selector::default(), action: Action::Protect(TunnelId(3)) };
         let spd = Spd::build(vec![[discard.clone(), protect].into(), [discard].into()]);
         let ask = |list, port| {
-            let upper = || Upper { protocol: 6, ports: Some((1024, port)), hidden: false };
+            let upper = || Upper { protocol: Some(6), ports: Some((1024, port)), hidden: false };
             spd.lookup(PolicyListId(list), [10, 0, 0, 1].into(), [10, 0, 0, 2].into(), upper)
         };
         assert_eq!(ask(0, 23), Some(Action::Discard));
@@ -112,12 +112,13 @@ mod tests {
         let protect = Policy { selector: sip, action: Action::Protect(TunnelId(0)) };
         let bypass = Policy { selector: Selector::default(), action: Action::Bypass(Way::None) };
         let spd = Spd::build(vec![[protect, bypass].into()]);
-        let ask = |protocol, ports| {
+        let ask = |protocol, ports: Option<_>| {
             let upper = || Upper { protocol, ports, hidden: ports.is_none() };
             spd.lookup(PolicyListId(0), [10, 0, 0, 1].into(), [10, 0, 0, 2].into(), upper)
         };
-        assert_eq!(ask(17, Some((1, 53))), Some(Action::Bypass(Way::None)));
-        assert_eq!(ask(17, None), Some(Action::Discard), "a later fragment");
-        assert_eq!(ask(6, None), Some(Action::Bypass(Way::None)));
+        assert_eq!(ask(Some(17), Some((1, 53))), Some(Action::Bypass(Way::None)));
+        assert_eq!(ask(Some(17), None), Some(Action::Discard), "a later fragment");
+        assert_eq!(ask(None, None), Some(Action::Discard), "headers that cannot be followed");
+        assert_eq!(ask(Some(6), None), Some(Action::Bypass(Way::None)));
     }
 }

@@ -116,6 +116,19 @@ pub struct Upper {
     pub source_routed: bool,
 }
 
+/// Whether [`upper`] follows headers of this protocol number.
+#[inline]
+#[must_use]
+pub fn is_extension(number: u8) -> bool {
+    matches!(
+        number,
+        protocol::HOP_BY_HOP
+            | protocol::ROUTING
+            | protocol::DESTINATION_OPTIONS
+            | protocol::FRAGMENT
+    )
+}
+
 /// Most extension headers that are followed: no honest sender has more.
 const EXTENSIONS_MAX: usize = 8;
 
