@@ -14,6 +14,7 @@
 //! A VLAN tag is seen here only while it stands in the frame: a card that strips tags must be told
 //! not to, or tagged packets look like untagged ones.
 
+mod destination;
 mod ipv4;
 mod ipv6;
 
@@ -75,7 +76,7 @@ impl Classifier {
         }
         program.place(Label::Ipv4Prefixes);
         if self.prefixes {
-            ipv4::take_owned_prefixes(&mut program, maps.prefixes);
+            ipv4::DESTINATION.take_owned_prefixes(&mut program, maps.prefixes.ipv4());
         }
         program.jump(Label::Pass).place(Label::Ipv6);
         ipv6::check(&mut program);
@@ -84,7 +85,7 @@ impl Classifier {
         }
         program.place(Label::Ipv6Prefixes);
         if self.prefixes {
-            ipv6::take_owned_prefixes(&mut program, maps.prefixes);
+            ipv6::DESTINATION.take_owned_prefixes(&mut program, maps.prefixes.ipv6());
         }
         program.place(Label::Pass).apply_value(Op::Move, R0, Verdict::Pass as i32).exit();
         if self.tunnels || self.prefixes {
@@ -144,7 +145,7 @@ enum Label {
     Take,
 }
 
-use Reg::{R0, R1, R2, R3, R10};
+use Reg::{R0, R1, R2, R3};
 
 /// The `xdp_md` that the program is called with.
 const CONTEXT: Reg = Reg::R6;
@@ -190,23 +191,6 @@ fn tell_families_apart(program: &mut Assembler<Label>) {
         .load(Width::Half, R2, FRAME, ETHERNET_TYPE)
         .jump_if_value(R2, When::Equal, network_half(ETHERNET_IPV6), Label::Ipv6)
         .jump_if_value(R2, When::NotEqual, network_half(ETHERNET_IPV4), Label::Pass);
-}
-
-/// Leaves in R0 the address of what `map` holds for the key at the frame pointer plus `key`, or 0.
-fn look_up(program: &mut Assembler<Label>, map: BorrowedFd<'_>, key: i32) {
-    program
-        .apply(Op::Move, R2, R10)
-        .apply_value(Op::Add, R2, key)
-        .load_map(R1, map)
-        .call(HELPER_MAP_LOOKUP);
-}
-
-/// Does with the frame what the prefix says that was just looked up, if there was one.
-fn take_as_found(program: &mut Assembler<Label>) {
-    program
-        .jump_if_value(R0, When::Equal, 0, Label::Pass)
-        .load(Width::Word, R2, R0, 0)
-        .jump_if_value(R2, When::NotEqual, 0, Label::Take);
 }
 
 /// Gives the frame to the socket of the queue it came in on.

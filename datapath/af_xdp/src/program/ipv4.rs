@@ -1,11 +1,10 @@
 //! The classifier over IPv4.
 
-use super::{
-    ETHERNET_LEN, FRAME, FRAME_END, Label, TUNNEL_PROTOCOLS, look_up, network_half, take_as_found,
-};
-use crate::assembler::Reg::{R0, R2, R3, R10};
+use super::destination::Destination;
+use super::{ETHERNET_LEN, FRAME, FRAME_END, Label, TUNNEL_PROTOCOLS, network_half};
+use crate::assembler::Reg::{R0, R2, R3};
 use crate::assembler::{Assembler, Op, Reg, When, Width};
-use crate::maps::{Endpoints, OwnedPrefixes};
+use crate::maps::Endpoints;
 
 /// The first byte after the IPv4 header and its options.
 const PAYLOAD: Reg = Reg::R9;
@@ -15,8 +14,10 @@ const VERSION_IHL: i16 = 14;
 const TOTAL_LEN: i16 = 16;
 const FRAGMENT: i16 = 20;
 const PROTOCOL: i16 = 23;
-const DESTINATION: i16 = 30;
 const HEADER_LEN_MIN: i32 = 20;
+
+/// The destination.
+pub(super) const DESTINATION: Destination = Destination { at: 30, words: 1 };
 
 // Offsets from the first byte of a UDP header.
 const UDP_DESTINATION_PORT: i16 = 2;
@@ -63,8 +64,7 @@ pub(super) fn take_tunnel_packets(program: &mut Assembler<Label>, endpoints: &En
     program.jump_if_value(R2, When::Equal, PROTOCOL_UDP, Label::Udp).jump(Label::Ipv4Prefixes);
     select_udp(program);
     program.place(Label::ToIpv4Endpoint);
-    copy_destination(program);
-    look_up(program, endpoints.ipv4(), DESTINATION_KEY);
+    DESTINATION.look_up(program, endpoints.ipv4());
     program
         .jump_if_value(R0, When::Equal, 0, Label::Ipv4Prefixes)
         // The kernel puts the fragments of a tunnel packet together, and gives the whole to the
@@ -104,26 +104,4 @@ fn select_udp(program: &mut Assembler<Label>) {
         .load(Width::Byte, R2, PAYLOAD, UDP_PAYLOAD)
         // RFC 2661 section 3.1: the first bit is set in control messages.
         .jump_if_value(R2, When::AnyBitOf, 0x80, Label::Ipv4Prefixes);
-}
-
-/// Takes what the longest matching prefix says to take.
-pub(super) fn take_owned_prefixes(program: &mut Assembler<Label>, prefixes: &OwnedPrefixes) {
-    copy_destination(program);
-    program.store_value(Width::Word, R10, PREFIX_KEY as i16, 32);
-    look_up(program, prefixes.ipv4(), PREFIX_KEY);
-    take_as_found(program);
-}
-
-/// Where the destination is copied to, and in front of it the number of its bits: offsets from the
-/// frame pointer.
-const DESTINATION_KEY: i32 = -4;
-const PREFIX_KEY: i32 = -8;
-
-fn copy_destination(program: &mut Assembler<Label>) {
-    program.load(Width::Word, R2, FRAME, DESTINATION).store(
-        Width::Word,
-        R10,
-        DESTINATION_KEY as i16,
-        R2,
-    );
 }

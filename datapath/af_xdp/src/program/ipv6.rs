@@ -1,16 +1,19 @@
 //! The classifier over IPv6.
 
-use super::{ETHERNET_LEN, FRAME, FRAME_END, Label, TUNNEL_PROTOCOLS, look_up, take_as_found};
-use crate::assembler::Reg::{R0, R2, R3, R10};
+use super::destination::Destination;
+use super::{ETHERNET_LEN, FRAME, FRAME_END, Label, TUNNEL_PROTOCOLS};
+use crate::assembler::Reg::{R0, R2, R3};
 use crate::assembler::{Assembler, Op, When, Width};
-use crate::maps::{Endpoints, OwnedPrefixes};
+use crate::maps::Endpoints;
 
 // Offsets from the frame's first byte.
 const VERSION: i16 = 14;
 const PAYLOAD_LEN: i16 = 18;
 const NEXT_HEADER: i16 = 20;
-const DESTINATION: i16 = 38;
 const HEADER_LEN: i32 = 40;
+
+/// The destination.
+pub(super) const DESTINATION: Destination = Destination { at: 38, words: 4 };
 
 /// Extension headers behind which, in a packet to an endpoint, only the kernel looks: hop-by-hop
 /// options, routing, fragment, destination options (RFC 8200 section 4).
@@ -40,8 +43,7 @@ pub(super) fn take_tunnel_packets(program: &mut Assembler<Label>, endpoints: &En
         program.jump_if_value(R2, When::Equal, protocol, Label::ToIpv6Endpoint);
     }
     program.jump(Label::Ipv6Prefixes).place(Label::ToIpv6Endpoint);
-    copy_destination(program);
-    look_up(program, endpoints.ipv6(), DESTINATION_KEY);
+    DESTINATION.look_up(program, endpoints.ipv6());
     program.jump_if_value(R0, When::Equal, 0, Label::Ipv6Prefixes).load(
         Width::Byte,
         R2,
@@ -52,29 +54,4 @@ pub(super) fn take_tunnel_packets(program: &mut Assembler<Label>, endpoints: &En
         program.jump_if_value(R2, When::Equal, protocol, Label::Take);
     }
     program.jump(Label::Pass);
-}
-
-/// Takes what the longest matching prefix says to take.
-pub(super) fn take_owned_prefixes(program: &mut Assembler<Label>, prefixes: &OwnedPrefixes) {
-    copy_destination(program);
-    program.store_value(Width::Word, R10, PREFIX_KEY as i16, 128);
-    look_up(program, prefixes.ipv6(), PREFIX_KEY);
-    take_as_found(program);
-}
-
-/// Where the destination is copied to, and in front of it the number of its bits: offsets from the
-/// frame pointer.
-const DESTINATION_KEY: i32 = -16;
-const PREFIX_KEY: i32 = -20;
-
-fn copy_destination(program: &mut Assembler<Label>) {
-    for word in 0..4 {
-        let at = 4 * word;
-        program.load(Width::Word, R2, FRAME, DESTINATION + at).store(
-            Width::Word,
-            R10,
-            DESTINATION_KEY as i16 + at,
-            R2,
-        );
-    }
 }
