@@ -27,6 +27,9 @@ pub struct Case {
     pub inner: &'static [Family],
     /// Whether the header's addresses are private ones that only ESP tunnel mode carries.
     loopbacks: bool,
+    /// Whether Linux puts an option into each outer IPv6 packet (RFC 2473 section 4.1.1), as it
+    /// does unless told not to; fastgw has the kernel take it out.
+    encapsulation_limit: bool,
     /// What protects it.
     pub esp: Option<Esp>,
     /// Largest packet on the link between the guest and its site, in bytes.
@@ -121,6 +124,7 @@ impl Case {
             outer: Family::V4,
             inner: V4,
             loopbacks: false,
+            encapsulation_limit: false,
             esp: None,
             site_mtu: SITE_MTU,
         }
@@ -158,6 +162,12 @@ impl Case {
 
     fn over_ipv6(mut self) -> Self {
         self.outer = Family::V6;
+        self
+    }
+
+    fn with_encapsulation_limit(mut self) -> Self {
+        self.name += " limit";
+        self.encapsulation_limit = true;
         self
     }
 

@@ -7,7 +7,7 @@ use port::Frame;
 use tables::{Carrier, DropReason, Endpoints, GreHeader, L2tpSession, Tunnel, Version};
 use wire::gre::Gre;
 use wire::udp::{self, Udp};
-use wire::{Malformed, checksum, ethernet, l2tp, ppp, protocol};
+use wire::{Malformed, checksum, ethernet, ipv6, l2tp, ppp, protocol};
 
 use crate::context::Context;
 use crate::ip::{Ip, check};
@@ -101,17 +101,21 @@ fn take_off_ip(
     if middle.source() != ends.remote || middle.destination() != ends.local {
         return Err(DropReason::EspEndpoints);
     }
-    let fragment = match middle {
-        Ip::V4(header) => header.is_fragment(),
-        Ip::V6(header) => header.next_header == protocol::FRAGMENT,
+    let (next, len) = match middle {
+        Ip::V4(header) if header.is_fragment() => return Err(DropReason::OuterFragment),
+        // Linux puts a destination option in front of what it tunnels (RFC 2473 4.1.1).
+        Ip::V6(header) if ipv6::is_extension(header.next_header) => {
+            let upper = ipv6::upper(frame.data()).ok_or(DropReason::OuterOptions)?;
+            if upper.is_fragment {
+                return Err(DropReason::OuterFragment);
+            }
+            (upper.protocol, upper.offset)
+        }
+        Ip::V4(_) | Ip::V6(_) => (middle.protocol(), header_len),
     };
-    if fragment {
-        return Err(DropReason::OuterFragment);
-    }
     let (source, destination) = (middle.source(), middle.destination());
     let found = Outer { source, destination, tos: middle.tos(), translated: false };
-    let next = middle.protocol();
-    frame.trim_front(header_len);
+    frame.trim_front(len);
     Ok((next, found))
 }
 

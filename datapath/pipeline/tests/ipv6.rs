@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use common::*;
 use esp::Suite;
-use tables::DropReason;
+use tables::{DropReason, Endpoints};
 use wire::icmpv6::{self, Icmpv6};
 use wire::ipv6::Ipv6;
 use wire::{checksum, protocol};
@@ -162,4 +162,24 @@ fn a_tunnels_outer_packet_has_no_extension_headers_and_is_whole() {
         assert_eq!(a.refusal(WAN, &frame(&extended)), expected);
     }
     assert_eq!(a.peer_sends(&outer).len(), 1);
+}
+
+#[test]
+fn a_tunnels_header_under_esp_may_have_options_and_must_be_whole() {
+    let suite = Suite::AES128GCM16;
+    let mut a = Site::a(Join::Carried(Carrier::Gre(None), Cover::Tunnel(suite)));
+    let ends = Endpoints { local: A_OUTER6.into(), remote: B_OUTER6.into() };
+    a.change_tunnel(|tunnel| tunnel.payload.between = Some(ends));
+    let gre = [&[0, 0, 8, 0], &packet(B_HOST, A_HOST, 100)[..]].concat();
+    let sa = far_sa(suite, false);
+    let mut receive = |extension: &[u8], kind| {
+        let middle = outer6(kind, &[extension, &gre].concat());
+        a.outcome(WAN, &frame(&sealed(&sa, protocol::IPV6, &middle)))
+    };
+    assert_eq!(receive(&[], protocol::GRE).at_host.len(), 1);
+    // RFC 2473 4.1.1: the limit of encapsulations, which Linux sends unless told not to.
+    let limit = [protocol::GRE, 0, 4, 1, 4, 1, 0, 0];
+    assert_eq!(receive(&limit, protocol::DESTINATION_OPTIONS).at_host.len(), 1);
+    let first = [protocol::GRE, 0, 0, 1, 0, 0, 0, 1];
+    assert_eq!(receive(&first, protocol::FRAGMENT).dropped, [DropReason::OuterFragment]);
 }

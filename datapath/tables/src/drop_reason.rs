@@ -71,7 +71,8 @@ drop_reasons! {
     NotServed => "not_served",
     /// A fragment of a tunnel's outer packet; the kernel reassembles those.
     OuterFragment => "outer_fragment",
-    /// A tunnel's outer packet carries IP options or extension headers, which no gateway sends.
+    /// A tunnel's outer packet carries IP options, which no gateway sends, or extension headers,
+    /// which the kernel takes out.
     OuterOptions => "outer_options",
     /// One packet wrapped in more tunnels than can be meant.
     NestedTooDeep => "nested_too_deep",

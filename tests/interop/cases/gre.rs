@@ -34,8 +34,9 @@ pub fn cases() -> Vec<Case> {
         all.under(Tunnel, "aes128-sha1"),
         ipv6.clone(),
         Case::new("gre key csum seq over v6", ALL).over_ipv6().carrying(BOTH),
+        ipv6.clone().with_encapsulation_limit(),
         ipv6.clone().under(Transport, "aes256-sha256"),
-        ipv6.under(Tunnel, "null-sha1"),
+        ipv6.with_encapsulation_limit().under(Tunnel, "null-sha1"),
         many.clone(),
         many.clone().under(Tunnel, "aes256-sha256"),
         plain

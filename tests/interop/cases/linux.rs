@@ -147,8 +147,8 @@ impl Case {
         let (local, remote) = (self.end(near), self.end(far));
         let v6 = self.outer == Family::V6;
         let between = if v6 && !matches!(self.header, Header::Vti) {
-            // Linux would put a destination option (RFC 2473 section 4.1.1) into each packet.
-            format!("local {local} remote {remote} encaplimit none hoplimit 64")
+            let limit = if self.encapsulation_limit { "" } else { "encaplimit none" };
+            format!("local {local} remote {remote} {limit} hoplimit 64")
         } else {
             format!("local {local} remote {remote}")
         };
