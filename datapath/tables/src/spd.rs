@@ -60,8 +60,8 @@ impl Spd {
     }
 
     /// What the first policy says that covers the packet; `None` when none does. A packet whose
-    /// protocol or ports cannot be seen does not bypass what a policy before it might have kept: RFC 4301 7.4
-    /// has such fragments discarded.
+    /// protocol or ports cannot be seen does not bypass what a policy before it might have kept:
+    /// RFC 4301 7.4 has such fragments discarded.
     #[inline]
     #[must_use]
     pub fn lookup(
