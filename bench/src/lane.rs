@@ -91,7 +91,7 @@ impl Lane {
         self.worker.turn(1);
         let took = begin.elapsed();
         let mut carried = 0;
-        if let Some(tray) = self.worker.ports_mut().nth(usize::from(self.to.0)) {
+        if let Some(tray) = self.worker.ports_mut().nth(self.to.index()) {
             for frame in tray.take() {
                 self.pool.free(frame);
                 carried += 1;
@@ -102,7 +102,7 @@ impl Lane {
     }
 
     fn lay_out(&mut self) {
-        let Some(tray) = self.worker.ports_mut().nth(usize::from(self.from.0)) else { return };
+        let Some(tray) = self.worker.ports_mut().nth(self.from.index()) else { return };
         match &mut self.source {
             Source::Template(bytes) => {
                 for _ in 0..PER_TURN {
@@ -112,7 +112,7 @@ impl Lane {
             Source::Gateway(far) => {
                 far.lay_out();
                 far.worker.turn(1);
-                let ports = far.worker.ports_mut().nth(usize::from(far.to.0)).into_iter();
+                let ports = far.worker.ports_mut().nth(far.to.index()).into_iter();
                 for mut frame in ports.flat_map(Tray::take) {
                     // What was sent to a neighbour is received by this gateway.
                     frame.data_mut()[..6].copy_from_slice(&GW_MAC.0);

@@ -401,7 +401,7 @@ impl Gateway {
         if recent.is_some_and(|when| now.duration_since(*when) < ASK_AGAIN) {
             return false;
         }
-        let Some(ifindex) = self.ifindexes.get(usize::from(port.0)) else { return false };
+        let Some(ifindex) = self.ifindexes.get(port.index()) else { return false };
         self.asked.insert((port, address), now);
         match self.kernel.resolve(*ifindex, address) {
             Ok(()) => true,
@@ -420,7 +420,7 @@ impl Gateway {
             Change::Link(_) => self.asked.clear(),
             Change::Neighbour(ifindex, address) => {
                 let port = self.ifindexes.iter().position(|known| known == ifindex);
-                port.and_then(|port| self.asked.remove(&(PortId(port as u16), *address)));
+                port.and_then(|port| self.asked.remove(&(PortId(port as u32), *address)));
             }
             Change::Address(_) | Change::Route(_) => {}
         }

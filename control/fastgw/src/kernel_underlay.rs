@@ -22,7 +22,7 @@ pub struct KernelUnderlay<'a> {
 
 impl KernelUnderlay<'_> {
     fn ifindex(&self, port: PortId) -> u32 {
-        self.ifindexes.get(usize::from(port.0)).copied().unwrap_or(0)
+        self.ifindexes.get(port.index()).copied().unwrap_or(0)
     }
 
     fn global_addresses(&self, ifindex: u32) -> impl Iterator<Item = IpNet> {
@@ -32,7 +32,7 @@ impl KernelUnderlay<'_> {
 
     fn port_of(&self, ifindex: u32) -> Option<PortId> {
         let at = self.ifindexes.iter().position(|known| *known == ifindex)?;
-        Some(PortId(at as u16))
+        Some(PortId(at as u32))
     }
 }
 

@@ -254,7 +254,7 @@ impl Player {
             received: self.received[n],
             transmitted: self
                 .counters
-                .port(PortId(n as u16))
+                .port(PortId(n as u32))
                 .map_or(0, |traffic| traffic.tx.packets.value()),
         });
         let tables = self.publisher.newest();
@@ -306,7 +306,7 @@ impl Machine {
     }
 
     fn networks(&self, port: PortId) -> &[IpNet] {
-        self.ports.get(usize::from(port.0)).map_or(&[], |(_, networks)| networks)
+        self.ports.get(port.index()).map_or(&[], |(_, networks)| networks)
     }
 }
 
@@ -329,7 +329,7 @@ impl Underlay for Machine {
             |(_, networks): &(_, Vec<IpNet>)| networks.iter().any(|net| net.contains(&destination));
         let outside = |(role, _): &(config::Role, _)| *role == config::Role::Outside;
         let at = self.ports.iter().position(holds).or(self.ports.iter().position(outside))?;
-        Some((PortId(at as u16), destination))
+        Some((PortId(at as u32), destination))
     }
 
     fn neighbour(&self, _port: PortId, address: IpAddr) -> Neighbour {

@@ -6,26 +6,36 @@ use wire::ethernet::{self, Ethernet};
 
 use crate::context::Context;
 use crate::ip;
-use crate::packet::{Origin, Packet};
+use crate::packet::{Origin, Packet, Verdict};
 
-/// Turns received frames into packets at the end of `list`.
+/// How many packets ahead the first bytes are asked for: as far as a miss of the last cache takes.
+const AHEAD: usize = 4;
+
+/// Turns received frames into packets at the end of `list`, those that end here too.
 pub(crate) fn receive(
     ctx: &mut Context<'_>,
     port: PortId,
     batch: &mut Batch,
     list: &mut Vec<Packet>,
 ) {
-    let Some(entry) = ctx.tables.ports.get(usize::from(port.0)) else {
+    let Some(entry) = ctx.tables.ports.get(port.index()) else {
         batch.release(ctx.pool);
         return;
     };
-    let (mut packets, mut bytes) = (0, 0);
-    for mut frame in batch.drain(usize::MAX) {
-        packets += 1;
-        bytes += frame.len() as u64;
-        match unwrap_frame(entry, &mut frame) {
-            Ok(header_len) => list.push(Packet::new(frame, Origin::Port(port), header_len)),
-            Err(reason) => ctx.drop(frame, reason),
+    let first = list.len();
+    let origin = Origin::Port(port);
+    list.extend(batch.drain(usize::MAX).map(|frame| Packet::new(frame, origin, 0)));
+    let received = list.get_mut(first..).unwrap_or_default();
+    let (packets, mut bytes) = (received.len() as u64, 0);
+    for at in 0..received.len() {
+        if let Some(ahead) = received.get(at + AHEAD) {
+            ahead.frame.prefetch();
+        }
+        let Some(packet) = received.get_mut(at) else { break };
+        bytes += packet.frame.len() as u64;
+        match unwrap_frame(entry, &mut packet.frame) {
+            Ok(header_len) => packet.header_len = header_len as u8,
+            Err(reason) => packet.verdict = Verdict::Drop(reason),
         }
     }
     if let Some(counters) = ctx.counters.port(port) {

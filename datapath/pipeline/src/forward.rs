@@ -13,9 +13,12 @@ use crate::local::local;
 use crate::packet::{Origin, Packet, Verdict};
 use crate::{fragment, replicate};
 
-/// Gives every packet of the list its next verdict.
+/// Gives every packet of the list that has not ended its next verdict.
 pub(crate) fn route(ctx: &mut Context<'_>, list: &mut [Packet]) {
     for packet in list {
+        if let Verdict::Drop(_) = packet.verdict {
+            continue;
+        }
         packet.verdict = match next(ctx, packet) {
             Ok(verdict) => verdict,
             Err(reason) => Verdict::Drop(reason),
@@ -24,10 +27,11 @@ pub(crate) fn route(ctx: &mut Context<'_>, list: &mut [Packet]) {
 }
 
 fn next(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReason> {
+    let tables = ctx.tables;
     let ip = Ip::of(packet.frame.data())?;
     let (destination, ttl) = (ip.destination(), ip.ttl());
-    let route = ctx.tables.fib.lookup(destination);
-    if route == Some(Route::Local) {
+    let route = tables.fib.lookup(destination);
+    if let Some(Route::Local) = route {
         return local(ctx, packet);
     }
     if came_from_outside(ctx, packet) {
@@ -40,7 +44,7 @@ fn next(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReaso
         report(ctx, packet, Problem::NoRoute);
         return Err(DropReason::NoRoute);
     };
-    if route == Route::Blackhole {
+    if let Route::Blackhole = route {
         return Err(DropReason::Blackhole);
     }
     if packet.origin != Origin::Gateway {
@@ -50,7 +54,7 @@ fn next(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReaso
         }
         decrement_ttl(packet.frame.data_mut());
     }
-    match route {
+    match *route {
         Route::Tunnel(tunnel) if is_loop(packet, destination, tunnel) => {
             Err(DropReason::MulticastLoop)
         }
@@ -74,7 +78,7 @@ pub(crate) fn came_from_outside(ctx: &Context<'_>, packet: &Packet) -> bool {
         Origin::Kernel => true,
         Origin::Tunnel(_) | Origin::Gateway => false,
         Origin::Port(port) => {
-            let entry = ctx.tables.ports.get(usize::from(port.0));
+            let entry = ctx.tables.ports.get(port.index());
             entry.is_none_or(|entry| entry.role == Role::Outside)
         }
     }
@@ -132,7 +136,7 @@ fn leave(
     address: IpAddr,
 ) -> Result<Verdict, DropReason> {
     let id = ctx.tables.nexthops.id_on_link(port, address);
-    let verdict = id.map_or(Verdict::Hold(port, address), Verdict::Out);
+    let verdict = id.map_or(Verdict::Hold(port), Verdict::Out);
     fit(ctx, packet, port, verdict)
 }
 
@@ -153,7 +157,7 @@ fn fit(
     port: PortId,
     verdict: Verdict,
 ) -> Result<Verdict, DropReason> {
-    let entry = ctx.tables.ports.get(usize::from(port.0)).ok_or(DropReason::NoRoute)?;
+    let entry = ctx.tables.ports.get(port.index()).ok_or(DropReason::NoRoute)?;
     packet.verdict = verdict;
     if packet.frame.len() > usize::from(entry.mtu) {
         fragment::fit(ctx, packet, entry.mtu)?;

@@ -69,7 +69,7 @@ pub(crate) fn report(ctx: &mut Context<'_>, packet: &Packet, problem: Problem) {
 fn reporter(ctx: &Context<'_>, packet: &Packet) -> Option<Addresses> {
     match packet.origin {
         Origin::Port(port) => {
-            let entry = ctx.tables.ports.get(usize::from(port.0))?;
+            let entry = ctx.tables.ports.get(port.index())?;
             (entry.role == Role::Inside).then_some(entry.addresses)
         }
         Origin::Tunnel(tunnel) => {

@@ -1,7 +1,5 @@
 //! A packet on its way through the stages.
 
-use std::net::IpAddr;
-
 use port::Frame;
 use tables::{DropReason, NexthopId, PortId, TunnelId};
 
@@ -31,11 +29,30 @@ pub(crate) enum Verdict {
     Encap(TunnelId),
     /// To this next hop.
     Out(NexthopId),
-    /// To wait until this neighbour's MAC is known.
-    Hold(PortId, IpAddr),
+    /// Out of this port, link header and all.
+    Transmit(PortId),
+    /// To wait until the MAC of its destination, a neighbour on this port, is known.
+    Hold(PortId),
     /// Nowhere.
     Drop(DropReason),
 }
+
+/// A stage with a list of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Route,
+    Open,
+    Decap,
+    Encap,
+    Out,
+}
+
+/// How many tunnels one packet may enter or leave in one turn. Two are GRE under ESP; a packet
+/// that needs more than this is an attempt to keep the worker busy.
+const DEPTH_MAX: u8 = 4;
+
+// It is moved from list to list.
+const _: () = assert!(size_of::<Packet>() <= 40 || cfg!(debug_assertions));
 
 /// A frame whose bytes start at an IP header that was checked and end where the packet ends.
 #[derive(Debug)]
@@ -47,14 +64,29 @@ pub(crate) struct Packet {
     pub(crate) header_len: u8,
     /// How many tunnels it has passed in this turn.
     pub(crate) depth: u8,
-    /// Position in its list, to keep the order of equals when lists are sorted.
-    pub(crate) ordinal: u32,
+    /// Position in its list while that is sorted, to keep the order of equals.
+    pub(crate) ordinal: u16,
 }
 
 impl Packet {
     pub(crate) fn new(frame: Frame, origin: Origin, header_len: usize) -> Self {
         let header_len = header_len as u8;
         Self { frame, origin, verdict: Verdict::Route, header_len, depth: 0, ordinal: 0 }
+    }
+
+    /// The stage that its verdict sends it to; `None` when it waits, ends, or has passed too many
+    /// tunnels to enter or leave another.
+    #[inline]
+    pub(crate) fn next_stage(&self) -> Option<Stage> {
+        let deeper = |stage| (self.depth < DEPTH_MAX).then_some(stage);
+        match self.verdict {
+            Verdict::Route => Some(Stage::Route),
+            Verdict::Out(_) => Some(Stage::Out),
+            Verdict::Open(_) => deeper(Stage::Open),
+            Verdict::Decap(_) => deeper(Stage::Decap),
+            Verdict::Encap(_) => deeper(Stage::Encap),
+            Verdict::Transmit(_) | Verdict::Hold(_) | Verdict::Drop(_) => None,
+        }
     }
 
     /// A packet that goes the same way as this one, with other bytes.

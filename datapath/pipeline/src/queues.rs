@@ -5,12 +5,9 @@ use tables::{DropReason, TunnelId};
 
 use crate::context::Context;
 use crate::hold::HoldQueue;
-use crate::packet::{Packet, Verdict};
+use crate::ip::Ip;
+use crate::packet::{Packet, Stage, Verdict};
 use crate::{decap, forward, inbound, outbound};
-
-/// How many tunnels one packet may enter or leave in one turn. Two are GRE under ESP; a packet
-/// that needs more than this is an attempt to keep the worker busy.
-const DEPTH_MAX: u8 = 4;
 
 /// Packets by the stage that they wait for.
 pub(crate) struct Queues {
@@ -61,6 +58,7 @@ impl Queues {
     }
 
     /// Moves the packets of one stage's list, and those it made, to where their verdicts say.
+    #[inline]
     fn dispatch(
         &mut self,
         ctx: &mut Context<'_>,
@@ -70,10 +68,17 @@ impl Queues {
         // What this stage sends to itself waits in the list that is empty until then.
         let spare = core::mem::take(&mut self.spare);
         let mut done = core::mem::replace(list(self), spare);
+        // Most batches go one way: their list becomes the next one's, and no packet is moved.
+        if let Some(next) = self.common_list(&done).filter(|next| next.is_empty()) {
+            core::mem::swap(next, &mut done);
+        }
         for packet in done.drain(..) {
             self.send(ctx, hold, packet);
         }
         self.spare = done;
+        if ctx.made.is_empty() {
+            return;
+        }
         // In the order they were made: a packet's fragments leave in the order of their offsets.
         let mut made = core::mem::take(ctx.made);
         for packet in made.drain(..) {
@@ -83,34 +88,33 @@ impl Queues {
         *ctx.made = made;
     }
 
-    fn send(&mut self, ctx: &mut Context<'_>, hold: &mut HoldQueue, mut packet: Packet) {
-        let list = match packet.verdict {
-            Verdict::Route => &mut self.route,
-            Verdict::Open(_) | Verdict::Decap(_) | Verdict::Encap(_)
-                if packet.depth >= DEPTH_MAX =>
-            {
-                ctx.drop(packet.frame, DropReason::NestedTooDeep);
-                return;
-            }
-            Verdict::Open(_) => &mut self.open,
-            Verdict::Decap(_) => &mut self.decap,
-            Verdict::Encap(_) => &mut self.encap,
-            Verdict::Out(_) => &mut self.out,
-            Verdict::Hold(port, address) => {
-                hold.keep(ctx, packet, port, address);
-                return;
-            }
-            Verdict::Drop(reason) => {
-                ctx.drop(packet.frame, reason);
-                return;
-            }
-        };
+    /// The list that all these packets go to.
+    #[inline]
+    fn common_list(&mut self, packets: &[Packet]) -> Option<&mut Vec<Packet>> {
+        let stage = packets.first()?.next_stage()?;
+        packets.iter().all(|packet| packet.next_stage() == Some(stage)).then(|| self.list(stage))
+    }
+
+    #[inline]
+    fn list(&mut self, stage: Stage) -> &mut Vec<Packet> {
+        match stage {
+            Stage::Route => &mut self.route,
+            Stage::Open => &mut self.open,
+            Stage::Decap => &mut self.decap,
+            Stage::Encap => &mut self.encap,
+            Stage::Out => &mut self.out,
+        }
+    }
+
+    #[inline]
+    fn send(&mut self, ctx: &mut Context<'_>, hold: &mut HoldQueue, packet: Packet) {
+        let Some(stage) = packet.next_stage() else { return end(ctx, hold, packet) };
+        let list = self.list(stage);
         // A worker does not allocate: what a flood of copies adds beyond the list's room is lost.
         if list.len() == list.capacity() {
             ctx.drop(packet.frame, DropReason::NoChunk);
             return;
         }
-        packet.ordinal = list.len() as u32;
         list.push(packet);
     }
 
@@ -124,9 +128,26 @@ impl Queues {
     }
 }
 
+/// Keeps a packet that waits, and ends the way of any other.
+#[cold]
+fn end(ctx: &mut Context<'_>, hold: &mut HoldQueue, packet: Packet) {
+    match packet.verdict {
+        Verdict::Hold(port) => match Ip::of(packet.frame.data()).map(Ip::destination) {
+            Ok(address) => hold.keep(ctx, packet, port, address),
+            Err(reason) => ctx.drop(packet.frame, reason),
+        },
+        Verdict::Drop(reason) => ctx.drop(packet.frame, reason),
+        // Every other verdict has a next stage.
+        _ => ctx.drop(packet.frame, DropReason::NestedTooDeep),
+    }
+}
+
 /// Brings packets with the same verdict together and keeps their order.
 fn sort_runs(list: &mut [Packet]) {
     if !list.is_sorted_by_key(run_key) {
+        for (ordinal, packet) in (0..).zip(list.iter_mut()) {
+            packet.ordinal = ordinal;
+        }
         list.sort_unstable_by_key(|packet| (run_key(packet), packet.ordinal));
     }
 }

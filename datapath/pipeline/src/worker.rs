@@ -15,8 +15,9 @@ use crate::packet::Packet;
 use crate::queues::Queues;
 use crate::{arrival, emit};
 
-/// Frames received from one port at a time.
-pub const BATCH: usize = 64;
+/// Frames received from one port at a time: enough to pay for what a turn costs, and for the lanes
+/// of the ciphers; their first bytes still fit the second cache.
+pub const BATCH: usize = 256;
 
 /// Which worker, of how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +28,10 @@ pub struct WorkerId {
     pub of: u16,
 }
 
-struct Queue<P> {
+/// One queue of a port, and what waits to be transmitted there.
+pub(crate) struct Queue<P> {
     port: P,
-    transmit: Batch,
+    pub(crate) transmit: Batch,
 }
 
 /// Carries packets between one queue of every port. It has no clock, no thread and no I/O but its
@@ -63,7 +65,8 @@ impl<P: Port> Worker<P> {
     ) -> Self {
         // A whole batch may become fragments or be released from hold in one turn.
         let capacity = 16 * BATCH + HELD_MAX;
-        let queue = |port| Queue { port, transmit: Batch::new(capacity) };
+        // What waits here is late already: no more than a batch of jumbo packets in fragments.
+        let queue = |port| Queue { port, transmit: Batch::new(8 * BATCH + HELD_MAX) };
         Self {
             queues: ports.into_iter().map(queue).collect(),
             received: Batch::new(BATCH),
@@ -106,15 +109,10 @@ impl<P: Port> Worker<P> {
         for at in 0..self.queues.len() {
             let Some(queue) = self.queues.get_mut(at) else { break };
             work += queue.port.rx(ctx.pool, &mut self.received);
-            let port = PortId(at as u16);
+            let port = PortId(at as u32);
             arrival::receive(&mut ctx, port, &mut self.received, &mut self.lists.route);
             self.lists.run(&mut ctx, &mut self.hold);
-            emit::emit(&mut ctx, &mut self.hold, &mut self.lists.out, |port, frame| {
-                match self.queues.get_mut(usize::from(port.0)) {
-                    Some(queue) => queue.transmit.push(frame),
-                    None => Err(frame),
-                }
-            });
+            emit::emit(&mut ctx, &mut self.hold, &mut self.lists.out, &mut self.queues);
         }
         // Errors about packets that could not be emitted are sent with the next turn.
         self.lists.route.append(ctx.made);

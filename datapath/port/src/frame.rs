@@ -10,9 +10,34 @@ use core::ptr::NonNull;
 /// never dropped, since its chunk would be lost until the process ends. Debug builds panic on it.
 pub struct Frame {
     chunk: NonNull<u8>,
-    start: u32,
-    len: u32,
-    capacity: u32,
+    bounds: Bounds,
+}
+
+/// Start, length and capacity, 16 bits each from the lowest up: in one word, since frames are
+/// moved about all the time, and a word whose parts were just written one by one is slow to load.
+#[derive(Clone, Copy)]
+struct Bounds(u64);
+
+impl Bounds {
+    #[inline]
+    fn new(start: u16, len: u16, capacity: u16) -> Self {
+        Self(u64::from(start) | u64::from(len) << 16 | u64::from(capacity) << 32)
+    }
+
+    #[inline]
+    fn start(self) -> u16 {
+        self.0 as u16
+    }
+
+    #[inline]
+    fn len(self) -> u16 {
+        (self.0 >> 16) as u16
+    }
+
+    #[inline]
+    fn capacity(self) -> u16 {
+        (self.0 >> 32) as u16
+    }
 }
 
 // SAFETY: a frame is the only handle to its chunk, and the chunk's memory lives as long as the
@@ -23,9 +48,9 @@ impl Frame {
     /// # Safety
     /// `chunk` points to `capacity` initialised bytes that live as long as the process and that
     /// nobody else refers to, the kernel included; `start + len <= capacity`.
-    pub(crate) unsafe fn new(chunk: NonNull<u8>, capacity: u32, start: u32, len: u32) -> Self {
-        debug_assert!(start + len <= capacity);
-        Self { chunk, start, len, capacity }
+    pub(crate) unsafe fn new(chunk: NonNull<u8>, capacity: u16, start: u16, len: u16) -> Self {
+        debug_assert!(u32::from(start) + u32::from(len) <= u32::from(capacity));
+        Self { chunk, bounds: Bounds::new(start, len, capacity) }
     }
 
     /// The address of the chunk's first byte; the frame gives up the chunk.
@@ -36,36 +61,36 @@ impl Frame {
     }
 
     /// Where the bytes start in the chunk.
-    pub(crate) fn start(&self) -> u32 {
-        self.start
+    pub(crate) fn start(&self) -> u16 {
+        self.bounds.start()
     }
 
     /// Number of bytes.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.len as usize
+        usize::from(self.bounds.len())
     }
 
     /// Whether there are no bytes.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.bounds.len() == 0
     }
 
     /// Bytes that can still be prepended.
     #[inline]
     #[must_use]
     pub fn headroom(&self) -> usize {
-        self.start as usize
+        usize::from(self.bounds.start())
     }
 
     /// Bytes that can still be appended.
     #[inline]
     #[must_use]
     pub fn tailroom(&self) -> usize {
-        (self.capacity - self.start - self.len) as usize
+        usize::from(self.bounds.capacity()) - self.headroom() - self.len()
     }
 
     /// The bytes.
@@ -74,9 +99,7 @@ impl Frame {
     pub fn data(&self) -> &[u8] {
         // SAFETY: start + len <= capacity holds after construction and after every method, the
         // chunk is initialised and outlives the process, and this frame is its only handle.
-        unsafe {
-            core::slice::from_raw_parts(self.chunk.as_ptr().add(self.start as usize), self.len())
-        }
+        unsafe { core::slice::from_raw_parts(self.chunk.as_ptr().add(self.headroom()), self.len()) }
     }
 
     /// The bytes, to be changed.
@@ -85,10 +108,23 @@ impl Frame {
     pub fn data_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `data`, and `self` is borrowed exclusively.
         unsafe {
-            core::slice::from_raw_parts_mut(
-                self.chunk.as_ptr().add(self.start as usize),
-                self.len(),
-            )
+            core::slice::from_raw_parts_mut(self.chunk.as_ptr().add(self.headroom()), self.len())
+        }
+    }
+
+    /// Asks the processor to have the first bytes, and the cache line in front of them that will
+    /// take more headers, at hand soon.
+    #[inline]
+    pub fn prefetch(&self) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let first = self.chunk.as_ptr().wrapping_add(self.headroom());
+            // SAFETY: a prefetch reads nothing and cannot fault, whatever the address.
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(first.cast());
+                _mm_prefetch::<_MM_HINT_T0>(first.wrapping_sub(64).cast());
+            }
         }
     }
 
@@ -99,8 +135,8 @@ impl Frame {
         if n > self.headroom() {
             return None;
         }
-        self.start -= n as u32;
-        self.len += n as u32;
+        // Neither part leaves its 16 bits: the start was large enough, the end stays.
+        self.bounds.0 = self.bounds.0 - n as u64 + ((n as u64) << 16);
         Some(self.data_mut())
     }
 
@@ -111,35 +147,41 @@ impl Frame {
         if n > self.tailroom() {
             return None;
         }
-        self.len += n as u32;
+        self.bounds.0 += (n as u64) << 16;
         Some(self.data_mut())
     }
 
     /// Takes at most `n` bytes off the front.
     #[inline]
     pub fn trim_front(&mut self, n: usize) {
-        let n = n.min(self.len()) as u32;
-        self.start += n;
-        self.len -= n;
+        let n = n.min(self.len()) as u64;
+        self.bounds.0 = self.bounds.0 + n - (n << 16);
     }
 
     /// Keeps at most the first `len` bytes.
     #[inline]
     pub fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len as u32);
+        let len = self.len().min(len) as u16;
+        self.bounds = Bounds::new(self.bounds.start(), len, self.bounds.capacity());
     }
 
     /// Empties the frame and moves its start so that at most `headroom` bytes can be prepended.
     #[inline]
     pub fn clear(&mut self, headroom: usize) {
-        self.start = (headroom as u32).min(self.capacity);
-        self.len = 0;
+        let capacity = self.bounds.capacity();
+        self.bounds = Bounds::new(headroom.min(usize::from(capacity)) as u16, 0, capacity);
     }
 }
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Frame({} bytes, {} before, {} behind)", self.len, self.start, self.tailroom())
+        write!(
+            f,
+            "Frame({} bytes, {} before, {} behind)",
+            self.len(),
+            self.headroom(),
+            self.tailroom()
+        )
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{Frame, FramePool};
 /// How a [`Umem`] is cut.
 #[derive(Clone, Copy, Debug)]
 pub struct UmemConfig {
-    /// Bytes per chunk: a power of two, at least 2048 (AF_XDP takes at most 4096).
+    /// Bytes per chunk: a power of two, 2048 to 32,768 (AF_XDP takes at most 4096).
     pub chunk_size: usize,
     /// Number of chunks.
     pub chunks: usize,
@@ -59,7 +59,7 @@ impl Umem {
 
     fn check(config: UmemConfig) -> io::Result<()> {
         let sound = config.chunk_size.is_power_of_two()
-            && (2048..=1 << 20).contains(&config.chunk_size)
+            && (2048..=1 << 15).contains(&config.chunk_size)
             && config.headroom <= config.chunk_size / 2
             && (1..=1 << 24).contains(&config.chunks);
         if sound { Ok(()) } else { Err(io::ErrorKind::InvalidInput.into()) }
@@ -72,7 +72,7 @@ impl Umem {
             // and of which each chunk is handed out once here.
             let frame = unsafe {
                 let start = base.add(chunk * config.chunk_size);
-                Frame::new(start, config.chunk_size as u32, config.headroom as u32, 0)
+                Frame::new(start, config.chunk_size as u16, config.headroom as u16, 0)
             };
             if let Err(frame) = reservoir.push(frame) {
                 let _never = frame.into_chunk();
@@ -142,7 +142,7 @@ impl Umem {
         // vouches that nobody else holds it.
         Some(unsafe {
             let base = self.base.add((chunk * size) as usize);
-            Frame::new(base, size as u32, start, len)
+            Frame::new(base, size as u16, start as u16, len as u16)
         })
     }
 }

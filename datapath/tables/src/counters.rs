@@ -87,7 +87,7 @@ impl WorkerCounters {
     /// What it did at a port.
     #[must_use]
     pub fn port(&self, port: PortId) -> Option<&PortTraffic> {
-        self.ports.get(usize::from(port.0)).map(|padded| &**padded)
+        self.ports.get(port.index()).map(|padded| &**padded)
     }
 
     /// Counts `n` packets that ended for this reason.

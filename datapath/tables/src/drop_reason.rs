@@ -6,7 +6,7 @@ macro_rules! drop_reasons {
     ($($(#[doc = $help:literal])+ $name:ident => $counter:literal,)+) => {
         /// Why a packet went no further.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[repr(u8)]
+        #[repr(u32)]
         pub enum DropReason {
             $($(#[doc = $help])+ $name,)+
         }

@@ -71,12 +71,12 @@ impl Fib {
     /// The route of the longest prefix that covers `destination`.
     #[inline]
     #[must_use]
-    pub fn lookup(&self, destination: IpAddr) -> Option<Route> {
+    pub fn lookup(&self, destination: IpAddr) -> Option<&Route> {
         let cell = match destination {
-            IpAddr::V4(address) => self.v4.lookup(&address.octets()),
+            IpAddr::V4(address) => self.v4.lookup_v4(address.to_bits()),
             IpAddr::V6(address) => self.v6.lookup(&address.octets()),
         }?;
-        self.routes.get((cell as usize).wrapping_sub(1)).copied()
+        self.routes.get((cell as usize).wrapping_sub(1))
     }
 }
 
@@ -87,6 +87,19 @@ struct Trie {
 }
 
 impl Trie {
+    /// As [`Trie::lookup`] of the four octets, which are slower to take apart than a number.
+    #[inline]
+    fn lookup_v4(&self, bits: u32) -> Option<Cell> {
+        let mut cell = *self.cells.get((bits >> 16) as usize)?;
+        if cell & GROUP != 0 {
+            cell = *self.cells.get(((cell & !GROUP) | bits >> 8 & 0xff) as usize)?;
+            if cell & GROUP != 0 {
+                cell = *self.cells.get(((cell & !GROUP) | bits & 0xff) as usize)?;
+            }
+        }
+        Some(cell)
+    }
+
     #[inline]
     fn lookup(&self, octets: &[u8]) -> Option<Cell> {
         let (root, rest) = octets.split_first_chunk()?;
@@ -134,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    fn route(n: u16) -> Route {
+    fn route(n: u32) -> Route {
         Route::Connected(PortId(n))
     }
 
@@ -148,7 +161,7 @@ mod tests {
         #[test]
         fn agrees_with_the_definition_of_longest_prefix_match(
             // Few bits vary, so that prefixes nest and collide.
-            prefixes in proptest::collection::vec((0u32..64, 0u8..=32, 0u16..20), 0..60),
+            prefixes in proptest::collection::vec((0u32..64, 0u8..=32, 0u32..20), 0..60),
             probes in proptest::collection::vec((0u32..64, 0u32..4), 1..60),
         ) {
             let spread = |n: u32| ((n & 0x30) << 22) | ((n & 0x0c) << 14) | ((n & 3) << 6);
@@ -168,8 +181,8 @@ mod tests {
             let fib = Fib::build(routes.iter().copied());
             for (n, low) in probes {
                 let address = IpAddr::from(Ipv4Addr::from_bits(spread(n) | low));
-                prop_assert_eq!(fib.lookup(address), longest(&routes, address));
-                prop_assert_eq!(fib.lookup(v6(n)), longest(&routes, v6(n)));
+                prop_assert_eq!(fib.lookup(address).copied(), longest(&routes, address));
+                prop_assert_eq!(fib.lookup(v6(n)).copied(), longest(&routes, v6(n)));
             }
         }
     }

@@ -6,7 +6,16 @@ use crate::Addresses;
 
 /// Index of a port in [`crate::Tables::ports`] and in each worker's list of port queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PortId(pub u16);
+pub struct PortId(pub u32);
+
+impl PortId {
+    /// As an index.
+    #[inline]
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// Which side of the gateway a port is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

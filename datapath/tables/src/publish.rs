@@ -91,7 +91,7 @@ mod tests {
     use crate::{Fib, PortId, Route};
 
     /// A snapshot in which every part says the same number.
-    fn numbered(n: u16) -> Tables {
+    fn numbered(n: u32) -> Tables {
         let all: IpNet = "0.0.0.0/0".parse().unwrap();
         let fib = Fib::build([(all, Route::Connected(PortId(n)))]);
         let ports = (0..n).map(|_| crate::PortEntry {
@@ -138,9 +138,9 @@ mod tests {
                 scope.spawn(move || {
                     while !stop.load(Ordering::Relaxed) {
                         let (tables, _) = reader.refresh();
-                        let n = PortId(tables.ports.len() as u16);
+                        let n = PortId(tables.ports.len() as u32);
                         let route = tables.fib.lookup([192, 0, 2, 1].into());
-                        assert_eq!(route, Some(Route::Connected(n)));
+                        assert_eq!(route, Some(&Route::Connected(n)));
                     }
                 });
             }

@@ -178,7 +178,7 @@ impl Bridge {
                 _ => None,
             },
             RouteTarget::Via(gateway) => Some(Target::Via(*gateway.get_ref())),
-            RouteTarget::Port(index) => Some(Target::Port(PortId(*index as u16))),
+            RouteTarget::Port(index) => Some(Target::Port(PortId(*index as u32))),
         };
         let routes = config.routes.iter();
         let routes =
@@ -369,7 +369,7 @@ impl Bridge {
 
     fn port(&self, n: usize, underlay: &dyn Underlay) -> PortEntry {
         let (name, role) = &self.ports[n];
-        let state = underlay.port(PortId(n as u16));
+        let state = underlay.port(PortId(n as u32));
         PortEntry {
             name: name.clone(),
             role: *role,
@@ -403,7 +403,7 @@ impl Bridge {
         let mut routes = Vec::new();
         for n in 0..self.ports.len() {
             if self.ports[n].1 == Role::Inside {
-                self.inside_routes(underlay, PortId(n as u16), &mut routes);
+                self.inside_routes(underlay, PortId(n as u32), &mut routes);
             }
         }
         for (n, spec) in self.tunnels.iter().enumerate() {
@@ -424,7 +424,7 @@ impl Bridge {
                     // Through an outside port it would leave in clear, by the kernel's default
                     // route for example when the link to the gateway is down.
                     let inside = |(port, _): &(PortId, IpAddr)| {
-                        self.ports.get(usize::from(port.0)).is_some_and(|(_, r)| *r == Role::Inside)
+                        self.ports.get(port.index()).is_some_and(|(_, r)| *r == Role::Inside)
                     };
                     let hop = underlay.next_hop(*gateway).filter(inside);
                     match hop.and_then(|(port, address)| self.nexthops.id(port, address)) {

@@ -302,7 +302,7 @@ impl TunnelSpec {
 
 /// What the link toward the peer carries, bytes.
 fn link_mtu(way: Option<(PortId, IpAddr)>, ports: &[PortEntry]) -> u16 {
-    let port = way.and_then(|(port, _)| ports.get(usize::from(port.0)));
+    let port = way.and_then(|(port, _)| ports.get(port.index()));
     port.map_or(MTU_ASSUMED, |port| port.mtu)
 }
 

@@ -76,7 +76,7 @@ impl Sources<'_> {
 
     fn workers(&self) -> Vec<Worker> {
         let sum = |counters: &WorkerCounters, counter: fn(&PortTraffic) -> u64| {
-            let ports = (0..self.tables.ports.len()).map(|port| PortId(port as u16));
+            let ports = (0..self.tables.ports.len()).map(|port| PortId(port as u32));
             ports.filter_map(|port| counters.port(port)).map(counter).sum()
         };
         let worker = |(index, counters): (usize, &Arc<WorkerCounters>)| Worker {
@@ -99,7 +99,7 @@ impl Sources<'_> {
         let entries = self.tables.ports.iter().enumerate();
         let all = entries.zip(&self.config.ports).zip((self.ports)());
         all.map(|(((index, entry), configured), facts)| {
-            let here = PortId(index as u16);
+            let here = PortId(index as u32);
             let sum = |counter: &dyn Fn(&PortTraffic) -> u64| {
                 self.workers.iter().filter_map(|worker| worker.port(here)).map(counter).sum()
             };
@@ -164,7 +164,7 @@ impl Sources<'_> {
             return TunnelState::NoSa;
         }
         let egress = tunnel.egress.and_then(|id| self.tables.nexthops.by_id(id));
-        let port = egress.and_then(|hop| self.tables.ports.get(usize::from(hop.port.0)));
+        let port = egress.and_then(|hop| self.tables.ports.get(hop.port.index()));
         match (egress, port) {
             (Some(hop), Some(port)) if port.up && hop.neighbour != Neighbour::Failed => {
                 TunnelState::Up
@@ -265,7 +265,7 @@ impl Sources<'_> {
     }
 
     fn port_name(&self, port: PortId) -> String {
-        let entry = self.tables.ports.get(usize::from(port.0));
+        let entry = self.tables.ports.get(port.index());
         entry.map_or_else(|| format!("port {}", port.0), |entry| entry.name.to_string())
     }
 

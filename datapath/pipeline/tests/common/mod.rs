@@ -224,7 +224,7 @@ impl Site {
     pub fn change_port(&mut self, port: PortId, change: impl FnOnce(&mut PortEntry)) {
         self.change(|tables| {
             let mut ports = tables.ports.to_vec();
-            change(&mut ports[usize::from(port.0)]);
+            change(&mut ports[port.index()]);
             tables.ports = ports.into();
         });
     }
