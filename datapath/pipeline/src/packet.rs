@@ -1,5 +1,7 @@
 //! A packet on its way through the stages.
 
+use core::mem::discriminant;
+
 use port::Frame;
 use tables::{DropReason, NexthopId, PortId, TunnelId};
 
@@ -87,6 +89,12 @@ impl Packet {
             Verdict::Encap(_) => deeper(Stage::Encap),
             Verdict::Transmit(_) | Verdict::Hold(_) | Verdict::Drop(_) => None,
         }
+    }
+
+    /// Whether it goes to the same stage as another packet, `first`, does.
+    #[inline]
+    pub(crate) fn goes_with(&self, first: &Self) -> bool {
+        discriminant(&self.verdict) == discriminant(&first.verdict) && self.depth < DEPTH_MAX
     }
 
     /// A packet that goes the same way as this one, with other bytes.

@@ -91,8 +91,9 @@ impl Queues {
     /// The list that all these packets go to.
     #[inline]
     fn common_list(&mut self, packets: &[Packet]) -> Option<&mut Vec<Packet>> {
-        let stage = packets.first()?.next_stage()?;
-        packets.iter().all(|packet| packet.next_stage() == Some(stage)).then(|| self.list(stage))
+        let first = packets.first()?;
+        let stage = first.next_stage()?;
+        packets.iter().all(|packet| packet.goes_with(first)).then(|| self.list(stage))
     }
 
     #[inline]

@@ -6,12 +6,14 @@ use wire::gre::Gre;
 use wire::ipv4::Ipv4;
 use wire::ipv6::Ipv6;
 use wire::udp::Udp;
-use wire::{l2tp, protocol, udp};
+use wire::{checksum, l2tp, protocol, udp};
 use zerocopy::IntoBytes;
 use zerocopy::byteorder::network_endian::U16;
 
-use super::{HEADERS_MAX, OuterRules, PATCHES_MAX, Patch, Rewrite, TEMPLATE_MAX};
-use crate::{Endpoints, Header};
+use super::{
+    Front, HEADERS_MAX, Inside, Masks, OuterRules, PATCHES_MAX, Patch, Rewrite, TEMPLATE_MAX,
+};
+use crate::{Endpoints, Header, Version};
 
 /// The optional fields of a GRE header (RFC 2784, 2890).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -100,14 +102,14 @@ struct Builder {
     patches: Vec<Patch>,
     headers: Vec<Header>,
     rules: OuterRules,
-    /// The patch of the header at the front, which comes last: its checksum covers the others'.
-    front: Option<Patch>,
+    front: Front,
+    inside: Option<Inside>,
 }
 
 impl Builder {
     fn new(rules: OuterRules) -> Self {
         let (bytes, patches, headers) = (Vec::new(), Vec::new(), Vec::new());
-        Self { bytes, patches, headers, rules, front: None }
+        Self { bytes, patches, headers, rules, front: Front::None, inside: None }
     }
 
     fn at(&self, offset: usize) -> u8 {
@@ -116,25 +118,32 @@ impl Builder {
 
     /// `next` is the protocol behind it; `None` for whatever IP the packet inside is.
     fn ip(mut self, ends: Endpoints, next: Option<u8>) -> Self {
+        let inside = next.unwrap_or(Version::V4.protocol());
         // Where the protocol stands in the header: RFC 791 3.1, RFC 8200 3.
         let protocol_at = match (ends.local, ends.remote) {
             (IpAddr::V4(local), IpAddr::V4(remote)) => {
-                let header = Ipv4::new(local, remote, next.unwrap_or(0), 0);
+                let mut header = Ipv4::new(local, remote, inside, 0);
+                // These vary, and are added to the template and to its sum.
+                (header.ttl, header.tos) = (0, 0);
+                header.total_len.set(0);
+                header.id.set(0);
+                header.flags_offset.set(0);
+                header.checksum.set(0);
+                self.front = Front::Ipv4 { sum: words(header.as_bytes()) };
                 self.bytes.extend_from_slice(header.as_bytes());
                 self.headers.push(Header::Ipv4);
-                self.front = Some(Patch::Ipv4);
                 9
             }
             (local, remote) => {
-                let header = Ipv6::new(as_v6(local), as_v6(remote), next.unwrap_or(0), 0);
+                let header = Ipv6::new(as_v6(local), as_v6(remote), inside, 0);
                 self.bytes.extend_from_slice(header.as_bytes());
                 self.headers.push(Header::Ipv6);
-                self.front = Some(Patch::Ipv6);
+                self.front = Front::Ipv6;
                 6
             }
         };
         if next.is_none() {
-            self.patches.push(Patch::Protocol { at: protocol_at });
+            self.inside = Some(Inside::Protocol { at: protocol_at });
         }
         self
     }
@@ -164,13 +173,14 @@ impl Builder {
             flags |= Gre::KEY;
             optional.extend_from_slice(&key.to_be_bytes());
         }
-        self.patches.push(Patch::EtherType { at: self.at(2) });
+        self.inside = Some(Inside::EtherType { at: self.at(2) });
         if sequence {
             flags |= Gre::SEQUENCE;
             self.patches.push(Patch::GreSequence { at: self.at(Gre::LEN + optional.len()) });
             optional.extend_from_slice(&[0; Gre::SEQUENCE_LEN]);
         }
-        let fixed = Gre { flags_version: U16::new(flags), protocol: U16::ZERO };
+        let inside = U16::new(Version::V4.ethertype());
+        let fixed = Gre { flags_version: U16::new(flags), protocol: inside };
         self.bytes.extend_from_slice(fixed.as_bytes());
         self.bytes.extend_from_slice(&optional);
         self.headers.push(Header::Gre);
@@ -212,14 +222,13 @@ impl Builder {
         if !header.pfc {
             this.bytes.push(0);
         }
-        this.patches.push(Patch::Ppp { at: this.at(0) });
-        this.bytes.push(0);
+        this.inside = Some(Inside::Ppp { at: this.at(0) });
+        this.bytes.push(Version::V4.ppp() as u8);
         this.headers.push(Header::Ppp);
         this
     }
 
-    fn finish(mut self) -> Rewrite {
-        self.patches.extend(self.front);
+    fn finish(self) -> Rewrite {
         let mut template = [0; TEMPLATE_MAX];
         template[..self.bytes.len()].copy_from_slice(&self.bytes);
         let mut patches = [None; PATCHES_MAX];
@@ -229,13 +238,20 @@ impl Builder {
         let numbers = |p: &Patch| matches!(p, Patch::GreSequence { .. } | Patch::L2tpNs { .. });
         Rewrite {
             template,
-            len: self.bytes.len(),
+            len: self.bytes.len() as u8,
             sequenced: self.patches.iter().any(numbers),
+            front: self.front,
+            masks: Masks::of(self.rules),
+            inside: self.inside,
             patches,
             headers,
-            rules: self.rules,
         }
     }
+}
+
+/// The one's complement sum of a header's 16-bit words.
+fn words(header: &[u8]) -> u32 {
+    u32::from(!checksum::of(header))
 }
 
 /// An end of a header that is IPv6 if either end is: a configuration never mixes them.
