@@ -9,17 +9,18 @@ use crate::{nobody_breaks, repository};
 
 /// Each crate with those of ours that it may import. The datapath does not know the control side,
 /// and nobody imports the binary, the benches or the tests.
-const TABLE: [(&str, &[&str]); 10] = [
+const TABLE: [(&str, &[&str]); 11] = [
     ("wire", &[]),
-    ("esp", &["wire"]),
+    ("simd", &[]),
+    ("esp", &["wire", "simd"]),
     ("af_xdp", &[]),
     ("port", &["af_xdp"]),
     ("tables", &["wire", "esp"]),
     ("pipeline", &["wire", "esp", "port", "tables"]),
     ("config", &["wire"]),
-    ("fastgw", &["wire", "esp", "af_xdp", "port", "tables", "pipeline", "config"]),
-    ("bench", &["wire", "esp", "port", "tables", "pipeline", "config"]),
-    ("tests", &["wire", "esp", "port", "tables", "pipeline", "config"]),
+    ("fastgw", &["wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "config"]),
+    ("bench", &["wire", "simd", "esp", "port", "tables", "pipeline", "config"]),
+    ("tests", &["wire", "simd", "esp", "port", "tables", "pipeline", "config"]),
 ];
 
 #[test]
