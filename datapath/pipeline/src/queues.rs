@@ -1,6 +1,7 @@
 //! The lists between stages and the loop that empties them.
 
 use port::FramePool;
+use tables::latency::Stage;
 use tables::{DropReason, TunnelId};
 
 use crate::context::Context;
@@ -43,17 +44,21 @@ impl Queues {
             if !self.route.is_empty() {
                 forward::route(ctx, &mut self.route);
                 self.dispatch(ctx, hold, |queues| &mut queues.route);
+                ctx.stopwatch.lap(Stage::Route);
             } else if !self.open.is_empty() {
                 sort_runs(&mut self.open);
                 inbound::open(ctx, &mut self.open);
                 self.dispatch(ctx, hold, |queues| &mut queues.open);
+                ctx.stopwatch.lap(Stage::Open);
             } else if !self.decap.is_empty() {
                 decap::decap(ctx, &mut self.decap);
                 self.dispatch(ctx, hold, |queues| &mut queues.decap);
+                ctx.stopwatch.lap(Stage::Decap);
             } else if !self.encap.is_empty() {
                 sort_runs(&mut self.encap);
                 outbound::encap(ctx, &mut self.encap);
                 self.dispatch(ctx, hold, |queues| &mut queues.encap);
+                ctx.stopwatch.lap(Stage::Encap);
             } else {
                 return;
             }
