@@ -40,7 +40,7 @@ fn assert_sound(stages: &Value) {
     for (name, stage) in all {
         let values = PERCENTILES.map(|percentile| number(&stage[percentile]));
         assert!(values.is_sorted(), "{name}: {stage:#}");
-        assert_eq!(number(&stage["count"]) > 0, values[0] > 0, "{name}: {stage:#}");
+        assert!(number(&stage["count"]) > 0 || values[5] == 0, "{name}: {stage:#}");
         let whole = &stages["end_to_end"];
         assert!(number(&whole["max_ns"]) >= values[5], "{name} of {stages:#}");
         assert!(number(&whole["count"]) >= number(&stage["count"]), "{name} of {stages:#}");
@@ -56,8 +56,8 @@ fn latency_of_pings_is_shown_by_stage() {
     let latency = &shown["latency"];
     let total = &latency["total"];
     assert_sound(total);
-    let passed: BTreeSet<_> = total.as_object().expect("stages").iter().collect();
-    let passed = passed.into_iter().filter(|(_, stage)| number(&stage["count"]) > 0);
+    let passed =
+        total.as_object().expect("stages").iter().filter(|(_, stage)| number(&stage["count"]) > 0);
     let passed: BTreeSet<_> = passed.map(|(name, _)| name.as_str()).collect();
     assert_eq!(passed, PASSED.into(), "{total:#}");
     // Every batch passes these.
