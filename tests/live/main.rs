@@ -11,6 +11,7 @@ mod host_stack;
 mod hostile;
 mod inject;
 mod lab;
+mod latency;
 mod lifecycle;
 mod load;
 mod show;

@@ -29,7 +29,7 @@ fn scripts_find_everything_under_its_name() {
     let show = a.show();
     assert_eq!(
         keys(&show),
-        words("drops name neighbors pid ports routes sas tunnels uptime_s version workers")
+        words("drops latency name neighbors pid ports routes sas tunnels uptime_s version workers")
     );
     assert_eq!((&show["name"], show["pid"].as_u64()), (&"site-A".into(), Some(a.id().into())));
     assert_eq!(
@@ -60,6 +60,17 @@ fn scripts_find_everything_under_its_name() {
     assert_eq!(keys(&show["drops"][0]), words("count help reason"));
     assert_eq!(keys(&show["routes"][0]), words("prefix target"));
     assert_eq!(keys(&show["neighbors"][0]), words("address mac port state"));
+    let latency = &show["latency"];
+    assert_eq!(keys(latency), words("total workers"));
+    assert_eq!(keys(&latency["workers"][0]), words("index stages"));
+    assert_eq!(
+        keys(&latency["total"]),
+        words("arrival decap emit encap end_to_end open route transmit wait")
+    );
+    assert_eq!(
+        keys(&latency["total"]["route"]),
+        words("count max_ns p50_ns p90_ns p99_99_ns p99_9_ns p99_ns")
+    );
 }
 
 /// Four pings of 128 bytes each way, as every list counts them: 14 bytes of Ethernet more inside,

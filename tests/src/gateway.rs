@@ -1,7 +1,9 @@
 //! The program under test: `fastgw` as a process in a namespace.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
@@ -32,6 +34,15 @@ impl Gateway {
     /// text of its configuration and is told the path for `control_socket`. Panics with the
     /// gateway's log when it does not come up.
     pub fn start(netns: &Netns, config: impl FnOnce(&Path) -> String) -> Self {
+        Self::start_with(netns, &[], config)
+    }
+
+    /// Starts fastgw with more arguments.
+    pub fn start_with(
+        netns: &Netns,
+        arguments: &[&OsStr],
+        config: impl FnOnce(&Path) -> String,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("fastgw.toml");
         let text = config(&folder.path().join("control.sock"));
@@ -39,7 +50,7 @@ impl Gateway {
         // It holds keys: fastgw refuses a file that others may read.
         let owner_only = fs::Permissions::from_mode(0o600);
         fs::set_permissions(&file, owner_only).expect("a file of ours");
-        let process = spawn(netns, &file);
+        let process = spawn(netns, &file, arguments);
         let mut gateway = Self { process, folder };
         gateway.wait_until_ready();
         gateway
@@ -53,7 +64,7 @@ impl Gateway {
 
     /// Starts it once more, with the same configuration, after [`Gateway::kill`].
     pub fn start_again(&mut self, netns: &Netns) {
-        self.process = spawn(netns, &self.config());
+        self.process = spawn(netns, &self.config(), &[]);
         self.wait_until_ready();
     }
 
@@ -117,9 +128,9 @@ impl Gateway {
     }
 }
 
-fn spawn(netns: &Netns, config: &Path) -> Background {
+fn spawn(netns: &Netns, config: &Path, arguments: &[&OsStr]) -> Background {
     let mut command = netns.command(&binary().to_string_lossy());
-    Background::spawn(command.arg("--config").arg(config))
+    Background::spawn(command.arg("--config").arg(config).args(arguments))
 }
 
 /// The `fastgw` of this build: compiled once, in the profile and folder of the running test.

@@ -22,6 +22,8 @@ pub enum Action {
     Run {
         /// Its configuration.
         config: PathBuf,
+        /// Where to write at its end how long packets took.
+        latency_report: Option<PathBuf>,
     },
     /// Check a configuration.
     Check {
@@ -88,9 +90,9 @@ impl Cli {
     }
 
     fn from(arguments: Arguments) -> Result<Self, clap::Error> {
-        let Arguments { config, log, command } = arguments;
+        let Arguments { config, latency_report, log, command } = arguments;
         let action = match (config, command) {
-            (Some(config), None) => Action::Run { config },
+            (Some(config), None) => Action::Run { config, latency_report },
             (None, Some(Command::Check { file, json })) => Action::Check { file, json },
             (None, Some(Command::Explain { config, json })) => Action::Explain { config, json },
             (None, Some(Command::Show(question))) => Action::Show(question),
@@ -115,7 +117,7 @@ impl Cli {
     name = "fastgw",
     version,
     arg_required_else_help = true,
-    override_usage = "fastgw --config FILE\n       fastgw COMMAND",
+    override_usage = "fastgw --config FILE [--latency-report FILE]\n       fastgw COMMAND",
     subcommand_value_name = "COMMAND",
     disable_help_subcommand = true,
     long_about = LONG_ABOUT,
@@ -126,6 +128,9 @@ struct Arguments {
     /// Run the gateway that FILE describes, until SIGINT or SIGTERM; SIGHUP applies changes
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// When it stops, write to FILE how long packets took, as tables, or JSON for *.json
+    #[arg(long, value_name = "FILE", requires = "config")]
+    latency_report: Option<PathBuf>,
     /// What to log on standard error: error, warn, info, debug, trace, or MODULE=LEVEL,...
     #[arg(
         long,
@@ -162,7 +167,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show what a running gateway is doing: ports, tunnels, SAs, counters
+    /// Show what a running gateway is doing: ports, tunnels, SAs, counters, latency
     #[command(after_long_help = AFTER_SHOW)]
     Show(Question),
     /// Feed captures to the gateway and write what it would send
@@ -189,6 +194,7 @@ Examples:
   sudo fastgw show                     What the running gateway is doing.
   sudo fastgw show drops               Why packets went no further.
   sudo fastgw show tunnels --watch 1   The tunnels' counters, every second.
+  sudo fastgw show latency             How long packets take in each stage, and from end to end.
   fastgw offline --config core.toml --in wan=a.pcap --out lan=b.pcap
                                        What the gateway makes of a capture. Needs no root.
 
@@ -202,6 +208,9 @@ Keys:
 
 Files:
   /run/fastgw/NAME.sock   The control socket, unless `control_socket` says otherwise; mode 0600.
+  --latency-report FILE   What `fastgw show latency` shows, and HdrHistogram's percentile tables
+                          (.hgrm); *.json: what `fastgw show latency --json` shows. A file that is
+                          there is replaced once the new one is whole.
 
 Exit codes:
   0   done
@@ -238,10 +247,19 @@ Examples:
   sudo fastgw show
   sudo fastgw show drops
   sudo fastgw show ports --watch 1
+  sudo fastgw show latency --json | jq .latency.total.end_to_end.p99_ns
   sudo fastgw show sas --config core.toml
   sudo fastgw show --json | jq '.tunnels[] | select(.state != \"up\") | .name'
 
 With --json and --watch each answer is one line.
+
+Latency is that of sampled batches, at most one in 0.1 ms for each worker: from the moment that the
+packets of a batch are out of the receive ring until they are in the transmit ring and the kernel
+has been told. A packet takes as long as its batch. How long it lay in the receive ring before is
+not known. \"arrival\" checks headers, \"route\" looks up, \"open\" decrypts, \"decap\" takes clear
+tunnels off, \"encap\" fragments, encrypts and puts outer headers on, \"emit\" puts Ethernet on,
+\"wait\" is for other ports' batches of the same turn, \"transmit\" hands over to the kernel;
+\"end_to_end\" is the sum. Values have two significant digits and end at 1.07 s.
 
 Exit codes: 0 shown, 1 no gateway answers, 2 the command line makes no sense.";
 
@@ -294,8 +312,21 @@ mod tests {
     #[test]
     fn a_configuration_alone_runs_the_gateway() {
         for words in [["--config", "a.toml"], ["-c", "a.toml"]] {
-            let Ok(Action::Run { config }) = parsed(&words) else { panic!("{words:?}") };
-            assert_eq!(config, PathBuf::from("a.toml"));
+            let Ok(Action::Run { config, latency_report }) = parsed(&words) else {
+                panic!("{words:?}")
+            };
+            assert_eq!((config, latency_report), (PathBuf::from("a.toml"), None));
+        }
+    }
+
+    #[test]
+    fn a_latency_report_is_that_of_a_gateway() {
+        let words = ["--config", "a.toml", "--latency-report", "r.json"];
+        let Ok(Action::Run { latency_report, .. }) = parsed(&words) else { panic!() };
+        assert_eq!(latency_report, Some(PathBuf::from("r.json")));
+        for rest in [&[][..], &["show"], &["check", "a.toml"]] {
+            let words = [&["--latency-report", "r.json"], rest].concat();
+            assert_eq!(parsed(&words).unwrap_err(), ErrorKind::MissingRequiredArgument);
         }
     }
 

@@ -21,8 +21,8 @@ use crate::kernel::{Change, Kernel};
 use crate::kernel_underlay::KernelUnderlay;
 use crate::outer::{Keepalives, PathMtus, Quoted, Sockets};
 use crate::ports::{OpenedPort, Steering};
-use crate::show::status::{Attach, CopyMode};
-use crate::show::{self, PortFacts, Request, Response, Sources};
+use crate::show::status::{Attach, CopyMode, Status};
+use crate::show::{self, PortFacts, Request, Response, Section, Sources};
 
 /// How long one next hop is not asked for again: the kernel is asking meanwhile.
 const ASK_AGAIN: Duration = Duration::from_millis(400);
@@ -347,6 +347,11 @@ impl Gateway {
 
     /// Answers a client of the control socket.
     pub fn answer(&self, request: &Request) -> Response {
+        show::answer(request, |section| self.status(section))
+    }
+
+    /// The state now, with the lists of `section`.
+    pub fn status(&self, section: Section) -> Status {
         let tables = self.tables();
         let sources = Sources {
             config: &self.config,
@@ -357,7 +362,7 @@ impl Gateway {
             routes: &self.routes,
             uptime: self.started.elapsed(),
         };
-        show::answer(request, |section| sources.status(section))
+        sources.status(section)
     }
 
     fn facts(&self, port: &OpenedPort) -> PortFacts {

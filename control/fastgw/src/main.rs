@@ -8,12 +8,14 @@ mod explain;
 mod gateway;
 mod kernel;
 mod kernel_underlay;
+mod latency_report;
 mod log;
 mod offline;
 mod outer;
 mod output;
 mod ports;
 mod run;
+mod sampling;
 mod show;
 mod worker_thread;
 
@@ -36,7 +38,9 @@ fn act(action: Action) -> Result<ExitCode, Box<dyn Error>> {
             output::print_summary(&explain::explain(&accepted(&config)?)?, json)?;
         }
         Action::Show(question) => show::client::show(&question)?,
-        Action::Run { config } => run::run(&config, accepted(&config)?)?,
+        Action::Run { config, latency_report } => {
+            run::run(&config, accepted(&config)?, latency_report.as_deref())?;
+        }
         Action::Offline(replay) => {
             let config = accepted(&replay.config)?;
             let summary = offline::offline(config, &replay.inputs, &replay.outputs)?;

@@ -16,9 +16,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use crate::bridge::Bridge;
 use crate::gateway::{CONFIRM, Gateway, OUTER, Parts, TICK, random_seed, warn_of_weak_suites};
 use crate::kernel::Kernel;
+use crate::latency_report::LatencyReport;
 use crate::outer::Sockets;
 use crate::ports::{self, Ports, WorkerPort};
-use crate::show::{Response, Server};
+use crate::show::{Response, Section, Server};
 use crate::worker_thread::{Shell, WorkerThread};
 
 const KERNEL: Token = Token(0);
@@ -29,11 +30,17 @@ const SHOW: Token = Token(3);
 const SHOW_CLIENTS: usize = 16;
 
 /// Runs the gateway that `file` describes until SIGINT or SIGTERM; SIGHUP reads the file again.
+/// When it stops, how long packets took is written to `latency_report`.
 ///
 /// # Errors
 /// What keeps it from starting, in words a user can act on; a failure of the kernel's interfaces
-/// that it cannot go on with.
-pub fn run(file: &Path, config: Config) -> Result<(), Box<dyn Error>> {
+/// that it cannot go on with; a report that cannot be written.
+pub fn run(
+    file: &Path,
+    config: Config,
+    latency_report: Option<&Path>,
+) -> Result<(), Box<dyn Error>> {
+    let report = latency_report.map(LatencyReport::at).transpose()?;
     let signals = catch_signals()?;
     let kernel = Kernel::open().map_err(|error| format!("cannot ask the kernel: {error}"))?;
     warn_of_addresses(&config, &kernel);
@@ -63,8 +70,18 @@ pub fn run(file: &Path, config: Config) -> Result<(), Box<dyn Error>> {
     for thread in threads {
         thread.stop();
     }
+    let reported = report.map_or(Ok(()), |report| write(&report, &gateway));
     tracing::info!("stopped");
-    outcome
+    outcome.and(reported)
+}
+
+fn write(report: &LatencyReport, gateway: &Gateway) -> Result<(), Box<dyn Error>> {
+    let written = report.write(&gateway.status(Section::Latency), &gateway.counters);
+    match &written {
+        Ok(path) => tracing::info!("the latency report is in {}", path.display()),
+        Err(error) => tracing::error!("{error}"),
+    }
+    written.map(|_| ())
 }
 
 /// What the control thread waits on.

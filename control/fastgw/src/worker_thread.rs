@@ -13,6 +13,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use pipeline::{EventRing, Worker};
 
 use crate::ports::WorkerPort;
+use crate::sampling;
 
 /// Turns without work before a worker sleeps: long enough to bridge the gaps of a busy link.
 const IDLE_TURNS: u32 = 64;
@@ -88,6 +89,9 @@ fn run(mut worker: Worker<WorkerPort>, shell: &Shell, mut poll: Poll, stop: &Ato
     {
         tracing::warn!("worker {}: the system refused to pin it to core {core}", shell.index);
     }
+    let clock = sampling::clock();
+    let every_ns = sampling::every_ns(&clock);
+    worker.measure(clock, every_ns);
     let start = Instant::now();
     let mut events = Events::with_capacity(8);
     let mut stopping: Option<Instant> = None;

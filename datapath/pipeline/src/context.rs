@@ -8,6 +8,7 @@ use tables::{DropReason, PortId, Tables};
 
 use crate::event::{Event, EventRing};
 use crate::icmp::ErrorBudget;
+use crate::latency::Stopwatch;
 use crate::packet::Packet;
 
 /// The outer identifications of one worker: every worker counts in steps of the number of
@@ -41,6 +42,7 @@ pub(crate) struct Context<'a> {
     /// Packets that stages made (ICMP, fragments), with their verdicts; dispatched with the rest.
     pub(crate) made: &'a mut Vec<Packet>,
     pub(crate) events: &'a EventRing,
+    pub(crate) stopwatch: &'a mut Stopwatch,
     /// Monotonic time of this turn, nanoseconds.
     pub(crate) now_ns: u64,
 }

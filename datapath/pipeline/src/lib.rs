@@ -11,7 +11,8 @@
 //! 4. `outbound`: size, ESP sealed and outer headers put on, runs of one tunnel at a time.
 //! 5. `emit`: Ethernet on, into the port's transmit batch; `hold` keeps what still lacks a MAC.
 //!
-//! `icmp` and `fragment` make the packets that errors and small MTUs call for.
+//! `icmp` and `fragment` make the packets that errors and small MTUs call for; `latency` measures
+//! how long sampled batches take.
 
 #![deny(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -33,6 +34,7 @@ mod icmp;
 mod inbound;
 mod ip;
 mod keepalive;
+mod latency;
 mod local;
 mod mss;
 mod outbound;
@@ -42,4 +44,5 @@ mod replicate;
 mod worker;
 
 pub use event::{Event, EventRing, InjectRing};
+pub use latency::Clock;
 pub use worker::{BATCH, Worker, WorkerId};

@@ -39,9 +39,9 @@ pub(crate) enum Verdict {
     Drop(DropReason),
 }
 
-/// A stage with a list of its own.
+/// The stages that packets are sent to, each with a list of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum Next {
     Route,
     Open,
     Decap,
@@ -79,14 +79,14 @@ impl Packet {
     /// The stage that its verdict sends it to; `None` when it waits, ends, or has passed too many
     /// tunnels to enter or leave another.
     #[inline]
-    pub(crate) fn next_stage(&self) -> Option<Stage> {
-        let deeper = |stage| (self.depth < DEPTH_MAX).then_some(stage);
+    pub(crate) fn next(&self) -> Option<Next> {
+        let deeper = |next| (self.depth < DEPTH_MAX).then_some(next);
         match self.verdict {
-            Verdict::Route => Some(Stage::Route),
-            Verdict::Out(_) => Some(Stage::Out),
-            Verdict::Open(_) => deeper(Stage::Open),
-            Verdict::Decap(_) => deeper(Stage::Decap),
-            Verdict::Encap(_) => deeper(Stage::Encap),
+            Verdict::Route => Some(Next::Route),
+            Verdict::Out(_) => Some(Next::Out),
+            Verdict::Open(_) => deeper(Next::Open),
+            Verdict::Decap(_) => deeper(Next::Decap),
+            Verdict::Encap(_) => deeper(Next::Encap),
             Verdict::Transmit(_) | Verdict::Hold(_) | Verdict::Drop(_) => None,
         }
     }

@@ -1,12 +1,13 @@
 //! The lists between stages and the loop that empties them.
 
 use port::FramePool;
+use tables::latency::Stage;
 use tables::{DropReason, TunnelId};
 
 use crate::context::Context;
 use crate::hold::HoldQueue;
 use crate::ip::Ip;
-use crate::packet::{Packet, Stage, Verdict};
+use crate::packet::{Next, Packet, Verdict};
 use crate::{decap, forward, inbound, outbound};
 
 /// Packets by the stage that they wait for.
@@ -40,17 +41,21 @@ impl Queues {
             if !self.route.is_empty() {
                 forward::route(ctx, &mut self.route);
                 self.dispatch(ctx, hold, |queues| &mut queues.route);
+                ctx.stopwatch.lap(Stage::Route);
             } else if !self.open.is_empty() {
                 sort_runs(&mut self.open);
                 inbound::open(ctx, &mut self.open);
                 self.dispatch(ctx, hold, |queues| &mut queues.open);
+                ctx.stopwatch.lap(Stage::Open);
             } else if !self.decap.is_empty() {
                 decap::decap(ctx, &mut self.decap);
                 self.dispatch(ctx, hold, |queues| &mut queues.decap);
+                ctx.stopwatch.lap(Stage::Decap);
             } else if !self.encap.is_empty() {
                 sort_runs(&mut self.encap);
                 outbound::encap(ctx, &mut self.encap);
                 self.dispatch(ctx, hold, |queues| &mut queues.encap);
+                ctx.stopwatch.lap(Stage::Encap);
             } else {
                 return;
             }
@@ -92,25 +97,25 @@ impl Queues {
     #[inline]
     fn common_list(&mut self, packets: &[Packet]) -> Option<&mut Vec<Packet>> {
         let first = packets.first()?;
-        let stage = first.next_stage()?;
-        packets.iter().all(|packet| packet.goes_with(first)).then(|| self.list(stage))
+        let next = first.next()?;
+        packets.iter().all(|packet| packet.goes_with(first)).then(|| self.list(next))
     }
 
     #[inline]
-    fn list(&mut self, stage: Stage) -> &mut Vec<Packet> {
-        match stage {
-            Stage::Route => &mut self.route,
-            Stage::Open => &mut self.open,
-            Stage::Decap => &mut self.decap,
-            Stage::Encap => &mut self.encap,
-            Stage::Out => &mut self.out,
+    fn list(&mut self, next: Next) -> &mut Vec<Packet> {
+        match next {
+            Next::Route => &mut self.route,
+            Next::Open => &mut self.open,
+            Next::Decap => &mut self.decap,
+            Next::Encap => &mut self.encap,
+            Next::Out => &mut self.out,
         }
     }
 
     #[inline]
     fn send(&mut self, ctx: &mut Context<'_>, hold: &mut HoldQueue, packet: Packet) {
-        let Some(stage) = packet.next_stage() else { return end(ctx, hold, packet) };
-        let list = self.list(stage);
+        let Some(next) = packet.next() else { return end(ctx, hold, packet) };
+        let list = self.list(next);
         // A worker does not allocate: what a flood of copies adds beyond the list's room is lost.
         if list.len() == list.capacity() {
             ctx.drop(packet.frame, DropReason::NoChunk);

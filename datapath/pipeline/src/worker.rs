@@ -5,12 +5,14 @@ use std::sync::Arc;
 use port::{Batch, FramePool, Port};
 use tables::PortId;
 use tables::counters::WorkerCounters;
+use tables::latency::Stage;
 use tables::publish::Reader;
 
 use crate::context::{Context, Identification};
 use crate::event::{EventRing, InjectRing};
 use crate::hold::{HELD_MAX, HoldQueue};
 use crate::icmp::ErrorBudget;
+use crate::latency::{Clock, Stopwatch};
 use crate::packet::Packet;
 use crate::queues::Queues;
 use crate::{arrival, emit};
@@ -49,6 +51,7 @@ pub struct Worker<P: Port> {
     errors: ErrorBudget,
     events: Arc<EventRing>,
     injected: Arc<InjectRing>,
+    stopwatch: Stopwatch,
 }
 
 impl<P: Port> Worker<P> {
@@ -80,7 +83,15 @@ impl<P: Port> Worker<P> {
             errors: ErrorBudget::new(),
             events,
             injected,
+            stopwatch: Stopwatch::new(),
         }
+    }
+
+    /// Has the worker measure how long a batch takes, at most every `every_ns` nanoseconds of the
+    /// time that [`Worker::turn`] is told, into its counters' `latency`. The clock is read up to
+    /// ten times for such a batch, and otherwise never.
+    pub fn measure(&mut self, clock: Clock, every_ns: u64) {
+        self.stopwatch = Stopwatch::sampling(clock, every_ns);
     }
 
     /// Receives one batch from each port, carries it all the way, and transmits. `now_ns` is
@@ -96,8 +107,10 @@ impl<P: Port> Worker<P> {
             errors: &mut self.errors,
             made: &mut self.made,
             events: &self.events,
+            stopwatch: &mut self.stopwatch,
             now_ns,
         };
+        ctx.stopwatch.turn(now_ns);
         self.hold.release(&mut ctx, generation, &mut self.lists.out);
         self.lists.route.append(ctx.made);
         let mut work = self.lists.out.len();
@@ -109,18 +122,24 @@ impl<P: Port> Worker<P> {
         for at in 0..self.queues.len() {
             let Some(queue) = self.queues.get_mut(at) else { break };
             work += queue.port.rx(ctx.pool, &mut self.received);
+            ctx.stopwatch.begin(at, self.received.len());
             let port = PortId(at as u32);
             arrival::receive(&mut ctx, port, &mut self.received, &mut self.lists.route);
+            ctx.stopwatch.lap(Stage::Arrival);
             self.lists.run(&mut ctx, &mut self.hold);
+            let leaving = self.lists.out.len();
             emit::emit(&mut ctx, &mut self.hold, &mut self.lists.out, &mut self.queues);
+            ctx.stopwatch.emitted(leaving);
         }
         // Errors about packets that could not be emitted are sent with the next turn.
         self.lists.route.append(ctx.made);
+        ctx.stopwatch.transmit();
         for queue in &mut self.queues {
             queue.port.tx(ctx.pool, &mut queue.transmit);
             queue.port.flush(ctx.pool);
             work += queue.transmit.len();
         }
+        ctx.stopwatch.end(&self.counters.latency);
         if work > 0 {
             self.counters.busy_turns.add(1);
         }

@@ -7,6 +7,7 @@ use common::*;
 use esp::Suite;
 use port::{Batch, Frame, Port, Umem, UmemConfig};
 use tables::PortId;
+use tables::latency::Stage;
 use wire::ipv4::Ipv4;
 use wire::protocol;
 
@@ -29,7 +30,9 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(site: Site, from: PortId, to: PortId) -> Self {
+    /// Every batch is timed: that must cost no allocation either.
+    fn new(mut site: Site, from: PortId, to: PortId) -> Self {
+        site.worker.measure(ticking(1), 0);
         Self { site, from, to, batch: Batch::new(4 * PER_TURN) }
     }
 
@@ -127,6 +130,14 @@ fn decapsulation_allocates_nothing() {
             lane.assert_no_allocations(&what, 1, || wrap(&packet(B_HOST, A_HOST, len)));
         }
     }
+}
+
+#[test]
+fn the_batches_above_are_timed() {
+    let mut lane = Lane::new(Site::new(small_umem(), plain_tables()), LAN, WAN);
+    lane.assert_no_allocations("timed", 1, || packet(A_HOST, B_HOST, 512));
+    let timed = lane.site.counters.latency.of(Stage::EndToEnd).counts().map(|(_, count)| count);
+    assert!(timed.sum::<u64>() >= TURNS as u64 / 2);
 }
 
 #[test]

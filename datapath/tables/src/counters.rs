@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
+use crate::latency::Latency;
 use crate::{DropReason, PortId};
 
 /// A counter with one writer; readers may look at any time.
@@ -67,6 +68,8 @@ pub struct WorkerCounters {
     pub held: Counter,
     /// Fragments made.
     pub fragments: Counter,
+    /// How long the packets of sampled batches took.
+    pub latency: Latency,
 }
 
 impl WorkerCounters {
@@ -81,6 +84,7 @@ impl WorkerCounters {
             icmp_withheld: Counter::default(),
             held: Counter::default(),
             fragments: Counter::default(),
+            latency: Latency::new(),
         }
     }
 

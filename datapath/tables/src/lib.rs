@@ -17,6 +17,7 @@ pub mod counters;
 mod drop_reason;
 mod fib;
 mod index;
+pub mod latency;
 mod nexthop;
 mod port;
 pub mod publish;

@@ -10,6 +10,7 @@ use tables::{
 };
 
 use super::{
+    latency::latency,
     protocol::Section,
     status::{
         Attach, CopyMode, Direction, DropCount, Neighbor, NeighborState, Port, Role, Route, Sa,
@@ -71,6 +72,7 @@ impl Sources<'_> {
             drops: section.has(Section::Drops).then(|| self.drops()),
             routes: section.has(Section::Routes).then(|| self.routes()),
             neighbors: section.has(Section::Neighbors).then(|| self.neighbors()),
+            latency: section.has(Section::Latency).then(|| latency(self.workers)),
         }
     }
 

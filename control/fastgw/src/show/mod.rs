@@ -9,6 +9,7 @@
 mod bind;
 pub mod client;
 pub mod collect;
+pub mod latency;
 pub mod protocol;
 mod server;
 pub mod status;
@@ -20,4 +21,5 @@ pub use self::{
     collect::{PortFacts, Sources},
     protocol::{Request, Response, Section, answer},
     server::Server,
+    text::text,
 };

@@ -38,6 +38,8 @@ pub enum Section {
     Routes,
     /// Next hops and their MACs
     Neighbors,
+    /// How long packets take, in each stage and from end to end
+    Latency,
 }
 
 impl Section {

@@ -3,7 +3,7 @@
 //! A list that was not asked for is `None` here and absent in JSON. Counters count from the start
 //! of the process.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,9 @@ pub struct Status {
     /// The next hops that the gateway uses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub neighbors: Option<Vec<Neighbor>>,
+    /// How long the packets of sampled batches took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
 }
 
 /// A worker thread.
@@ -261,4 +264,46 @@ pub enum NeighborState {
     Resolved,
     /// It does not answer.
     Failed,
+}
+
+/// How long packets took on their way through the workers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Over all workers.
+    pub total: Stages,
+    /// Each worker, by index.
+    pub workers: Vec<WorkerLatency>,
+}
+
+/// How long packets took on their way through one worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerLatency {
+    /// Its index.
+    pub index: usize,
+    /// What it measured.
+    pub stages: Stages,
+}
+
+/// Percentiles by the stage's name: `arrival`, `route`, `open`, `decap`, `encap`, `emit`, `wait`,
+/// `transmit`, and their sum for each packet, `end_to_end`.
+pub type Stages = BTreeMap<String, Percentiles>;
+
+/// Percentiles of the time that sampled batches took, nanoseconds with two significant digits; all
+/// zero without a sample. What took longer than 1.07 s counts as 1,073,741,823.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// Batches that were timed.
+    pub count: u64,
+    /// Half of them took no longer than this.
+    pub p50_ns: u64,
+    /// 90 %.
+    pub p90_ns: u64,
+    /// 99 %.
+    pub p99_ns: u64,
+    /// 99.9 %.
+    pub p99_9_ns: u64,
+    /// 99.99 %.
+    pub p99_99_ns: u64,
+    /// The longest.
+    pub max_ns: u64,
 }

@@ -2,16 +2,18 @@
 
 use std::fmt::{Display, Write};
 
+use tables::latency::Stage;
+
 use super::{
     status::{
-        Attach, CopyMode, Direction, DropCount, Neighbor, NeighborState, Port, Role, Route, Sa,
-        Status, Tunnel, TunnelState, Worker,
+        Attach, CopyMode, Direction, DropCount, Latency, Neighbor, NeighborState, Port, Role,
+        Route, Sa, Stages, Status, Tunnel, TunnelState, Worker,
     },
     table::{
         Align::{Left, Right, Wrap},
         Table,
     },
-    units::{bytes, count, duration},
+    units::{bytes, count, duration, latency},
 };
 
 /// Characters in a line.
@@ -37,6 +39,7 @@ pub fn text(status: &Status, rows_max: usize) -> String {
     add(status.drops.as_deref().map(drops));
     add(status.routes.as_deref().map(|all| routes(all, rows_max)));
     add(status.neighbors.as_deref().map(|all| neighbors(all, rows_max)));
+    add(status.latency.as_ref().map(|all| latencies(all, rows_max)));
     out
 }
 
@@ -224,6 +227,49 @@ fn neighbors(neighbors: &[Neighbor], rows_max: usize) -> String {
         ]);
     }
     cut(table.render(WIDTH), neighbors.len(), rows_max, "neighbors")
+}
+
+/// The stages that were passed, over all workers, and for each where there are several.
+fn latencies(all: &Latency, rows_max: usize) -> String {
+    let mut table = Table::new([
+        ("LATENCY", Left),
+        ("WORKER", Left),
+        ("BATCHES", Right),
+        ("P50", Right),
+        ("P90", Right),
+        ("P99", Right),
+        ("P99.9", Right),
+        ("P99.99", Right),
+        ("MAX", Right),
+    ]);
+    let mut rows = 0;
+    let mut add = |worker: &str, stages: &Stages| {
+        let passed = Stage::ALL.iter().filter_map(|stage| {
+            let (name, percentiles) = stages.get_key_value(stage.name())?;
+            (percentiles.count > 0).then_some((name.clone(), *percentiles))
+        });
+        for (name, of) in passed {
+            rows += 1;
+            if rows <= rows_max {
+                table.row([
+                    name,
+                    worker.to_owned(),
+                    count(of.count),
+                    latency(of.p50_ns),
+                    latency(of.p90_ns),
+                    latency(of.p99_ns),
+                    latency(of.p99_9_ns),
+                    latency(of.p99_99_ns),
+                    latency(of.max_ns),
+                ]);
+            }
+        }
+    };
+    add("all", &all.total);
+    if all.workers.len() > 1 {
+        all.workers.iter().for_each(|worker| add(&worker.index.to_string(), &worker.stages));
+    }
+    cut(table.render(WIDTH), rows, rows_max, "latency")
 }
 
 /// The table, or that there is nothing in it, or how many rows it does not show and who does.

@@ -15,21 +15,30 @@ pub fn count(n: u64) -> String {
 
 /// Bytes with a decimal prefix and at least three digits: `999 B`, `1.23 MB`, `45.6 GB`.
 pub fn bytes(n: u64) -> String {
-    const PREFIXES: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
-    if n < 1000 {
-        return format!("{n} B");
-    }
-    let mut value = n as f64 / 1000.0;
-    let mut prefixes = PREFIXES.into_iter();
-    let mut prefix = prefixes.next().unwrap_or_default();
+    scaled(n, "B", ["kB", "MB", "GB", "TB", "PB", "EB"])
+}
+
+/// In the first of the units, each a thousand of the one before, that makes it less than 1000.
+fn scaled<const N: usize>(n: u64, unit: &str, larger: [&str; N]) -> String {
+    let mut value = n as f64;
+    let (mut unit, mut larger) = (unit, larger.into_iter());
     // 999.95 and more would be printed as 1000.0.
     while value >= 999.95 {
+        let Some(next) = larger.next() else { break };
         value /= 1000.0;
-        prefix = prefixes.next().unwrap_or(prefix);
+        unit = next;
+    }
+    if n < 1000 {
+        return format!("{n} {unit}");
     }
     // As printed: 9.995 becomes 10.0 and not 10.00.
     let decimals = if value < 9.995 { 2 } else { 1 };
-    format!("{value:.decimals$} {prefix}")
+    format!("{value:.decimals$} {unit}")
+}
+
+/// Nanoseconds in a unit of time, with at least three digits: `999 ns`, `1.23 us`, `45.6 ms`.
+pub fn latency(ns: u64) -> String {
+    scaled(ns, "ns", ["us", "ms", "s"])
 }
 
 /// Seconds in their two largest units: `42 s`, `3 min 5 s`, `2 h 0 min`, `12 d 4 h`.
@@ -71,6 +80,21 @@ mod tests {
         ];
         for (n, text) in pairs {
             assert_eq!(bytes(n), text);
+        }
+    }
+
+    #[test]
+    fn latencies_end_with_seconds() {
+        let pairs = [
+            (0, "0 ns"),
+            (999, "999 ns"),
+            (1_234, "1.23 us"),
+            (45_600_000, "45.6 ms"),
+            (1_073_741_823, "1.07 s"),
+            (12_345_000_000_000, "12345.0 s"),
+        ];
+        for (n, text) in pairs {
+            assert_eq!(latency(n), text);
         }
     }
 

@@ -7,8 +7,9 @@ mod packets;
 mod topology;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use pipeline::{Event, EventRing, InjectRing, Worker, WorkerId};
+use pipeline::{Clock, Event, EventRing, InjectRing, Worker, WorkerId};
 use port::memory::MemoryPort;
 use port::{FramePool, Umem, UmemConfig};
 use tables::counters::WorkerCounters;
@@ -42,6 +43,12 @@ pub struct Outcome {
 
 pub fn umem() -> &'static Umem {
     Umem::heap(UmemConfig { chunk_size: 16_384, chunks: 2048, headroom: 128 }).unwrap()
+}
+
+/// A clock that is so many nanoseconds later at each reading.
+pub fn ticking(ns: u64) -> Clock {
+    let time = AtomicU64::new(0);
+    Box::new(move || time.fetch_add(ns, Ordering::Relaxed))
 }
 
 impl Site {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::show::status::{Percentiles, WorkerLatency};
 
 /// A gateway with a bit of everything.
 pub(in crate::show) fn status() -> Status {
@@ -38,7 +39,33 @@ pub(in crate::show) fn status() -> Status {
             neighbor(NeighborState::Resolved, Some("02:00:00:00:00:02")),
             neighbor(NeighborState::Failed, None),
         ]),
+        latency: Some(Latency {
+            total: stages(24),
+            workers: vec![
+                WorkerLatency { index: 0, stages: stages(8) },
+                WorkerLatency { index: 1, stages: stages(16) },
+            ],
+        }),
     }
+}
+
+/// Two stages that were passed, and one that was not.
+fn stages(count: u64) -> Stages {
+    let of = |count, p50_ns| Percentiles {
+        count,
+        p50_ns,
+        p90_ns: 2 * p50_ns,
+        p99_ns: 4 * p50_ns,
+        p99_9_ns: 8 * p50_ns,
+        p99_99_ns: 16 * p50_ns,
+        max_ns: 1_073_741_823,
+    };
+    let stages = [
+        ("route", of(1_000 * count, 950)),
+        ("open", Percentiles::default()),
+        ("end_to_end", of(1_000 * count, 41_000)),
+    ];
+    stages.map(|(name, percentiles)| (name.to_owned(), percentiles)).into()
 }
 
 fn worker(index: usize, core: Option<usize>) -> Worker {
@@ -143,6 +170,7 @@ fn only_the_lists_that_are_there_are_shown_and_empty_ones_say_so() {
         drops: Some(vec![drop("frame_truncated", 0, "Short.")]),
         routes: None,
         neighbors: Some(Vec::new()),
+        latency: None,
         ..status()
     };
     let expected = "\
