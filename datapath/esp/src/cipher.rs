@@ -9,14 +9,20 @@ mod cbc;
 mod gmac;
 mod mac;
 
+use arrayvec::ArrayVec;
+use subtle::ConstantTimeEq;
 use wire::suite::Encryption;
 
-use crate::{KeyError, Keys, OpenError, Suite};
+use crate::{Crypto, KeyError, Keys, OpenError, Suite};
 
 use aead::Aead;
 use cbc::{Decryptor, Encryptor};
 use gmac::Gmac;
 use mac::Mac;
+
+/// Most packets that are sealed or opened in one call: enough to fill the lanes of every kernel a
+/// few times.
+pub(crate) const JOBS_MAX: usize = 64;
 
 /// What an outbound SA is keyed with.
 pub(crate) enum Sealer {
@@ -26,38 +32,115 @@ pub(crate) enum Sealer {
     NullMac(Mac),
 }
 
+/// A packet to seal.
+pub(crate) struct SealJob<'a> {
+    pub(crate) sealer: &'a Sealer,
+    pub(crate) high: Option<u32>,
+    pub(crate) packet: &'a mut [u8],
+    /// Whether it was long enough for the suite.
+    pub(crate) sealed: bool,
+}
+
 impl Sealer {
-    pub(crate) fn new(suite: Suite, keys: Keys<'_>) -> Result<Self, KeyError> {
+    pub(crate) fn new(suite: Suite, keys: Keys<'_>, crypto: Crypto) -> Result<Self, KeyError> {
         keys.check(suite)?;
         Ok(match suite.encryption() {
             Encryption::AesGcm(..) | Encryption::ChaCha20Poly1305 => {
-                Self::Aead(Aead::new(suite, keys)?)
+                Self::Aead(Aead::new(suite, keys, crypto)?)
             }
             Encryption::NullAesGmac(_) => Self::Gmac(Gmac::new(suite, keys)?),
             Encryption::AesCbc(_) => {
-                Self::CbcMac(Encryptor::new(suite, keys)?, Mac::new(suite, keys)?)
+                let cbc = Encryptor::new(suite, keys, crypto)?;
+                Self::CbcMac(cbc, Mac::new(suite, keys, crypto)?)
             }
-            Encryption::Null => Self::NullMac(Mac::new(suite, keys)?),
+            Encryption::Null => Self::NullMac(Mac::new(suite, keys, crypto)?),
         })
     }
 
-    /// Encrypts and writes the ICV; `None` when the packet is too short for the suite.
+    /// The HMAC, where the cipher does not authenticate.
     #[inline]
-    pub(crate) fn seal(&self, high: Option<u32>, packet: &mut [u8]) -> Option<()> {
+    fn mac(&self) -> Option<&Mac> {
         match self {
-            Self::Aead(aead) => aead.seal(high, packet),
-            Self::Gmac(gmac) => gmac.seal(high, packet),
-            Self::CbcMac(cbc, mac) => {
-                let (covered, icv) = mac.split(packet)?;
-                cbc.encrypt(covered)?;
-                mac.write(covered, high, icv)
-            }
-            Self::NullMac(mac) => {
-                let (covered, icv) = mac.split(packet)?;
-                mac.write(covered, high, icv)
-            }
+            Self::Aead(_) | Self::Gmac(_) => None,
+            Self::CbcMac(_, mac) | Self::NullMac(mac) => Some(mac),
         }
     }
+}
+
+impl<'a> SealJob<'a> {
+    /// The HMAC that is still to be computed.
+    #[inline]
+    fn mac_to_do(&self) -> Option<&'a Mac> {
+        self.sealer.mac().filter(|_| self.sealed)
+    }
+}
+
+/// Encrypts packets and writes their ICVs: first whatever is done packet by packet, then what is
+/// done side by side, whichever SAs the packets belong to.
+pub(crate) fn seal(jobs: &mut [SealJob<'_>]) {
+    for jobs in jobs.chunks_mut(JOBS_MAX) {
+        for job in jobs.iter_mut() {
+            job.sealed = match job.sealer {
+                Sealer::Aead(aead) => aead.seal(job.high, job.packet).is_some(),
+                Sealer::Gmac(gmac) => gmac.seal(job.high, job.packet).is_some(),
+                Sealer::CbcMac(Encryptor::Simd(_), _) | Sealer::NullMac(_) => true,
+                Sealer::CbcMac(cbc, mac) => {
+                    mac.split(job.packet).and_then(|(text, _)| cbc.encrypt(text)).is_some()
+                }
+            };
+        }
+        encrypt_side_by_side(jobs);
+        write_icvs(jobs);
+    }
+}
+
+fn encrypt_side_by_side(jobs: &mut [SealJob<'_>]) {
+    let mut lanes = ArrayVec::<_, JOBS_MAX>::new();
+    for job in jobs.iter_mut() {
+        let Sealer::CbcMac(cbc @ Encryptor::Simd(_), mac) = job.sealer else { continue };
+        match mac.split(job.packet).and_then(|(text, _)| cbc.job(text)) {
+            Some(lane) => lanes.push(lane),
+            None => job.sealed = false,
+        }
+    }
+    if !lanes.is_empty() {
+        simd::cbc_encrypt(&mut lanes);
+    }
+}
+
+fn write_icvs(jobs: &mut [SealJob<'_>]) {
+    let icvs = icvs(jobs.iter().map(|job| Some((job.mac_to_do()?, &*job.packet, job.high))));
+    for (job, icv) in jobs.iter_mut().zip(icvs) {
+        let Some(mac) = job.mac_to_do() else { continue };
+        job.sealed = match mac.split(job.packet).zip(icv) {
+            Some(((_, room), icv)) => {
+                room.iter_mut().zip(icv).for_each(|(to, from)| *to = from);
+                true
+            }
+            None => false,
+        };
+    }
+}
+
+/// The ICVs of packets, in their order; `None` where there is nothing to compute and for packets
+/// that are too short to have one.
+fn icvs<'a>(
+    packets: impl Iterator<Item = Option<(&'a Mac, &'a [u8], Option<u32>)>>,
+) -> ArrayVec<Option<[u8; mac::ICV_MAX]>, JOBS_MAX> {
+    let mut computing = ArrayVec::<_, JOBS_MAX>::new();
+    let mut icvs: ArrayVec<_, JOBS_MAX> = packets
+        .take(JOBS_MAX)
+        .map(|packet| {
+            let (mac, packet, high) = packet?;
+            computing.push(mac.job(packet, high)?);
+            Some([0; mac::ICV_MAX])
+        })
+        .collect();
+    mac::compute(&mut computing);
+    for (icv, computed) in icvs.iter_mut().flatten().zip(computing) {
+        *icv = computed.icv;
+    }
+    icvs
 }
 
 /// What an inbound SA is keyed with.
@@ -68,39 +151,71 @@ pub(crate) enum Opener {
     NullMac(Mac),
 }
 
+/// A packet to open.
+pub(crate) struct OpenJob<'a> {
+    pub(crate) opener: &'a Opener,
+    pub(crate) high: Option<u32>,
+    pub(crate) packet: &'a mut [u8],
+    pub(crate) opened: Result<(), OpenError>,
+}
+
 impl Opener {
-    pub(crate) fn new(suite: Suite, keys: Keys<'_>) -> Result<Self, KeyError> {
+    pub(crate) fn new(suite: Suite, keys: Keys<'_>, crypto: Crypto) -> Result<Self, KeyError> {
         keys.check(suite)?;
         Ok(match suite.encryption() {
             Encryption::AesGcm(..) | Encryption::ChaCha20Poly1305 => {
-                Self::Aead(Aead::new(suite, keys)?)
+                Self::Aead(Aead::new(suite, keys, crypto)?)
             }
             Encryption::NullAesGmac(_) => Self::Gmac(Gmac::new(suite, keys)?),
             Encryption::AesCbc(_) => {
-                Self::CbcMac(Decryptor::new(suite, keys)?, Mac::new(suite, keys)?)
+                Self::CbcMac(Decryptor::new(suite, keys)?, Mac::new(suite, keys, crypto)?)
             }
-            Encryption::Null => Self::NullMac(Mac::new(suite, keys)?),
+            Encryption::Null => Self::NullMac(Mac::new(suite, keys, crypto)?),
         })
     }
 
-    /// Verifies the ICV, in constant time, and only then decrypts.
+    /// The HMAC, where the cipher does not authenticate.
     #[inline]
-    pub(crate) fn open(&self, high: Option<u32>, packet: &mut [u8]) -> Result<(), OpenError> {
+    fn mac(&self) -> Option<&Mac> {
         match self {
-            Self::Aead(aead) => aead.open(high, packet),
-            Self::Gmac(gmac) => gmac.open(high, packet),
-            Self::CbcMac(cbc, mac) => {
-                let (covered, icv) = mac.split(packet).ok_or(OpenError::Truncated)?;
-                mac.verify(covered, high, icv)?;
-                cbc.decrypt(covered).ok_or(OpenError::Truncated)
-            }
-            Self::NullMac(mac) => {
-                let (covered, icv) = mac.split(packet).ok_or(OpenError::Truncated)?;
-                mac.verify(covered, high, icv)
-            }
+            Self::Aead(_) | Self::Gmac(_) => None,
+            Self::CbcMac(_, mac) | Self::NullMac(mac) => Some(mac),
         }
     }
 }
 
+/// Verifies the ICVs of packets, in constant time, side by side whichever SAs they belong to, and
+/// decrypts those whose ICV is right.
+pub(crate) fn open(jobs: &mut [OpenJob<'_>]) {
+    for jobs in jobs.chunks_mut(JOBS_MAX) {
+        verify_icvs(jobs);
+        for job in jobs {
+            job.opened = match job.opener {
+                Opener::Aead(aead) => aead.open(job.high, job.packet),
+                Opener::Gmac(gmac) => gmac.open(job.high, job.packet),
+                Opener::NullMac(_) => continue,
+                Opener::CbcMac(cbc, mac) => job.opened.and_then(|()| {
+                    let text = mac.split(job.packet).map(|(text, _)| text);
+                    text.and_then(|text| cbc.decrypt(text)).ok_or(OpenError::Truncated)
+                }),
+            };
+        }
+    }
+}
+
+fn verify_icvs(jobs: &mut [OpenJob<'_>]) {
+    let icvs = icvs(jobs.iter().map(|job| Some((job.opener.mac()?, &*job.packet, job.high))));
+    for (job, icv) in jobs.iter_mut().zip(icvs) {
+        let Some(mac) = job.opener.mac() else { continue };
+        job.opened = match mac.split(job.packet).zip(icv) {
+            None => Err(OpenError::Truncated),
+            Some(((_, found), icv)) => match icv.get(..found.len()) {
+                Some(icv) if bool::from(icv.ct_eq(found)) => Ok(()),
+                _ => Err(OpenError::Integrity),
+            },
+        };
+    }
+}
+
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

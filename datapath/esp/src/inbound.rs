@@ -6,16 +6,17 @@
 //! 4. the window takes the number;
 //! 5. the trailer tells where the payload ends.
 
-use std::fmt;
 use std::ops::Range;
+use std::{fmt, slice};
 
+use arrayvec::ArrayVec;
 use wire::esp::{Esp, strip_trailer};
 
-use crate::cipher::Opener;
+use crate::cipher::{self, JOBS_MAX, OpenJob, Opener};
 use crate::head::{Head, methods_of_both_directions};
 use crate::replay::ReplayWindow;
 use crate::usage::Usage;
-use crate::{KeyError, Keys, Limits, Suite, esn};
+use crate::{Crypto, KeyError, Keys, Limits, Suite, esn};
 
 /// One direction of a tunnel, from the peer. Shared by the workers; see the crate's essay.
 pub struct InboundSa {
@@ -82,7 +83,22 @@ impl InboundSa {
         esn: bool,
         replay_window: u32,
     ) -> Result<Self, KeyError> {
-        let opener = Opener::new(suite, keys)?;
+        Self::with_crypto(spi, suite, keys, esn, replay_window, Crypto::Fastest)
+    }
+
+    /// The same as [`InboundSa::new`] with a choice of implementations.
+    ///
+    /// # Errors
+    /// As [`InboundSa::new`].
+    pub fn with_crypto(
+        spi: u32,
+        suite: Suite,
+        keys: Keys<'_>,
+        esn: bool,
+        replay_window: u32,
+        crypto: Crypto,
+    ) -> Result<Self, KeyError> {
+        let opener = Opener::new(suite, keys, crypto)?;
         if esn && replay_window == 0 {
             return Err(KeyError::EsnWithoutWindow);
         }
@@ -110,24 +126,32 @@ impl InboundSa {
         !self.head.lifetime.is_over(&self.written.usage)
     }
 
-    /// Opens a packet in place. `packet` starts at the ESP header and ends at the ICV; that its
-    /// SPI is this SA's is the caller's to know. A next header of 59 is a dummy packet, to be
-    /// dropped silently (RFC 4303 2.6).
+    /// Opens a packet in place: a batch of one (see [`open_batch`]).
     ///
     /// # Errors
     /// As [`OpenError`] says. The packet's bytes may have been changed, and are not to be used. A
     /// packet that fails before it is authenticated leaves the anti-replay window as it was.
-    #[inline]
     pub fn open(&self, packet: &mut [u8]) -> Result<Opened, OpenError> {
-        let text = self.text(packet.len())?;
-        let window = &self.written.window;
-        let seq = self.sequence_of(packet)?;
-        window.check(seq)?;
-        let high = self.head.esn.then_some((seq >> 32) as u32);
-        self.opener.open(high, packet)?;
-        // RFC 4303 3.4.3: the window moves for authentic packets only.
-        let newest = window.commit(seq)?;
+        let mut opening = Opening::new(self, packet);
+        open_batch(slice::from_mut(&mut opening));
+        opening.outcome
+    }
 
+    /// What is to be known before a packet is worth decrypting: where its ciphertext is, and its
+    /// sequence number.
+    #[inline]
+    fn admit(&self, packet: &[u8]) -> Result<(Range<usize>, u64), OpenError> {
+        let text = self.text(packet.len())?;
+        let seq = self.sequence_of(packet)?;
+        self.written.window.check(seq)?;
+        Ok((text, seq))
+    }
+
+    /// What an authentic packet holds.
+    #[inline]
+    fn accept(&self, packet: &[u8], text: Range<usize>, seq: u64) -> Result<Opened, OpenError> {
+        // RFC 4303 3.4.3: the window moves for authentic packets only.
+        let newest = self.written.window.commit(seq)?;
         let plain = packet.get(text.clone()).ok_or(OpenError::Truncated)?;
         let (payload_len, next_header) = strip_trailer(plain).map_err(|_| OpenError::Padding)?;
         let payload = text.start..text.start + payload_len;
@@ -168,6 +192,57 @@ impl InboundSa {
         }
         let window = &self.written.window;
         esn::infer(window.top(), window.size(), low).ok_or(OpenError::TooOld)
+    }
+}
+
+/// A packet to be opened with others.
+pub struct Opening<'a> {
+    sa: &'a InboundSa,
+    packet: &'a mut [u8],
+    /// What it holds, once it was its turn. Before, as if it were too short.
+    pub outcome: Result<Opened, OpenError>,
+}
+
+impl<'a> Opening<'a> {
+    /// A packet that `sa` is to open in place. `packet` starts at the ESP header and ends at the
+    /// ICV; that its SPI is the SA's is the caller's to know.
+    #[inline]
+    #[must_use]
+    pub fn new(sa: &'a InboundSa, packet: &'a mut [u8]) -> Self {
+        Self { sa, packet, outcome: Err(OpenError::Truncated) }
+    }
+}
+
+/// Opens any number of packets in place, of any SAs and suites, as if one after the other: those
+/// whose ciphers wait for themselves are done side by side. A next header of 59 is a dummy packet,
+/// to be dropped silently (RFC 4303 2.6).
+///
+/// Where an outcome is an error, the packet's bytes may have been changed, and are not to be used.
+/// A packet that fails before it is authenticated leaves the anti-replay window as it was.
+pub fn open_batch(batch: &mut [Opening<'_>]) {
+    for batch in batch.chunks_mut(JOBS_MAX) {
+        let mut admitted = ArrayVec::<_, JOBS_MAX>::new();
+        let mut jobs = ArrayVec::<_, JOBS_MAX>::new();
+        for Opening { sa, packet, outcome } in batch.iter_mut() {
+            let found = sa.admit(packet);
+            if let Ok((_, seq)) = found {
+                let high = sa.head.esn.then_some((seq >> 32) as u32);
+                let opened = Err(OpenError::Truncated);
+                jobs.push(OpenJob { opener: &sa.opener, high, packet, opened });
+            } else if let Err(error) = found {
+                *outcome = Err(error);
+            }
+            admitted.push(found);
+        }
+        cipher::open(&mut jobs);
+        let opened: ArrayVec<_, JOBS_MAX> = jobs.into_iter().map(|job| job.opened).collect();
+        let mut opened = opened.into_iter();
+        for (opening, admitted) in batch.iter_mut().zip(admitted) {
+            let Ok((text, seq)) = admitted else { continue };
+            let authentic = opened.next().unwrap_or(Err(OpenError::Truncated));
+            // A second packet of the same number in one batch fails here.
+            opening.outcome = authentic.and_then(|()| opening.sa.accept(opening.packet, text, seq));
+        }
     }
 }
 

@@ -13,6 +13,15 @@ pub struct Keys<'a> {
     pub authentication: &'a [u8],
 }
 
+/// Which implementations an SA's packets are sealed and opened with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Crypto {
+    /// The fastest that this processor has: crate `simd`'s where it passes its self-test.
+    Fastest,
+    /// None of our own: ring's and RustCrypto's.
+    Portable,
+}
+
 /// Why an SA cannot be made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeyError {

@@ -54,10 +54,10 @@ mod sequence;
 mod sync;
 mod usage;
 
-pub use inbound::{InboundSa, OpenError, Opened};
-pub use keys::{KeyError, Keys};
+pub use inbound::{InboundSa, OpenError, Opened, Opening, open_batch};
+pub use keys::{Crypto, KeyError, Keys};
 pub use lifetime::Limits;
-pub use outbound::{OutboundSa, SealError, Unavailable};
+pub use outbound::{OutboundSa, SealError, Sealing, Unavailable, seal_batch};
 pub use wire::Suite;
 
 #[cfg(test)]

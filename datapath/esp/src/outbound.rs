@@ -5,16 +5,17 @@
 //! 3. pad, pad length and next header are written behind it;
 //! 4. payload and trailer are encrypted, and the ICV is computed.
 
-use std::fmt;
+use std::{fmt, slice};
 
-use wire::esp::{Esp, PADDING, pad_len};
+use arrayvec::ArrayVec;
+use wire::esp::{Esp, pad_len};
 
-use crate::cipher::Sealer;
+use crate::cipher::{self, JOBS_MAX, SealJob, Sealer};
 use crate::head::{Head, methods_of_both_directions};
 use crate::iv::IvSource;
 use crate::sequence::Sequence;
 use crate::usage::Usage;
-use crate::{KeyError, Keys, Limits, Suite};
+use crate::{Crypto, KeyError, Keys, Limits, Suite};
 
 /// One direction of a tunnel, towards the peer. Shared by the workers; see the crate's essay.
 pub struct OutboundSa {
@@ -63,7 +64,22 @@ impl OutboundSa {
         esn: bool,
         seed: [u8; 32],
     ) -> Result<Self, KeyError> {
-        let sealer = Sealer::new(suite, keys)?;
+        Self::with_crypto(spi, suite, keys, esn, seed, Crypto::Fastest)
+    }
+
+    /// The same as [`OutboundSa::new`] with a choice of implementations.
+    ///
+    /// # Errors
+    /// As [`OutboundSa::new`].
+    pub fn with_crypto(
+        spi: u32,
+        suite: Suite,
+        keys: Keys<'_>,
+        esn: bool,
+        seed: [u8; 32],
+        crypto: Crypto,
+    ) -> Result<Self, KeyError> {
+        let sealer = Sealer::new(suite, keys, crypto)?;
         let written = Written { sequence: Sequence::new(esn), usage: Usage::default() };
         let head = Head::new(spi, suite, esn);
         Ok(Self { head, iv: IvSource::new(suite, seed), sealer, written })
@@ -97,17 +113,11 @@ impl OutboundSa {
         self.written.sequence.reserve(n)
     }
 
-    /// Seals a packet in place.
-    ///
-    /// `packet` is [`header_len`](Suite::header_len) bytes to be written, `payload_len` bytes of
-    /// payload and [`trailer_len`](Suite::trailer_len) bytes to be written. `seq` comes from
-    /// [`reserve`](Self::reserve) and is used once: sealing two packets with one number gives away
-    /// what both hold. `next_header` is the payload's IANA protocol number.
+    /// Seals a packet in place: a batch of one (see [`Sealing`] for what the arguments are).
     ///
     /// # Errors
     /// [`SealError::Length`] when `packet` does not have the length that `payload_len` implies; it
     /// may have been written to.
-    #[inline]
     pub fn seal(
         &self,
         seq: u64,
@@ -115,8 +125,9 @@ impl OutboundSa {
         packet: &mut [u8],
         payload_len: usize,
     ) -> Result<(), SealError> {
-        self.seal_with(seq, next_header, packet, payload_len, |iv| self.iv.write(seq, iv))
-            .ok_or(SealError::Length)
+        let mut sealing = Sealing::new(self, seq, next_header, packet, payload_len);
+        seal_batch(slice::from_mut(&mut sealing));
+        sealing.outcome
     }
 
     /// The last sequence number reserved, 0 before the first.
@@ -125,32 +136,93 @@ impl OutboundSa {
         self.written.sequence.last()
     }
 
+    /// Writes header, IV and trailer around the payload of a packet.
     #[inline]
-    fn seal_with(
+    fn frame(
         &self,
         seq: u64,
         next_header: u8,
         packet: &mut [u8],
         payload_len: usize,
-        write_iv: impl FnOnce(&mut [u8]),
     ) -> Option<()> {
-        let header_len = self.head.suite.header_len();
+        let suite = self.head.suite;
+        let header_len = suite.header_len();
         // First against the packet, so that no sum below can overflow.
         let behind = packet.len().checked_sub(header_len)?.checked_sub(payload_len)?;
-        if behind != self.head.suite.trailer_len(payload_len) {
+        let pad_len = pad_len(payload_len, suite.align());
+        if behind != pad_len + Esp::TRAILER_LEN + suite.icv_len() {
             return None;
         }
         let (header, rest) = packet.split_at_mut_checked(header_len)?;
         let (esp, iv) = header.split_first_chunk_mut::<{ Esp::LEN }>()?;
         *esp = (u64::from(self.head.spi) << 32 | u64::from(seq as u32)).to_be_bytes();
-        write_iv(iv);
+        self.iv.write(seq, iv);
 
-        let pad_len = pad_len(payload_len, self.head.suite.align());
-        let (pad, trailer) = rest.get_mut(payload_len..)?.split_at_mut_checked(pad_len)?;
-        pad.copy_from_slice(PADDING.get(..pad_len)?);
-        *trailer.first_chunk_mut()? = [u8::try_from(pad_len).ok()?, next_header];
+        let trailer = rest.get_mut(payload_len..)?;
+        let (pad, trailer) = trailer.split_at_mut_checked(pad_len)?;
+        for (byte, value) in pad.iter_mut().zip(1..) {
+            *byte = value;
+        }
+        *trailer.first_chunk_mut()? = [pad_len as u8, next_header];
+        Some(())
+    }
+}
 
-        self.sealer.seal(self.head.esn.then_some((seq >> 32) as u32), packet)
+/// A packet to be sealed with others.
+pub struct Sealing<'a> {
+    sa: &'a OutboundSa,
+    seq: u64,
+    next_header: u8,
+    packet: &'a mut [u8],
+    payload_len: usize,
+    /// Whether it was sealed, once it was its turn.
+    pub outcome: Result<(), SealError>,
+}
+
+impl<'a> Sealing<'a> {
+    /// A packet that `sa` is to seal in place.
+    ///
+    /// `packet` is [`header_len`](Suite::header_len) bytes to be written, `payload_len` bytes of
+    /// payload and [`trailer_len`](Suite::trailer_len) bytes to be written. `seq` comes from
+    /// [`reserve`](OutboundSa::reserve) and is used once: sealing two packets with one number
+    /// gives away what both hold. `next_header` is the payload's IANA protocol number.
+    #[inline]
+    #[must_use]
+    pub fn new(
+        sa: &'a OutboundSa,
+        seq: u64,
+        next_header: u8,
+        packet: &'a mut [u8],
+        payload_len: usize,
+    ) -> Self {
+        Self { sa, seq, next_header, packet, payload_len, outcome: Ok(()) }
+    }
+}
+
+/// Seals any number of packets in place, of any SAs and suites: those whose ciphers wait for
+/// themselves are done side by side.
+///
+/// Each outcome is [`SealError::Length`] when the packet does not have the length that its
+/// `payload_len` implies; it may have been written to.
+pub fn seal_batch(batch: &mut [Sealing<'_>]) {
+    for batch in batch.chunks_mut(JOBS_MAX) {
+        let mut jobs = ArrayVec::<_, JOBS_MAX>::new();
+        for Sealing { sa, seq, next_header, packet, payload_len, outcome } in batch.iter_mut() {
+            let framed = sa.frame(*seq, *next_header, packet, *payload_len);
+            *outcome = framed.ok_or(SealError::Length);
+            if outcome.is_ok() {
+                let high = sa.head.esn.then_some((*seq >> 32) as u32);
+                jobs.push(SealJob { sealer: &sa.sealer, high, packet, sealed: false });
+            }
+        }
+        cipher::seal(&mut jobs);
+        let sealed: ArrayVec<bool, JOBS_MAX> = jobs.into_iter().map(|job| job.sealed).collect();
+        let framed = batch.iter_mut().filter(|sealing| sealing.outcome.is_ok());
+        for (sealing, sealed) in framed.zip(sealed) {
+            if !sealed {
+                sealing.outcome = Err(SealError::Length);
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ mod capture;
 pub(crate) mod known_answers;
 mod properties;
 
-use crate::{InboundSa, Keys, OutboundSa, Suite};
+use crate::{Crypto, InboundSa, Keys, OutboundSa, Suite};
 
 pub(crate) const SPI: u32 = 0xc0ff_ee01;
 
@@ -34,6 +34,16 @@ pub(crate) fn pair(suite: Suite, esn: bool, replay_window: u32) -> (OutboundSa, 
     (
         OutboundSa::new(SPI, suite, bytes.keys(), esn, [0x5e; 32]).unwrap(),
         InboundSa::new(SPI, suite, bytes.keys(), esn, replay_window).unwrap(),
+    )
+}
+
+/// The same without crate `simd`.
+pub(crate) fn portable_pair(suite: Suite, esn: bool) -> (OutboundSa, InboundSa) {
+    let (bytes, crypto) = (KeyBytes::of(suite), Crypto::Portable);
+    let keys = bytes.keys();
+    (
+        OutboundSa::with_crypto(SPI, suite, keys, esn, [0x5e; 32], crypto).unwrap(),
+        InboundSa::with_crypto(SPI, suite, keys, esn, 64, crypto).unwrap(),
     )
 }
 

@@ -1,7 +1,8 @@
 //! Ciphers that authenticate by themselves: AES-GCM (RFC 4106) and ChaCha20-Poly1305 (RFC 7634),
 //! both as `SPI | sequence | IV (8) | ciphertext | ICV`.
 //!
-//! `ring` does what it can; AES-192 and shortened ICVs, which it lacks, are RustCrypto's.
+//! AES-GCM is done by `simd` where the CPU allows. Elsewhere `ring` does what it can; AES-192 and
+//! shortened ICVs, which it lacks, are RustCrypto's.
 
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::aead::consts::{U8, U12, U16};
@@ -12,7 +13,7 @@ use ring::aead::{
 use wire::suite::{AesKey, Encryption};
 use zeroize::Zeroize;
 
-use crate::{KeyError, Keys, OpenError, Suite};
+use crate::{Crypto, KeyError, Keys, OpenError, Suite};
 
 /// ESP header and IV.
 const HEAD_LEN: usize = 16;
@@ -25,25 +26,31 @@ const SALT_LEN: usize = 4;
 pub(crate) struct Aead {
     key: Key,
     salt: Salt,
+    icv_len: usize,
 }
 
 #[expect(clippy::large_enum_variant, reason = "the large one is the one to be fast")]
 enum Key {
+    Simd(simd::GcmKey),
     Ring(LessSafeKey),
     Other(Box<dyn DetachedAead>),
 }
 
 impl Aead {
-    pub(crate) fn new(suite: Suite, keys: Keys<'_>) -> Result<Self, KeyError> {
+    pub(crate) fn new(suite: Suite, keys: Keys<'_>, crypto: Crypto) -> Result<Self, KeyError> {
         let (bytes, salt) = split_key(suite, keys)?;
-        let key = match suite.encryption() {
+        let fast = match (crypto, suite.encryption()) {
+            (Crypto::Fastest, Encryption::AesGcm(..)) => simd::GcmKey::new(bytes).map(Key::Simd),
+            _ => None,
+        };
+        let key = fast.or_else(|| match suite.encryption() {
             Encryption::ChaCha20Poly1305 => ring_key(&CHACHA20_POLY1305, bytes),
             Encryption::AesGcm(AesKey::Bits128, 16) => ring_key(&AES_128_GCM, bytes),
             Encryption::AesGcm(AesKey::Bits256, 16) => ring_key(&AES_256_GCM, bytes),
             Encryption::AesGcm(key, icv_len) => other_key(key, icv_len, bytes),
             _ => None,
-        };
-        Ok(Self { key: key.ok_or(refused(suite, keys))?, salt })
+        });
+        Ok(Self { key: key.ok_or(refused(suite, keys))?, salt, icv_len: suite.icv_len() })
     }
 
     #[inline]
@@ -52,6 +59,11 @@ impl Aead {
         let (aad, aad_len) = additional_data(head, high);
         let (aad, nonce) = (aad.get(..aad_len)?, self.salt.nonce(head));
         match &self.key {
+            Key::Simd(key) => {
+                let (text, icv) = split_icv(rest, self.icv_len)?;
+                icv.copy_from_slice(key.seal(&nonce, aad, text).get(..icv.len())?);
+                Some(())
+            }
             Key::Ring(key) => {
                 let (text, icv) = rest.split_last_chunk_mut::<ICV_LEN>()?;
                 let nonce = Nonce::assume_unique_for_key(nonce);
@@ -70,6 +82,8 @@ impl Aead {
         let aad = aad.get(..aad_len).ok_or(OpenError::Truncated)?;
         let nonce = self.salt.nonce(head);
         let opened = match &self.key {
+            Key::Simd(key) => split_icv(rest, self.icv_len)
+                .is_some_and(|(text, icv)| key.open(&nonce, aad, text, icv)),
             Key::Ring(key) => {
                 let nonce = Nonce::assume_unique_for_key(nonce);
                 key.open_in_place(nonce, Aad::from(aad), rest).is_ok()
@@ -152,21 +166,21 @@ where
     Tag: TagSize,
 {
     fn seal(&self, nonce: &[u8; 12], aad: &[u8], text_and_icv: &mut [u8]) -> Option<()> {
-        let (text, icv) = split_icv::<Tag>(text_and_icv)?;
+        let (text, icv) = split_icv(text_and_icv, Tag::USIZE)?;
         let tag = self.encrypt_inout_detached(nonce.into(), aad, text.into()).ok()?;
         icv.copy_from_slice(&tag);
         Some(())
     }
 
     fn open(&self, nonce: &[u8; 12], aad: &[u8], text_and_icv: &mut [u8]) -> Option<()> {
-        let (text, icv) = split_icv::<Tag>(text_and_icv)?;
+        let (text, icv) = split_icv(text_and_icv, Tag::USIZE)?;
         let tag = (&*icv).try_into().ok()?;
         self.decrypt_inout_detached(nonce.into(), aad, text.into(), tag).ok()
     }
 }
 
-fn split_icv<Tag: TagSize>(bytes: &mut [u8]) -> Option<(&mut [u8], &mut [u8])> {
-    bytes.split_at_mut_checked(bytes.len().checked_sub(Tag::USIZE)?)
+fn split_icv(bytes: &mut [u8], icv_len: usize) -> Option<(&mut [u8], &mut [u8])> {
+    bytes.split_at_mut_checked(bytes.len().checked_sub(icv_len)?)
 }
 
 /// RFC 4106 5: SPI and sequence number, with its high half in between when it is extended.

@@ -8,7 +8,7 @@ use cbc::cipher::{
     InnerIvInit, KeyInit,
 };
 
-use crate::{KeyError, Keys, Suite};
+use crate::{Crypto, KeyError, Keys, Suite};
 
 /// ESP header.
 const HEAD_LEN: usize = 8;
@@ -16,13 +16,22 @@ const BLOCK_LEN: usize = 16;
 
 /// The key schedule of an outbound SA.
 pub(crate) enum Encryptor {
+    /// Several packets side by side.
+    Simd(simd::AesKey),
     Aes128(Aes128Enc),
     Aes192(Aes192Enc),
     Aes256(Aes256Enc),
 }
 
 impl Encryptor {
-    pub(crate) fn new(suite: Suite, keys: Keys<'_>) -> Result<Self, KeyError> {
+    pub(crate) fn new(suite: Suite, keys: Keys<'_>, crypto: Crypto) -> Result<Self, KeyError> {
+        let fast = match crypto {
+            Crypto::Fastest => simd::AesKey::new(keys.encryption),
+            Crypto::Portable => None,
+        };
+        if let Some(key) = fast {
+            return Ok(Self::Simd(key));
+        }
         match keys.encryption.len() {
             16 => Aes128Enc::new_from_slice(keys.encryption).map(Self::Aes128),
             24 => Aes192Enc::new_from_slice(keys.encryption).map(Self::Aes192),
@@ -31,11 +40,25 @@ impl Encryptor {
         .map_err(|_| refused(suite, keys))
     }
 
+    /// The packet as a job of many, where that is how it is encrypted; `None` elsewhere, and when
+    /// what follows the IV is not whole blocks.
+    #[inline]
+    pub(crate) fn job<'a>(&'a self, packet: &'a mut [u8]) -> Option<simd::CbcJob<'a>> {
+        let Self::Simd(key) = self else { return None };
+        let (iv, blocks) = packet.get_mut(HEAD_LEN..)?.split_first_chunk_mut::<BLOCK_LEN>()?;
+        blocks.len().is_multiple_of(BLOCK_LEN).then_some(simd::CbcJob { key, iv: *iv, blocks })
+    }
+
     /// Encrypts what follows the IV; `None` when that is not whole blocks.
     #[inline]
     pub(crate) fn encrypt(&self, packet: &mut [u8]) -> Option<()> {
+        if let Self::Simd(_) = self {
+            simd::cbc_encrypt(&mut [self.job(packet)?]);
+            return Some(());
+        }
         let (iv, blocks) = split(packet)?;
         match self {
+            Self::Simd(_) => {}
             Self::Aes128(key) => encrypt_blocks(key, iv, blocks),
             Self::Aes192(key) => encrypt_blocks(key, iv, blocks),
             Self::Aes256(key) => encrypt_blocks(key, iv, blocks),

@@ -8,6 +8,18 @@ use zeroize::ZeroizeOnDrop;
 use super::*;
 use crate::tests::known_answers::records;
 
+pub(crate) fn seal_one(sealer: &Sealer, high: Option<u32>, packet: &mut [u8]) -> bool {
+    let mut jobs = [SealJob { sealer, high, packet, sealed: false }];
+    seal(&mut jobs);
+    jobs[0].sealed
+}
+
+fn open_one(opener: &Opener, packet: &mut [u8]) -> Result<(), OpenError> {
+    let mut jobs = [OpenJob { opener, high: None, packet, opened: Err(OpenError::Truncated) }];
+    open(&mut jobs);
+    jobs[0].opened
+}
+
 #[test]
 fn hmacs_are_those_of_rfc_2202_4231_and_4868() {
     let records = records(include_str!("../../../../tests/vectors/hmac.txt"));
@@ -15,16 +27,22 @@ fn hmacs_are_those_of_rfc_2202_4231_and_4868() {
     for record in records {
         let (suite, key) = (suite_of(record.text("hash")), record.bytes("key"));
         let (data, digest) = (record.bytes("data"), record.bytes("digest"));
-        let mac = Mac::new(suite, Keys { encryption: &[], authentication: &key }).unwrap();
-        let mut icv = vec![0; suite.icv_len()];
-        mac.write(&data, None, &mut icv).unwrap();
-        assert_eq!(icv, digest[..suite.icv_len()], "{}", record.text("case"));
-        assert_eq!(mac.verify(&data, None, &icv), Ok(()));
-        // A high half is nothing but four more bytes behind the data.
-        if let Some((data, high)) = data.split_last_chunk() {
-            let high = Some(u32::from_be_bytes(*high));
-            assert_eq!(mac.verify(data, high, &icv), Ok(()));
-            assert_eq!(mac.verify(data, None, &icv), Err(OpenError::Integrity));
+        for crypto in [Crypto::Fastest, Crypto::Portable] {
+            let keys = Keys { encryption: &[], authentication: &key };
+            let mac = Mac::new(suite, keys, crypto).unwrap();
+            let icv = |data: &[u8], high| {
+                let packet = [data, &vec![0; suite.icv_len()]].concat();
+                let mut jobs = [mac.job(&packet, high).unwrap()];
+                mac::compute(&mut jobs);
+                jobs[0].icv[..suite.icv_len()].to_vec()
+            };
+            let expected = &digest[..suite.icv_len()];
+            assert_eq!(icv(&data, None), expected, "{}", record.text("case"));
+            // A high half is nothing but four more bytes behind the data.
+            if let Some((data, high)) = data.split_last_chunk() {
+                assert_eq!(icv(data, Some(u32::from_be_bytes(*high))), expected);
+                assert_ne!(icv(data, None), expected);
+            }
         }
     }
 }
@@ -50,8 +68,11 @@ fn cbc_is_that_of_rfc_3602_and_nist_800_38a() {
         let cipher = [head, record.bytes("cipher")].concat();
 
         let mut packet = plain.clone();
-        Encryptor::new(suite, keys).unwrap().encrypt(&mut packet).unwrap();
-        assert_eq!(packet, cipher, "{}", record.text("case"));
+        for crypto in [Crypto::Fastest, Crypto::Portable] {
+            packet.copy_from_slice(&plain);
+            Encryptor::new(suite, keys, crypto).unwrap().encrypt(&mut packet).unwrap();
+            assert_eq!(packet, cipher, "{}", record.text("case"));
+        }
         Decryptor::new(suite, keys).unwrap().decrypt(&mut packet).unwrap();
         assert_eq!(packet, plain, "{}", record.text("case"));
     }
@@ -65,16 +86,19 @@ fn what_is_too_short_or_not_whole_blocks_is_neither_sealed_nor_opened() {
             encryption: &encryption[..suite.encryption_key_len()],
             authentication: &authentication[..suite.authentication_key_len()],
         };
-        let sealer = Sealer::new(*suite, keys).unwrap();
-        let opener = Opener::new(*suite, keys).unwrap();
-        let shortest = suite.header_len() - usize::from(suite.iv_len() == 0) * 8;
-        for len in 0..shortest + suite.icv_len() {
-            assert_eq!(sealer.seal(None, &mut vec![0; len]), None, "{} {len}", suite.name());
-            assert!(opener.open(None, &mut vec![0; len]).is_err(), "{} {len}", suite.name());
-        }
-        if suite.align() == 16 {
-            let len = suite.header_len() + 15 + suite.icv_len();
-            assert_eq!(sealer.seal(None, &mut vec![0; len]), None);
+        for crypto in [Crypto::Fastest, Crypto::Portable] {
+            let sealer = Sealer::new(*suite, keys, crypto).unwrap();
+            let opener = Opener::new(*suite, keys, crypto).unwrap();
+            let shortest = suite.header_len() - usize::from(suite.iv_len() == 0) * 8;
+            for len in 0..shortest + suite.icv_len() {
+                let mut packet = vec![0; len];
+                assert!(!seal_one(&sealer, None, &mut packet), "{} {len}", suite.name());
+                assert!(open_one(&opener, &mut packet).is_err(), "{} {len}", suite.name());
+            }
+            if suite.align() == 16 {
+                let len = suite.header_len() + 15 + suite.icv_len();
+                assert!(!seal_one(&sealer, None, &mut vec![0; len]));
+            }
         }
     }
 }

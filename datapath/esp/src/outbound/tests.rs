@@ -10,7 +10,10 @@ impl OutboundSa {
         let (header, trailer) =
             (self.head.suite.header_len(), self.head.suite.trailer_len(payload.len()));
         let mut packet = [vec![0; header], payload.to_vec(), vec![0; trailer]].concat();
-        self.seal_with(seq, next, &mut packet, payload.len(), |at| at.copy_from_slice(iv)).unwrap();
+        self.frame(seq, next, &mut packet, payload.len()).unwrap();
+        packet[Esp::LEN..header].copy_from_slice(iv);
+        let high = self.head.esn.then_some((seq >> 32) as u32);
+        assert!(cipher::tests::seal_one(&self.sealer, high, &mut packet));
         packet
     }
 }

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use wire::suite::Encryption;
 
-use super::{pair, sealed};
-use crate::{OpenError, Opened, Suite};
+use super::{pair, portable_pair, sealed};
+use crate::{OpenError, Opened, Opening, Sealing, Suite, open_batch, seal_batch};
 
 fn suite() -> impl Strategy<Value = Suite> {
     prop::sample::select(Suite::ALL)
@@ -34,6 +34,52 @@ proptest! {
         prop_assert_eq!(opened, Ok(expected));
         prop_assert_eq!(&packet[at], &payload[..]);
         prop_assert_eq!(inbound.sequence(), ahead);
+    }
+
+    /// Whatever is done side by side does not show, and the portable ciphers agree with it.
+    #[test]
+    fn a_batch_of_any_suites_is_sealed_and_opened_as_its_packets_one_by_one(
+        packets in prop::collection::vec(
+            (suite(), any::<bool>(), prop_oneof![bytes(0..80), bytes(0..2000)]),
+            0..80,
+        ),
+        flipped in any::<u16>(),
+    ) {
+        let sas: Vec<_> = packets.iter().map(|(suite, esn, _)| pair(*suite, *esn, 64)).collect();
+        let mut batch: Vec<_> = packets.iter().map(|(suite, _, payload)| {
+            let mut packet = vec![0; suite.header_len()];
+            packet.extend_from_slice(payload);
+            packet.resize(packet.len() + suite.trailer_len(payload.len()), 0);
+            packet
+        }).collect();
+        let seq = 7;
+        let sealing = sas.iter().zip(&mut batch).zip(&packets).map(|(((sa, _), bytes), packet)| {
+            Sealing::new(sa, seq, 4, bytes, packet.2.len())
+        });
+        let mut sealing: Vec<_> = sealing.collect();
+        seal_batch(&mut sealing);
+        prop_assert!(sealing.iter().all(|sealing| sealing.outcome.is_ok()));
+        for (at, (suite, esn, payload)) in packets.iter().enumerate() {
+            let portable = portable_pair(*suite, *esn);
+            prop_assert_eq!(&batch[at], &sealed(&portable.0, seq, 4, payload), "{}", suite);
+        }
+        // One of them is not authentic, and no other suffers.
+        let forged = usize::from(flipped) % packets.len().max(1);
+        if let Some(last) = batch.get_mut(forged).and_then(|packet| packet.last_mut()) {
+            *last ^= 1;
+        }
+        let mut opening: Vec<_> =
+            sas.iter().zip(&mut batch).map(|((_, sa), bytes)| Opening::new(sa, bytes)).collect();
+        open_batch(&mut opening);
+        let outcomes: Vec<_> = opening.into_iter().map(|opening| opening.outcome).collect();
+        for (at, ((suite, _, payload), outcome)) in packets.iter().zip(outcomes).enumerate() {
+            if at == forged {
+                prop_assert_eq!(outcome, Err(OpenError::Integrity), "{}", suite);
+            } else {
+                let opened = outcome.map(|opened| batch[at][opened.payload].to_vec());
+                prop_assert_eq!(opened.as_ref(), Ok(payload), "{}", suite);
+            }
+        }
     }
 
     #[test]
@@ -134,5 +180,18 @@ fn extended_and_plain_sequence_numbers_do_not_open_each_other() {
             let mut packet = sealed(&outbound, 1, 4, b"half of a number");
             assert_eq!(inbound.open(&mut packet), Err(OpenError::Integrity));
         }
+    }
+}
+
+#[test]
+fn a_number_is_accepted_once_within_a_batch() {
+    for suite in Suite::ALL {
+        let (outbound, inbound) = pair(*suite, false, 64);
+        let mut packet = sealed(&outbound, 9, 4, b"payload");
+        let mut twin = packet.clone();
+        let mut batch = [Opening::new(&inbound, &mut packet), Opening::new(&inbound, &mut twin)];
+        open_batch(&mut batch);
+        let [first, second] = batch.map(|opening| opening.outcome.map(|opened| opened.seq));
+        assert_eq!((first, second), (Ok(9), Err(OpenError::Replayed)), "{suite}");
     }
 }
