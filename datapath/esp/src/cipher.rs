@@ -13,7 +13,7 @@ use arrayvec::ArrayVec;
 use subtle::ConstantTimeEq;
 use wire::suite::Encryption;
 
-use crate::{Crypto, KeyError, Keys, OpenError, Suite};
+use crate::{Crypto, KeyError, Keys, OpenError, SealError, Suite};
 
 use aead::Aead;
 use cbc::{Decryptor, Encryptor};
@@ -37,8 +37,8 @@ pub(crate) struct SealJob<'a> {
     pub(crate) sealer: &'a Sealer,
     pub(crate) high: Option<u32>,
     pub(crate) packet: &'a mut [u8],
-    /// Whether it was long enough for the suite.
-    pub(crate) sealed: bool,
+    /// Good so far: whether it was long enough for the suite.
+    pub(crate) outcome: &'a mut Result<(), SealError>,
 }
 
 impl Sealer {
@@ -71,7 +71,7 @@ impl<'a> SealJob<'a> {
     /// The HMAC that is still to be computed.
     #[inline]
     fn mac_to_do(&self) -> Option<&'a Mac> {
-        self.sealer.mac().filter(|_| self.sealed)
+        self.sealer.mac().filter(|_| self.outcome.is_ok())
     }
 }
 
@@ -80,14 +80,17 @@ impl<'a> SealJob<'a> {
 pub(crate) fn seal(jobs: &mut [SealJob<'_>]) {
     for jobs in jobs.chunks_mut(JOBS_MAX) {
         for job in jobs.iter_mut() {
-            job.sealed = match job.sealer {
-                Sealer::Aead(aead) => aead.seal(job.high, job.packet).is_some(),
-                Sealer::Gmac(gmac) => gmac.seal(job.high, job.packet).is_some(),
-                Sealer::CbcMac(Encryptor::Simd(_), _) | Sealer::NullMac(_) => true,
+            let sealed = match job.sealer {
+                Sealer::Aead(aead) => aead.seal(job.high, job.packet),
+                Sealer::Gmac(gmac) => gmac.seal(job.high, job.packet),
+                Sealer::CbcMac(Encryptor::Simd(_), _) | Sealer::NullMac(_) => Some(()),
                 Sealer::CbcMac(cbc, mac) => {
-                    mac.split(job.packet).and_then(|(text, _)| cbc.encrypt(text)).is_some()
+                    mac.split(job.packet).and_then(|(text, _)| cbc.encrypt(text))
                 }
             };
+            if sealed.is_none() {
+                *job.outcome = Err(SealError::Length);
+            }
         }
         encrypt_side_by_side(jobs);
         write_icvs(jobs);
@@ -100,7 +103,7 @@ fn encrypt_side_by_side(jobs: &mut [SealJob<'_>]) {
         let Sealer::CbcMac(cbc @ Encryptor::Simd(_), mac) = job.sealer else { continue };
         match mac.split(job.packet).and_then(|(text, _)| cbc.job(text)) {
             Some(lane) => lanes.push(lane),
-            None => job.sealed = false,
+            None => *job.outcome = Err(SealError::Length),
         }
     }
     if !lanes.is_empty() {
@@ -109,38 +112,40 @@ fn encrypt_side_by_side(jobs: &mut [SealJob<'_>]) {
 }
 
 fn write_icvs(jobs: &mut [SealJob<'_>]) {
-    let icvs = icvs(jobs.iter().map(|job| Some((job.mac_to_do()?, &*job.packet, job.high))));
-    for (job, icv) in jobs.iter_mut().zip(icvs) {
+    let mut icvs = Icvs::new();
+    compute_icvs(jobs, &mut icvs, |job| Some((job.mac_to_do()?, &*job.packet, job.high)));
+    for (job, icv) in jobs.iter_mut().zip(&icvs) {
         let Some(mac) = job.mac_to_do() else { continue };
-        job.sealed = match mac.split(job.packet).zip(icv) {
-            Some(((_, room), icv)) => {
-                room.iter_mut().zip(icv).for_each(|(to, from)| *to = from);
-                true
-            }
-            None => false,
+        let Some(((_, room), icv)) = mac.split(job.packet).zip(icv.as_ref()) else {
+            *job.outcome = Err(SealError::Length);
+            continue;
         };
+        room.iter_mut().zip(icv).for_each(|(to, from)| *to = *from);
     }
 }
 
-/// The ICVs of packets, in their order; `None` where there is nothing to compute and for packets
-/// that are too short to have one.
-fn icvs<'a>(
-    packets: impl Iterator<Item = Option<(&'a Mac, &'a [u8], Option<u32>)>>,
-) -> ArrayVec<Option<[u8; mac::ICV_MAX]>, JOBS_MAX> {
+/// The ICVs of packets, in their order.
+type Icvs = ArrayVec<Option<[u8; mac::ICV_MAX]>, JOBS_MAX>;
+
+/// Computes the ICVs of what `covered` gives for each job; `None` where it gives nothing and for
+/// packets that are too short to have one.
+fn compute_icvs<J>(
+    jobs: &[J],
+    icvs: &mut Icvs,
+    covered: impl for<'a> Fn(&'a J) -> Option<(&'a Mac, &'a [u8], Option<u32>)>,
+) {
     let mut computing = ArrayVec::<_, JOBS_MAX>::new();
-    let mut icvs: ArrayVec<_, JOBS_MAX> = packets
-        .take(JOBS_MAX)
-        .map(|packet| {
-            let (mac, packet, high) = packet?;
-            computing.push(mac.job(packet, high)?);
-            Some([0; mac::ICV_MAX])
-        })
-        .collect();
+    for job in jobs.iter().take(JOBS_MAX) {
+        let job = covered(job).and_then(|(mac, packet, high)| mac.job(packet, high));
+        icvs.push(job.is_some().then_some([0; mac::ICV_MAX]));
+        if let Some(job) = job {
+            computing.push(job);
+        }
+    }
     mac::compute(&mut computing);
-    for (icv, computed) in icvs.iter_mut().flatten().zip(computing) {
+    for (icv, computed) in icvs.iter_mut().flatten().zip(&computing) {
         *icv = computed.icv;
     }
-    icvs
 }
 
 /// What an inbound SA is keyed with.
@@ -156,7 +161,7 @@ pub(crate) struct OpenJob<'a> {
     pub(crate) opener: &'a Opener,
     pub(crate) high: Option<u32>,
     pub(crate) packet: &'a mut [u8],
-    pub(crate) opened: Result<(), OpenError>,
+    pub(crate) outcome: &'a mut Result<(), OpenError>,
 }
 
 impl Opener {
@@ -190,11 +195,11 @@ pub(crate) fn open(jobs: &mut [OpenJob<'_>]) {
     for jobs in jobs.chunks_mut(JOBS_MAX) {
         verify_icvs(jobs);
         for job in jobs {
-            job.opened = match job.opener {
+            *job.outcome = match job.opener {
                 Opener::Aead(aead) => aead.open(job.high, job.packet),
                 Opener::Gmac(gmac) => gmac.open(job.high, job.packet),
                 Opener::NullMac(_) => continue,
-                Opener::CbcMac(cbc, mac) => job.opened.and_then(|()| {
+                Opener::CbcMac(cbc, mac) => job.outcome.and_then(|()| {
                     let text = mac.split(job.packet).map(|(text, _)| text);
                     text.and_then(|text| cbc.decrypt(text)).ok_or(OpenError::Truncated)
                 }),
@@ -204,10 +209,11 @@ pub(crate) fn open(jobs: &mut [OpenJob<'_>]) {
 }
 
 fn verify_icvs(jobs: &mut [OpenJob<'_>]) {
-    let icvs = icvs(jobs.iter().map(|job| Some((job.opener.mac()?, &*job.packet, job.high))));
-    for (job, icv) in jobs.iter_mut().zip(icvs) {
+    let mut icvs = Icvs::new();
+    compute_icvs(jobs, &mut icvs, |job| Some((job.opener.mac()?, &*job.packet, job.high)));
+    for (job, icv) in jobs.iter_mut().zip(&icvs) {
         let Some(mac) = job.opener.mac() else { continue };
-        job.opened = match mac.split(job.packet).zip(icv) {
+        *job.outcome = match mac.split(job.packet).zip(icv.as_ref()) {
             None => Err(OpenError::Truncated),
             Some(((_, found), icv)) => match icv.get(..found.len()) {
                 Some(icv) if bool::from(icv.ct_eq(found)) => Ok(()),

@@ -199,6 +199,9 @@ impl InboundSa {
 pub struct Opening<'a> {
     sa: &'a InboundSa,
     packet: &'a mut [u8],
+    /// Where its ciphertext is, and its number.
+    admitted: Option<(Range<usize>, u64)>,
+    authentic: Result<(), OpenError>,
     /// What it holds, once it was its turn. Before, as if it were too short.
     pub outcome: Result<Opened, OpenError>,
 }
@@ -209,7 +212,8 @@ impl<'a> Opening<'a> {
     #[inline]
     #[must_use]
     pub fn new(sa: &'a InboundSa, packet: &'a mut [u8]) -> Self {
-        Self { sa, packet, outcome: Err(OpenError::Truncated) }
+        let unknown = OpenError::Truncated;
+        Self { sa, packet, admitted: None, authentic: Err(unknown), outcome: Err(unknown) }
     }
 }
 
@@ -221,27 +225,23 @@ impl<'a> Opening<'a> {
 /// A packet that fails before it is authenticated leaves the anti-replay window as it was.
 pub fn open_batch(batch: &mut [Opening<'_>]) {
     for batch in batch.chunks_mut(JOBS_MAX) {
-        let mut admitted = ArrayVec::<_, JOBS_MAX>::new();
         let mut jobs = ArrayVec::<_, JOBS_MAX>::new();
-        for Opening { sa, packet, outcome } in batch.iter_mut() {
-            let found = sa.admit(packet);
-            if let Ok((_, seq)) = found {
-                let high = sa.head.esn.then_some((seq >> 32) as u32);
-                let opened = Err(OpenError::Truncated);
-                jobs.push(OpenJob { opener: &sa.opener, high, packet, opened });
-            } else if let Err(error) = found {
-                *outcome = Err(error);
+        for Opening { sa, packet, admitted, authentic, outcome } in batch.iter_mut() {
+            match sa.admit(packet) {
+                Ok((text, seq)) => {
+                    *admitted = Some((text, seq));
+                    let high = sa.head.esn.then_some((seq >> 32) as u32);
+                    jobs.push(OpenJob { opener: &sa.opener, high, packet, outcome: authentic });
+                }
+                Err(error) => *outcome = Err(error),
             }
-            admitted.push(found);
         }
         cipher::open(&mut jobs);
-        let opened: ArrayVec<_, JOBS_MAX> = jobs.into_iter().map(|job| job.opened).collect();
-        let mut opened = opened.into_iter();
-        for (opening, admitted) in batch.iter_mut().zip(admitted) {
-            let Ok((text, seq)) = admitted else { continue };
-            let authentic = opened.next().unwrap_or(Err(OpenError::Truncated));
+        drop(jobs);
+        for Opening { sa, packet, admitted, authentic, outcome } in batch {
+            let Some((text, seq)) = admitted.take() else { continue };
             // A second packet of the same number in one batch fails here.
-            opening.outcome = authentic.and_then(|()| opening.sa.accept(opening.packet, text, seq));
+            *outcome = authentic.and_then(|()| sa.accept(packet, text, seq));
         }
     }
 }

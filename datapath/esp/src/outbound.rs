@@ -207,22 +207,15 @@ impl<'a> Sealing<'a> {
 pub fn seal_batch(batch: &mut [Sealing<'_>]) {
     for batch in batch.chunks_mut(JOBS_MAX) {
         let mut jobs = ArrayVec::<_, JOBS_MAX>::new();
-        for Sealing { sa, seq, next_header, packet, payload_len, outcome } in batch.iter_mut() {
+        for Sealing { sa, seq, next_header, packet, payload_len, outcome } in batch {
             let framed = sa.frame(*seq, *next_header, packet, *payload_len);
             *outcome = framed.ok_or(SealError::Length);
             if outcome.is_ok() {
                 let high = sa.head.esn.then_some((*seq >> 32) as u32);
-                jobs.push(SealJob { sealer: &sa.sealer, high, packet, sealed: false });
+                jobs.push(SealJob { sealer: &sa.sealer, high, packet, outcome });
             }
         }
         cipher::seal(&mut jobs);
-        let sealed: ArrayVec<bool, JOBS_MAX> = jobs.into_iter().map(|job| job.sealed).collect();
-        let framed = batch.iter_mut().filter(|sealing| sealing.outcome.is_ok());
-        for (sealing, sealed) in framed.zip(sealed) {
-            if !sealed {
-                sealing.outcome = Err(SealError::Length);
-            }
-        }
     }
 }
 

@@ -1,8 +1,10 @@
-//! Stage 4: size, ESP sealed (RFC 4303 3.3), outer headers put on; one run for each tunnel.
+//! Stage 4: size, ESP sealed (RFC 4303 3.3), outer headers put on; runs of packets of one tunnel,
+//! of which the ciphers get a batch at once.
 
-use esp::{OutboundSa, Unavailable};
+use arrayvec::ArrayVec;
+use esp::{OutboundSa, Sealing, Unavailable, seal_batch};
 use port::Frame;
-use tables::{DropReason, Inner, Protection, Rewrite, Tunnel, Varying};
+use tables::{DropReason, Protection, Rewrite, Tunnel, Varying};
 
 use crate::context::Context;
 use crate::ip::Ip;
@@ -10,19 +12,57 @@ use crate::packet::{Origin, Packet, Verdict};
 use crate::queues::run_key;
 use crate::{fragment, mss};
 
-/// Encapsulates every packet of the list, which is sorted into runs of one tunnel each.
+/// Most packets that are sealed in one call.
+const BATCH: usize = 64;
+
+/// Encapsulates every packet of the list, which is sorted into runs of one tunnel each: run by run
+/// puts on what goes under the seal, then all are sealed together, then outer headers follow.
 pub(crate) fn encap(ctx: &mut Context<'_>, list: &mut [Packet]) {
-    for run in list.chunk_by_mut(|a, b| run_key(a) == run_key(b)) {
-        let tunnel = run.first().and_then(|first| ctx.tables.tunnels.get(run_key(first) as usize));
-        match tunnel {
-            Some(tunnel) => encap_run(ctx, tunnel, run),
-            None => refuse(run, DropReason::TunnelNoPath),
+    for batch in list.chunks_mut(BATCH) {
+        let mut admitted = ArrayVec::new();
+        for run in batch.chunk_by_mut(|a, b| run_key(a) == run_key(b)) {
+            let id = run.first().map(run_key).unwrap_or_default();
+            match ctx.tables.tunnels.get(id as usize) {
+                Some(tunnel) => prepare_run(ctx, tunnel, run, &mut admitted),
+                None => refuse(run, DropReason::TunnelNoPath),
+            }
         }
+        seal(batch, &admitted);
+        finish(batch, &admitted);
     }
 }
 
-fn encap_run(ctx: &mut Context<'_>, tunnel: &Tunnel, run: &mut [Packet]) {
-    let Some(egress) = tunnel.egress else { return refuse(run, DropReason::TunnelNoPath) };
+/// What is known of a packet from its admission until its outer headers are on. There is one for
+/// each packet whose verdict still is to enter a tunnel, in their order.
+struct Admitted<'a> {
+    tunnel: &'a Tunnel,
+    sa: Option<(&'a OutboundSa, u64)>,
+    varying: Varying,
+    /// Length of the packet as it came.
+    inner_len: u16,
+    /// Length of what is to be sealed.
+    payload_len: u16,
+}
+
+fn still_admitted(packet: &&mut Packet) -> bool {
+    matches!(packet.verdict, Verdict::Encap(_))
+}
+
+fn refuse(run: &mut [Packet], reason: DropReason) {
+    let admitted = run.iter_mut().filter(still_admitted);
+    admitted.for_each(|packet| packet.verdict = Verdict::Drop(reason));
+}
+
+/// Admits what fits of a run, numbers it, and puts on what goes under the seal.
+fn prepare_run<'a>(
+    ctx: &mut Context<'a>,
+    tunnel: &'a Tunnel,
+    run: &mut [Packet],
+    admitted: &mut ArrayVec<Admitted<'a>, BATCH>,
+) {
+    if tunnel.egress.is_none() {
+        return refuse(run, DropReason::TunnelNoPath);
+    }
     let sa = match &tunnel.protection {
         Protection::Clear => None,
         Protection::Esp(Some(sa)) => Some(&**sa),
@@ -38,47 +78,74 @@ fn encap_run(ctx: &mut Context<'_>, tunnel: &Tunnel, run: &mut [Packet]) {
     if fitting == 0 {
         return;
     }
-    let admitted = run.iter_mut().filter(|packet| matches!(packet.verdict, Verdict::Encap(_)));
     let first = match sa.map(|sa| sa.reserve(fitting)) {
         None => 0,
         Some(Ok(first)) => first,
-        Some(Err(unavailable)) => {
-            let reason = match unavailable {
-                Unavailable::Exhausted => DropReason::SequenceExhausted,
-                Unavailable::Expired => DropReason::SaExpired,
-            };
-            admitted.for_each(|packet| packet.verdict = Verdict::Drop(reason));
-            return;
-        }
+        Some(Err(Unavailable::Exhausted)) => return refuse(run, DropReason::SequenceExhausted),
+        Some(Err(Unavailable::Expired)) => return refuse(run, DropReason::SaExpired),
     };
     let sequenced = tunnel.inner.as_ref().unwrap_or(&tunnel.rewrite).is_sequenced();
     let mut sequence = if sequenced { tunnel.sequences.reserve(fitting) } else { 0 };
-    let (mut packets, mut bytes) = (0, 0);
-    for (seq, packet) in (first..).zip(admitted) {
-        let inner_len = packet.frame.len() as u64;
-        let sealing = sa.map(|sa| (sa, seq));
+    for (seq, packet) in (first..).zip(run.iter_mut().filter(still_admitted)) {
+        let inner_len = packet.frame.len() as u16;
         let ids = [ctx.identification.next(), ctx.identification.next()];
-        packet.verdict = match wrap(tunnel, sealing, ids, sequence, &mut packet.frame) {
-            Ok(()) => {
+        match wrap_inside(tunnel, sa, ids, sequence, &mut packet.frame) {
+            Ok((varying, payload_len)) => {
+                let sa = sa.map(|sa| (sa, seq));
+                admitted.push(Admitted { tunnel, sa, varying, inner_len, payload_len });
+            }
+            Err(reason) => packet.verdict = Verdict::Drop(reason),
+        }
+        sequence = sequence.wrapping_add(1);
+    }
+}
+
+/// Seals those packets of the batch that an SA protects.
+fn seal(batch: &mut [Packet], admitted: &ArrayVec<Admitted<'_>, BATCH>) {
+    let mut sealing = ArrayVec::<_, BATCH>::new();
+    for (packet, known) in batch.iter_mut().filter(still_admitted).zip(admitted) {
+        let Some((sa, seq)) = known.sa else { continue };
+        let next_header = known.tunnel.payload.next_header(known.varying.inner.version);
+        let (data, payload_len) = (packet.frame.data_mut(), usize::from(known.payload_len));
+        sealing.push(Sealing::new(sa, seq, next_header, data, payload_len));
+    }
+    seal_batch(&mut sealing);
+    let sealed = sealing.iter().all(|sealing| sealing.outcome.is_ok());
+    drop(sealing);
+    if !sealed {
+        // The lengths are those that the suite asked for. Were it otherwise, nothing may leave.
+        refuse(batch, DropReason::NoRoom);
+    }
+}
+
+/// Puts the outer headers on and counts what has entered each tunnel.
+fn finish(batch: &mut [Packet], admitted: &ArrayVec<Admitted<'_>, BATCH>) {
+    let (mut packets, mut bytes) = (0, 0);
+    let mut next = admitted.iter().skip(1);
+    for (packet, known) in batch.iter_mut().filter(still_admitted).zip(admitted) {
+        let Admitted { tunnel, sa, varying, inner_len, .. } = known;
+        packet.verdict = match (put_on(&tunnel.rewrite, varying, &mut packet.frame), tunnel.egress)
+        {
+            (Ok(()), Some(egress)) => {
                 packets += 1;
-                bytes += inner_len;
+                bytes += u64::from(*inner_len);
                 // The outer packet is ours: nobody else is to hear of its errors.
                 packet.origin = Origin::Gateway;
                 Verdict::Out(egress)
             }
-            Err(reason) => Verdict::Drop(reason),
+            (Err(reason), _) => Verdict::Drop(reason),
+            (_, None) => Verdict::Drop(DropReason::TunnelNoPath),
         };
-        sequence = sequence.wrapping_add(1);
         packet.depth += 1;
+        if next.next().is_some_and(|next| core::ptr::eq(next.tunnel, *tunnel)) {
+            continue;
+        }
+        if let Some((sa, _)) = sa {
+            sa.count(packets, bytes);
+        }
+        tunnel.counters.outbound.add(packets, bytes);
+        (packets, bytes) = (0, 0);
     }
-    if let Some(sa) = sa {
-        sa.count(packets, bytes);
-    }
-    tunnel.counters.outbound.add(packets, bytes);
-}
-
-fn refuse(run: &mut [Packet], reason: DropReason) {
-    run.iter_mut().for_each(|packet| packet.verdict = Verdict::Drop(reason));
 }
 
 /// Whether the packet may enter the tunnel, cut to size if need be; its fragments follow later.
@@ -91,40 +158,29 @@ fn admit(ctx: &mut Context<'_>, tunnel: &Tunnel, packet: &mut Packet) -> Result<
     Ok(())
 }
 
-/// Seals the packet, if there is an SA, and puts the outer headers in front.
-fn wrap(
+/// Puts on the header under the seal, and makes room for what sealing adds; gives what the outer
+/// headers need to know and the length of what is to be sealed.
+#[inline]
+fn wrap_inside(
     tunnel: &Tunnel,
-    sealing: Option<(&OutboundSa, u64)>,
+    sa: Option<&OutboundSa>,
     [id, inner_id]: [u16; 2],
     sequence: u32,
     frame: &mut Frame,
-) -> Result<(), DropReason> {
+) -> Result<(Varying, u16), DropReason> {
     let inner = Ip::of(frame.data())?.inner();
     let padding = tunnel.padded_len.map_or(0, |len| usize::from(len).saturating_sub(frame.len()));
     if let Some(rewrite) = &tunnel.inner {
         put_on(rewrite, &Varying { id: inner_id, sequence, inner }, frame)?;
     }
-    if let Some((sa, seq)) = sealing {
-        if padding > 0 {
-            pad(frame, padding)?;
-        }
-        seal(tunnel, sa, seq, &inner, frame)?;
+    let Some(sa) = sa else { return Ok((Varying { id, sequence, inner }, 0)) };
+    if padding > 0 {
+        pad(frame, padding)?;
     }
-    put_on(&tunnel.rewrite, &Varying { id, sequence, inner }, frame)
-}
-
-fn seal(
-    tunnel: &Tunnel,
-    sa: &OutboundSa,
-    seq: u64,
-    inner: &Inner,
-    frame: &mut Frame,
-) -> Result<(), DropReason> {
     let (suite, payload_len) = (sa.suite(), frame.len());
     frame.append(suite.trailer_len(payload_len)).ok_or(DropReason::NoRoom)?;
-    let packet = frame.prepend(suite.header_len()).ok_or(DropReason::NoRoom)?;
-    let next_header = tunnel.payload.next_header(inner.version);
-    sa.seal(seq, next_header, packet, payload_len).map_err(|_| DropReason::NoRoom)
+    frame.prepend(suite.header_len()).ok_or(DropReason::NoRoom)?;
+    Ok((Varying { id, sequence, inner }, payload_len as u16))
 }
 
 /// Hides the packet's length (RFC 4303 2.7); the receiver finds the end by the IP header.
@@ -135,6 +191,7 @@ fn pad(frame: &mut Frame, padding: usize) -> Result<(), DropReason> {
     Ok(())
 }
 
+#[inline]
 fn put_on(rewrite: &Rewrite, varying: &Varying, frame: &mut Frame) -> Result<(), DropReason> {
     let packet = frame.prepend(rewrite.header_len()).ok_or(DropReason::NoRoom)?;
     if rewrite.apply(packet, varying) { Ok(()) } else { Err(DropReason::NoRoom) }

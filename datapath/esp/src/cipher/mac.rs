@@ -120,11 +120,13 @@ fn side_by_side<'a, K, const N: usize>(
     run: fn(&mut [simd::MacJob<'_, K, N>]),
 ) {
     let tail = |high: Option<u32>| high.map(u32::to_be_bytes);
-    let picked = jobs.iter().filter_map(|job| {
-        let (message, tail) = (job.covered, tail(job.high));
-        Some(simd::MacJob { key: pick(&job.mac.hash)?, message, tail, mac: [0; N] })
-    });
-    let mut lanes: ArrayVec<_, JOBS_MAX> = picked.take(JOBS_MAX).collect();
+    let mut lanes = ArrayVec::<_, JOBS_MAX>::new();
+    for job in jobs.iter().take(JOBS_MAX) {
+        if let Some(key) = pick(&job.mac.hash) {
+            let (message, tail) = (job.covered, tail(job.high));
+            lanes.push(simd::MacJob { key, message, tail, mac: [0; N] });
+        }
+    }
     if lanes.is_empty() {
         return;
     }
