@@ -72,18 +72,21 @@ impl Stopwatch {
         Self { clock: Some(clock), every_ns, due_ns: 0, ..Self::new() }
     }
 
-    /// A turn begins.
+    /// A turn begins. False for one in which nothing is timed and the other functions need not be
+    /// called.
     #[inline]
-    pub(crate) fn turn(&mut self, now_ns: u64) {
-        if now_ns >= self.due_ns {
+    pub(crate) fn turn(&mut self, now_ns: u64) -> bool {
+        let due = now_ns >= self.due_ns;
+        if due {
             self.prepare(now_ns);
         }
+        due
     }
 
     #[cold]
     fn prepare(&mut self, now_ns: u64) {
         if self.state == State::Due {
-            // The last turn had nothing from the ports whose turn it was.
+            // The last turn had nothing from the ports that were next.
             self.from_port = 0;
         }
         self.state = State::Due;
@@ -91,15 +94,11 @@ impl Stopwatch {
     }
 
     /// So many frames have left the receive ring of the port at this place.
-    #[inline]
-    pub(crate) fn begin(&mut self, port: usize, frames: usize) {
-        if self.state == State::Due && frames > 0 && port >= self.from_port {
-            self.start(port);
-        }
-    }
-
     #[cold]
-    fn start(&mut self, port: usize) {
+    pub(crate) fn begin(&mut self, port: usize, frames: usize) {
+        if self.state != State::Due || frames == 0 || port < self.from_port {
+            return;
+        }
         self.from_port = port + 1;
         self.due_ns = self.turn_ns.saturating_add(self.every_ns);
         self.state = State::Running;
@@ -117,7 +116,7 @@ impl Stopwatch {
     }
 
     /// The batch has been emitted, with so many packets.
-    #[inline]
+    #[cold]
     pub(crate) fn emitted(&mut self, packets: usize) {
         if self.state == State::Running {
             self.take(Stage::Emit);
@@ -126,7 +125,7 @@ impl Stopwatch {
     }
 
     /// All batches have been emitted.
-    #[inline]
+    #[cold]
     pub(crate) fn transmit(&mut self) {
         if self.state == State::Emitted {
             self.take(Stage::Wait);
@@ -134,15 +133,11 @@ impl Stopwatch {
     }
 
     /// All frames that there was room for are in the transmit rings, and the kernel knows.
-    #[inline]
-    pub(crate) fn end(&mut self, latency: &Latency) {
-        if self.state == State::Emitted {
-            self.finish(latency);
-        }
-    }
-
     #[cold]
-    fn finish(&mut self, latency: &Latency) {
+    pub(crate) fn end(&mut self, latency: &Latency) {
+        if self.state != State::Emitted {
+            return;
+        }
         self.take(Stage::Transmit);
         self.state = State::Off;
         for (stage, spent) in Stage::ALL.into_iter().zip(self.spent) {
