@@ -10,11 +10,16 @@
 //! 5. [`Stopwatch::transmit`], [`Stopwatch::end`]: the wait is over, the frames have left, and the
 //!    histograms count it.
 //!
-//! A sample costs six to ten readings of the clock and as many histogram slots. Samples are spread
-//! in time and not over turns, because then the share of the worker's time is the same whether its
-//! batches are of one packet or of 256, and a quiet gateway, which has time, measures nearly all
-//! of its packets. Whoever calls [`crate::Worker::measure`] knows what a reading costs and chooses
-//! the distance. A turn without a sample pays one comparison, and a branch for each stage.
+//! A sample costs six to ten readings of the clock and as many histogram slots: 250 to 290 ns with
+//! readings of 30 ns, as much as carrying one or two packets. Samples are spread in time and not
+//! over turns, because then their share of the worker's time is the same whether its batches are
+//! of one packet or of 256, and a quiet gateway, which has time, measures nearly all of its
+//! packets. Whoever calls [`crate::Worker::measure`] knows what a reading costs and chooses the
+//! distance: 100 us make a share of 0.3 %.
+//!
+//! A turn without a sample pays one comparison, and a branch for each stage: 44 instructions of
+//! 1,300 for a turn with a single packet (of 163 ns, where they cannot be seen: other instructions
+//! wait for memory), and none for each packet.
 
 use tables::latency::{Latency, Stage};
 
