@@ -147,7 +147,6 @@ fn shortest_in(slot: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::thread;
 
     use hdrhistogram::Histogram as Hdr;
@@ -219,26 +218,27 @@ mod tests {
     fn a_reader_beside_the_writer_sees_counts_that_only_grow() {
         const EACH: u64 = 20_000;
         const DURATIONS: [u64; 4] = [7, 5_000, 120_000, 2_000_000_000];
-        let histogram = Arc::new(Histogram::new());
-        let written = Arc::clone(&histogram);
-        let writer = thread::spawn(move || {
+        let histogram = Histogram::new();
+        let write = || {
             for _ in 0..EACH {
-                DURATIONS.iter().for_each(|ns| written.record(*ns));
+                DURATIONS.iter().for_each(|ns| histogram.record(*ns));
+            }
+        };
+        thread::scope(|scope| {
+            let writer = scope.spawn(write);
+            let mut seen = 0;
+            while !writer.is_finished() {
+                let now = poured(&histogram);
+                assert!(now.len() >= seen);
+                seen = now.len();
+                for recorded in now.iter_recorded() {
+                    let value = recorded.value_iterated_to();
+                    let known = |ns: &u64| slot_of((*ns).min(Histogram::NS_MAX)) == slot_of(value);
+                    assert!(DURATIONS.iter().any(known), "{value} was never recorded");
+                    assert!(recorded.count_at_value() <= EACH);
+                }
             }
         });
-        let mut seen = 0;
-        while !writer.is_finished() {
-            let now = poured(&histogram);
-            assert!(now.len() >= seen);
-            seen = now.len();
-            for recorded in now.iter_recorded() {
-                let value = recorded.value_iterated_to();
-                let known = |ns: &u64| slot_of((*ns).min(Histogram::NS_MAX)) == slot_of(value);
-                assert!(DURATIONS.iter().any(known), "{value} was never recorded");
-                assert!(recorded.count_at_value() <= EACH);
-            }
-        }
-        writer.join().unwrap();
         assert_eq!(poured(&histogram).len(), EACH * DURATIONS.len() as u64);
     }
 
