@@ -1,8 +1,10 @@
-//! Stage 3: ESP opened (RFC 4303 3.4), one run of packets for each SA.
+//! Stage 3: ESP opened (RFC 4303 3.4); runs of packets of one SA, of which the ciphers get a batch
+//! at once.
 
 use std::net::IpAddr;
 
-use esp::{OpenError, Opened};
+use arrayvec::ArrayVec;
+use esp::{OpenError, Opened, Opening, open_batch};
 use tables::{DropReason, InboundEntry, Tunnel};
 use wire::protocol;
 use wire::udp::Udp;
@@ -14,56 +16,71 @@ use crate::ip::{Direction, Ip, upper};
 use crate::packet::{Origin, Packet, Verdict};
 use crate::queues::run_key;
 
+/// Most packets that are opened in one call.
+const BATCH: usize = 64;
+
 /// Opens every packet of the list, which is sorted into runs of one SA each.
 pub(crate) fn open(ctx: &mut Context<'_>, list: &mut [Packet]) {
-    for run in list.chunk_by_mut(|a, b| run_key(a) == run_key(b)) {
-        let entry = run.first().and_then(|packet| ctx.tables.sad.entry(run_key(packet)));
-        let tunnel = entry.and_then(|entry| ctx.tables.tunnels.get(entry.tunnel.0 as usize));
-        let (Some(entry), Some(tunnel)) = (entry, tunnel) else {
-            refuse(run, DropReason::EspNoSa);
-            continue;
-        };
-        if !entry.sa.admits() {
-            refuse(run, DropReason::EspExpired);
-            continue;
+    for batch in list.chunks_mut(BATCH) {
+        let mut admitted = ArrayVec::new();
+        for run in batch.chunk_by_mut(|a, b| run_key(a) == run_key(b)) {
+            admit_run(ctx, run, &mut admitted);
         }
-        open_run(ctx, entry, tunnel, run);
+        let mut outcomes = ArrayVec::new();
+        unseal(batch, &admitted, &mut outcomes);
+        finish(ctx, batch, &admitted, outcomes);
     }
+}
+
+/// What is known of a packet from the headers in front of ESP. There is one for each packet whose
+/// verdict still is to be opened, in their order.
+struct Admitted<'a> {
+    entry: &'a InboundEntry,
+    tunnel: &'a Tunnel,
+    outer: Outer,
+    /// Where it came from, if that is not where the SA's packets come from.
+    elsewhere: Option<Source>,
+}
+
+type Outcomes = ArrayVec<Result<Opened, OpenError>, BATCH>;
+
+fn still_admitted(packet: &&mut Packet) -> bool {
+    matches!(packet.verdict, Verdict::Open(_))
 }
 
 fn refuse(run: &mut [Packet], reason: DropReason) {
     run.iter_mut().for_each(|packet| packet.verdict = Verdict::Drop(reason));
 }
 
-fn open_run(ctx: &mut Context<'_>, entry: &InboundEntry, tunnel: &Tunnel, run: &mut [Packet]) {
-    let (mut packets, mut bytes) = (0, 0);
-    let mut moved = None;
+/// Takes off what is in front of ESP and holds it against the SA.
+fn admit_run<'a>(
+    ctx: &mut Context<'a>,
+    run: &mut [Packet],
+    admitted: &mut ArrayVec<Admitted<'a>, BATCH>,
+) {
+    let tables = ctx.tables;
+    let entry = run.first().and_then(|packet| tables.sad.entry(run_key(packet)));
+    let tunnel = entry.and_then(|entry| tables.tunnels.get(entry.tunnel.0 as usize));
+    let (Some(entry), Some(tunnel)) = (entry, tunnel) else {
+        return refuse(run, DropReason::EspNoSa);
+    };
+    if !entry.sa.admits() {
+        return refuse(run, DropReason::EspExpired);
+    }
     for packet in run {
-        packet.verdict = match open_one(entry, tunnel, packet, &mut moved) {
-            Ok(()) => {
-                packets += 1;
-                bytes += packet.frame.len() as u64;
-                Verdict::Route
-            }
-            Err(reason) => Verdict::Drop(reason),
-        };
+        match admit(entry, packet) {
+            Ok((outer, elsewhere)) => admitted.push(Admitted { entry, tunnel, outer, elsewhere }),
+            Err(reason) => packet.verdict = Verdict::Drop(reason),
+        }
     }
-    if let Some(((address, port), seq)) = moved {
-        ctx.tell(Event::PeerMoved { spi: entry.sa.spi(), seq, address, port });
-    }
-    entry.sa.count(packets, bytes);
-    tunnel.counters.inbound.add(packets, bytes);
 }
 
 /// Where a packet of ESP came from: the outer source and, in UDP, its port.
 type Source = (IpAddr, Option<u16>);
 
-fn open_one(
-    entry: &InboundEntry,
-    tunnel: &Tunnel,
-    packet: &mut Packet,
-    moved: &mut Option<(Source, u64)>,
-) -> Result<(), DropReason> {
+/// Leaves ESP in the frame.
+#[inline]
+fn admit(entry: &InboundEntry, packet: &mut Packet) -> Result<(Outer, Option<Source>), DropReason> {
     let data = packet.frame.data();
     let ip = Ip::of(data)?;
     let outer = Outer {
@@ -94,26 +111,62 @@ fn open_one(
     }
     packet.frame.truncate(end);
     packet.frame.trim_front(esp_at);
-    let opened = unseal(entry, tunnel, packet)?;
-    if elsewhere && opened.newest {
-        // RFC 7296 2.23: only an authentic packet, and only the newest, tells where the peer is.
-        *moved = Some((source, opened.seq));
-    }
-    packet.header_len = unwrap(tunnel, &mut packet.frame, opened.next_header, outer)? as u8;
-    check_selectors(tunnel, packet.frame.data())?;
-    packet.origin = Origin::Tunnel(entry.tunnel);
-    packet.depth += 1;
-    Ok(())
+    Ok((outer, elsewhere.then_some(source)))
 }
 
-/// Leaves the decrypted payload in the frame.
-fn unseal(
-    entry: &InboundEntry,
-    tunnel: &Tunnel,
+/// Verifies and decrypts the packets of the batch, whichever SAs they belong to.
+fn unseal(batch: &mut [Packet], admitted: &ArrayVec<Admitted<'_>, BATCH>, outcomes: &mut Outcomes) {
+    let mut opening = ArrayVec::<_, BATCH>::new();
+    for (packet, known) in batch.iter_mut().filter(still_admitted).zip(admitted) {
+        opening.push(Opening::new(&known.entry.sa, packet.frame.data_mut()));
+    }
+    open_batch(&mut opening);
+    for opening in &mut opening {
+        outcomes.push(core::mem::replace(&mut opening.outcome, Err(OpenError::Truncated)));
+    }
+}
+
+/// Takes off what was sealed with the packets and counts what has left each tunnel.
+fn finish(
+    ctx: &Context<'_>,
+    batch: &mut [Packet],
+    admitted: &ArrayVec<Admitted<'_>, BATCH>,
+    outcomes: Outcomes,
+) {
+    let (mut packets, mut bytes, mut moved) = (0, 0, None);
+    let mut next = admitted.iter().skip(1);
+    let opened = batch.iter_mut().filter(still_admitted).zip(admitted);
+    for ((packet, known), outcome) in opened.zip(outcomes) {
+        packet.verdict = match take_off(known, packet, outcome, &mut moved) {
+            Ok(()) => {
+                packets += 1;
+                bytes += packet.frame.len() as u64;
+                Verdict::Route
+            }
+            Err(reason) => Verdict::Drop(reason),
+        };
+        let entry = known.entry;
+        if next.next().is_some_and(|next| core::ptr::eq(next.entry, entry)) {
+            continue;
+        }
+        if let Some(((address, port), seq)) = moved.take() {
+            ctx.tell(Event::PeerMoved { spi: entry.sa.spi(), seq, address, port });
+        }
+        entry.sa.count(packets, bytes);
+        known.tunnel.counters.inbound.add(packets, bytes);
+        (packets, bytes) = (0, 0);
+    }
+}
+
+/// Leaves the packet that was inside in the frame.
+#[inline]
+fn take_off(
+    Admitted { entry, tunnel, outer, elsewhere }: &Admitted<'_>,
     packet: &mut Packet,
-) -> Result<Opened, DropReason> {
-    let frame = &mut packet.frame;
-    let opened = entry.sa.open(frame.data_mut()).map_err(|error| match error {
+    outcome: Result<Opened, OpenError>,
+    moved: &mut Option<(Source, u64)>,
+) -> Result<(), DropReason> {
+    let opened = outcome.map_err(|error| match error {
         OpenError::Truncated => DropReason::EspTruncated,
         OpenError::Alignment => DropReason::EspAlignment,
         OpenError::Replayed => DropReason::EspReplayed,
@@ -121,15 +174,23 @@ fn unseal(
         OpenError::Integrity => DropReason::EspIntegrity,
         OpenError::Padding => DropReason::EspPadding,
     })?;
-    match opened.next_header {
-        next if tunnel.payload.admits(next) => {
-            frame.truncate(opened.payload.end);
-            frame.trim_front(opened.payload.start);
-            Ok(opened)
-        }
-        protocol::NONE => Err(DropReason::EspDummy),
-        _ => Err(DropReason::EspNextHeader),
+    if !tunnel.payload.admits(opened.next_header) {
+        let dummy = opened.next_header == protocol::NONE;
+        return Err(if dummy { DropReason::EspDummy } else { DropReason::EspNextHeader });
     }
+    packet.frame.truncate(opened.payload.end);
+    packet.frame.trim_front(opened.payload.start);
+    if let Some(source) = elsewhere
+        && opened.newest
+    {
+        // RFC 7296 2.23: only an authentic packet, and only the newest, tells where the peer is.
+        *moved = Some((*source, opened.seq));
+    }
+    packet.header_len = unwrap(tunnel, &mut packet.frame, opened.next_header, *outer)? as u8;
+    check_selectors(tunnel, packet.frame.data())?;
+    packet.origin = Origin::Tunnel(entry.tunnel);
+    packet.depth += 1;
+    Ok(())
 }
 
 /// RFC 4301 5.2 step 4: what came out must be what the SA was made for.
