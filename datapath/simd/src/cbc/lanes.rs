@@ -3,11 +3,13 @@
 //! Busy lanes are always in front: when the queue is empty, the last of them moves into the place
 //! of one that is done, and with eight or fewer the narrow kernel takes over.
 
+use zeroize::Zeroize;
+
 use super::{
     CbcJob,
     kernel::{self, Keys, NARROW, PairKeys, WIDE},
 };
-use crate::aes::{LAST, ROUND_KEYS, Schedule};
+use crate::aes::Schedule;
 
 /// Blocks of scratch, for lanes that have nothing to do.
 const SCRATCH: usize = 32;
@@ -144,8 +146,7 @@ impl<'a> Lanes<'a> {
 
 impl<'a> Pairs<'a> {
     fn new() -> Self {
-        let empty = PairKeys([[[0; 16]; 2]; ROUND_KEYS]);
-        Self { of: [None; WIDE], keys: [empty; WIDE / 2] }
+        Self { of: [None; WIDE], keys: kernel::no_keys() }
     }
 
     /// Copies the keys of lanes that have others than before.
@@ -157,18 +158,13 @@ impl<'a> Pairs<'a> {
                 continue;
             }
             self.of[lane] = Some(key);
-            let pair = &mut self.keys[lane / 2].0;
-            for round in (0..ROUNDS).chain([LAST]) {
-                pair[round][lane % 2] = key.keys[round];
-            }
+            kernel::put::<ROUNDS>(&mut self.keys[lane / 2], lane % 2, key);
         }
     }
 }
 
 impl Drop for Pairs<'_> {
     fn drop(&mut self) {
-        for PairKeys(keys) in &mut self.keys {
-            zeroize::Zeroize::zeroize(keys);
-        }
+        self.keys.zeroize();
     }
 }
