@@ -1,7 +1,7 @@
-//! Batches of packets as they lie in a UMEM: a chunk of 2 KiB each, text at an offset.
+//! Batches of packets as they lie in a UMEM: a chunk of a page each, text at an offset.
 
 /// Bytes of a chunk.
-const CHUNK: usize = 2048;
+const CHUNK: usize = 4096;
 /// Where the text of a packet begins: headroom, Ethernet, IPv4, ESP and an IV of eight bytes.
 const OFFSET: usize = 256 + 14 + 20 + 16;
 
