@@ -1,7 +1,8 @@
 //! MD5 (RFC 1321) on AVX2: a register holds the same word of eight messages.
 //!
 //! Each of its 64 steps waits for the one before, so a second set of eight messages takes turns
-//! with the first and fills the time that the first waits.
+//! with the first and fills the time that the first waits. A message alone is better off with
+//! ordinary registers.
 
 use core::arch::x86_64::*;
 
@@ -50,9 +51,44 @@ impl Hash<4, { Md5::LANES }> for Md5 {
         // SAFETY: the caller vouches for the CPU and for the pointers.
         unsafe {
             match lanes {
+                1 => alone(&mut states[0], from[0], blocks),
                 ..=WIDTH => compress::<1>(states, from, blocks),
                 _ => compress::<2>(states, from, blocks),
             }
+        }
+    }
+}
+
+/// One message.
+///
+/// # Safety
+/// `from` leads to `blocks` blocks.
+unsafe fn alone(state: &mut [u32; 4], from: *const u8, blocks: usize) {
+    for block in 0..blocks {
+        // SAFETY: `block` is less than `blocks`; bytes may be anywhere.
+        let block = unsafe { &*from.add(BLOCK * block).cast::<[[u8; 4]; 16]>() };
+        let words = block.map(u32::from_le_bytes);
+        let mut now = *state;
+        macro_rules! round {
+            ($round:literal, |$at:ident| $word:expr, |$b:ident, $c:ident, $d:ident| $mix:expr,
+             $($turn:literal by $left:literal),*) => {
+                for four in 0..4 {
+                    $(
+                        let $at = 4 * four + $turn;
+                        let [a, $b, $c, $d] = now;
+                        let sum = words[$word & 15].wrapping_add(CONSTANTS[16 * $round + $at]);
+                        let sum = a.wrapping_add(sum).wrapping_add($mix);
+                        now = [$d, $b.wrapping_add(sum.rotate_left($left)), $b, $c];
+                    )*
+                }
+            };
+        }
+        round!(0, |at| at, |b, c, d| d ^ (b & (c ^ d)), 0 by 7, 1 by 12, 2 by 17, 3 by 22);
+        round!(1, |at| 5 * at + 1, |b, c, d| (c & !d) | (b & d), 0 by 5, 1 by 9, 2 by 14, 3 by 20);
+        round!(2, |at| 3 * at + 5, |b, c, d| b ^ (c ^ d), 0 by 4, 1 by 11, 2 by 16, 3 by 23);
+        round!(3, |at| 7 * at, |b, c, d| c ^ (b | !d), 0 by 6, 1 by 10, 2 by 15, 3 by 21);
+        for (word, now) in state.iter_mut().zip(now) {
+            *word = word.wrapping_add(now);
         }
     }
 }
