@@ -71,6 +71,24 @@ fn gcm_seals_like_ring_and_opens_what_it_sealed() {
 }
 
 #[test]
+fn texts_longer_than_any_packet_are_sealed_alike() {
+    if !has(simd::kernels().aes_gcm) {
+        return;
+    }
+    let mut random = Generator::new("gcm, long", 0x6763_6d06);
+    // Counters carry into their second and third byte.
+    for len in [255 * 16 + 3, 9000, 65_535 * 16 + 7, 1 << 21] {
+        let plain: Vec<_> = (0..len).map(|_| random.next() as u8).collect();
+        let (mut ours, mut theirs) = (plain.clone(), plain.clone());
+        let key = GcmKey::new(&[8; 16]).unwrap();
+        let icv = key.seal(&[9; 12], &[1; 8], &mut ours);
+        assert_eq!(icv, oracle::Gcm::new(&[8; 16]).seal(&[9; 12], &[1; 8], &mut theirs));
+        assert!(ours == theirs, "{len} bytes");
+        assert!(key.open(&[9; 12], &[1; 8], &mut ours, &icv) && ours == plain, "{len} bytes");
+    }
+}
+
+#[test]
 fn cbc_encrypts_like_rust_crypto() {
     if !has(simd::kernels().aes_cbc) {
         return;
