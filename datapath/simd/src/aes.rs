@@ -7,6 +7,7 @@ use crate::detect;
 /// Most rounds, those of a 256-bit key, and the first whitening.
 pub(crate) const ROUND_KEYS: usize = 15;
 /// Where the last round's key stands, whatever the number of rounds.
+#[cfg(target_arch = "x86_64")]
 pub(crate) const LAST: usize = ROUND_KEYS - 1;
 
 /// Round keys for encryption: `rounds` of them from the front, the last round's at [`LAST`].
@@ -21,6 +22,8 @@ pub(crate) struct Schedule {
 /// The key of AES-CBC encryption. It exists only where the kernel does.
 #[derive(ZeroizeOnDrop)]
 pub struct AesKey(pub(crate) Schedule);
+
+const _: () = assert!(size_of::<AesKey>() <= 256);
 
 impl AesKey {
     /// Expands a key of 16, 24 or 32 bytes; `None` for other lengths and where the kernel is

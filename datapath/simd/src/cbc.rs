@@ -30,3 +30,6 @@ pub fn cbc_encrypt(jobs: &mut [CbcJob<'_>]) {
 /// Encrypts any number of packets, of any lengths and keys.
 #[cfg(not(target_arch = "x86_64"))]
 pub fn cbc_encrypt(_: &mut [CbcJob<'_>]) {}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests;

@@ -4,6 +4,7 @@
 //! several registers in turn, work on different messages. A lane whose message ends takes the next
 //! job from the queue while the others go on; `lanes.rs` does that for all three hashes.
 
+#[cfg(target_arch = "x86_64")]
 mod lanes;
 #[cfg(target_arch = "x86_64")]
 mod md5;
@@ -11,6 +12,7 @@ mod md5;
 mod sha1;
 #[cfg(target_arch = "x86_64")]
 mod sha256;
+#[cfg(target_arch = "x86_64")]
 mod start;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -43,6 +45,8 @@ macro_rules! hmac {
         $(#[$doc])*
         #[derive(ZeroizeOnDrop)]
         pub struct $key(Pads<$words>);
+
+        const _: () = assert!(size_of::<$key>() == 8 * $words);
 
         impl $key {
             /// Absorbs a key of any length; `None` where the kernel is not available.

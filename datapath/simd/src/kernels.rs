@@ -50,3 +50,34 @@ impl fmt::Display for Kernels {
         if between.is_empty() { f.write_str("none") } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_that_can_be_used_are_named() {
+        let mut kernels = Kernels {
+            aes_gcm: false,
+            aes_cbc: false,
+            hmac_sha1: false,
+            hmac_sha256: false,
+            hmac_md5: false,
+        };
+        assert_eq!(kernels.to_string(), "none");
+        (kernels.aes_gcm, kernels.hmac_sha1) = (true, true);
+        assert_eq!(kernels.to_string(), "AES-GCM (VAES), HMAC-SHA-1 (SHA-NI x4)");
+    }
+
+    #[test]
+    fn nothing_fails_its_self_test() {
+        let expected = Kernels {
+            aes_gcm: detect::gcm(),
+            aes_cbc: detect::aes(),
+            hmac_sha1: detect::sha(),
+            hmac_sha256: detect::sha(),
+            hmac_md5: detect::avx2(),
+        };
+        assert_eq!(kernels(), expected);
+    }
+}

@@ -11,9 +11,7 @@ pub(super) const NARROW: usize = 8;
 const PAIRS: usize = WIDE / 2;
 
 /// The round keys of two lanes, side by side as VAES wants them.
-#[repr(C, align(32))]
-#[derive(Clone, Copy)]
-pub(super) struct PairKeys(pub(super) [[[u8; 16]; 2]; ROUND_KEYS]);
+pub(super) type PairKeys = [__m256i; ROUND_KEYS];
 
 /// Where sixteen lanes get their round keys from.
 pub(super) enum Keys<'a> {
@@ -41,8 +39,7 @@ impl Source for Schedule {
 impl Source for [PairKeys; PAIRS] {
     #[inline(always)]
     unsafe fn round(&self, round: usize, pair: usize) -> __m256i {
-        // SAFETY: two round keys are as long as a register, and aligned like one.
-        unsafe { _mm256_load_si256(self[pair].0[round].as_ptr().cast()) }
+        self[pair][round]
     }
 }
 
@@ -79,6 +76,8 @@ unsafe fn wide_with<const ROUNDS: usize, S: Source>(
         *state = unsafe { _mm256_loadu_si256(pair.as_ptr().cast()) };
     }
     for block in 0..blocks {
+        // Without this the compiler copies all keys to the stack before it begins.
+        let keys = core::hint::black_box(keys);
         let at = |lane: usize| texts[lane].wrapping_add(16 * block).cast::<__m128i>();
         for pair in 0..PAIRS {
             // SAFETY: `block` is less than `blocks`; the CPU has AVX2.
@@ -111,6 +110,26 @@ unsafe fn wide_with<const ROUNDS: usize, S: Source>(
     }
 }
 
+/// Puts the keys of a lane into its half of those of its pair.
+pub(super) fn put<const ROUNDS: usize>(keys: &mut PairKeys, half: usize, schedule: &Schedule) {
+    let mut copy = |round: usize| {
+        // SAFETY: a half of the register is as long as a round key.
+        unsafe {
+            (&raw mut keys[round]).cast::<[u8; 16]>().add(half & 1).write(schedule.keys[round])
+        }
+    };
+    for round in 0..ROUNDS {
+        copy(round);
+    }
+    copy(LAST);
+}
+
+/// No keys.
+pub(super) fn no_keys() -> [PairKeys; PAIRS] {
+    // SAFETY: a register is bits, and may have any.
+    unsafe { core::mem::zeroed() }
+}
+
 /// The next `blocks` blocks of eight packets, each with its own key.
 ///
 /// # Safety
@@ -123,16 +142,16 @@ pub(super) unsafe fn narrow<const ROUNDS: usize>(
     texts: &[*mut u8; NARROW],
     blocks: usize,
 ) {
-    // SAFETY: a round key is as long as a register, and aligned like one.
-    let key = |lane: usize, round: usize| unsafe {
-        _mm_load_si128(keys[lane].keys[round].as_ptr().cast())
-    };
     let mut state = [_mm_setzero_si128(); NARROW];
     for (state, last) in state.iter_mut().zip(&*last) {
         // SAFETY: a block is as long as a register.
         *state = unsafe { _mm_loadu_si128(last.as_ptr().cast()) };
     }
     for block in 0..blocks {
+        // SAFETY: a round key is as long as a register, and aligned like one.
+        let key = |lane: usize, round: usize| unsafe {
+            _mm_load_si128(keys[lane].keys[round].as_ptr().cast())
+        };
         let at = |lane: usize| texts[lane].wrapping_add(16 * block).cast::<__m128i>();
         for (lane, state) in state.iter_mut().enumerate() {
             // SAFETY: `block` is less than `blocks`.

@@ -32,6 +32,7 @@ struct Lane {
     phase: Phase,
 }
 
+/// Pointers into its own scratch: it is not moved once lanes have begun.
 struct Lanes<const WORDS: usize, const LANES: usize> {
     states: [[u32; WORDS]; LANES],
     from: [*const u8; LANES],

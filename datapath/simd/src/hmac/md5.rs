@@ -1,7 +1,8 @@
 //! MD5 (RFC 1321) on AVX2: a register holds the same word of eight messages.
 //!
 //! Each of its 64 steps waits for the one before, so a second set of eight messages takes turns
-//! with the first and fills the time that the first waits.
+//! with the first and fills the time that the first waits. A message alone is better off with
+//! ordinary registers.
 
 use core::arch::x86_64::*;
 
@@ -50,9 +51,44 @@ impl Hash<4, { Md5::LANES }> for Md5 {
         // SAFETY: the caller vouches for the CPU and for the pointers.
         unsafe {
             match lanes {
+                1 => alone(&mut states[0], from[0], blocks),
                 ..=WIDTH => compress::<1>(states, from, blocks),
                 _ => compress::<2>(states, from, blocks),
             }
+        }
+    }
+}
+
+/// One message.
+///
+/// # Safety
+/// `from` leads to `blocks` blocks.
+unsafe fn alone(state: &mut [u32; 4], from: *const u8, blocks: usize) {
+    for block in 0..blocks {
+        // SAFETY: `block` is less than `blocks`; bytes may be anywhere.
+        let block = unsafe { &*from.add(BLOCK * block).cast::<[[u8; 4]; 16]>() };
+        let words = block.map(u32::from_le_bytes);
+        let mut now = *state;
+        macro_rules! round {
+            ($round:literal, |$at:ident| $word:expr, |$b:ident, $c:ident, $d:ident| $mix:expr,
+             $($turn:literal by $left:literal),*) => {
+                for four in 0..4 {
+                    $(
+                        let $at = 4 * four + $turn;
+                        let [a, $b, $c, $d] = now;
+                        let sum = words[$word & 15].wrapping_add(CONSTANTS[16 * $round + $at]);
+                        let sum = a.wrapping_add(sum).wrapping_add($mix);
+                        now = [$d, $b.wrapping_add(sum.rotate_left($left)), $b, $c];
+                    )*
+                }
+            };
+        }
+        round!(0, |at| at, |b, c, d| d ^ (b & (c ^ d)), 0 by 7, 1 by 12, 2 by 17, 3 by 22);
+        round!(1, |at| 5 * at + 1, |b, c, d| (c & !d) | (b & d), 0 by 5, 1 by 9, 2 by 14, 3 by 20);
+        round!(2, |at| 3 * at + 5, |b, c, d| b ^ (c ^ d), 0 by 4, 1 by 11, 2 by 16, 3 by 23);
+        round!(3, |at| 7 * at, |b, c, d| c ^ (b | !d), 0 by 6, 1 by 10, 2 by 15, 3 by 21);
+        for (word, now) in state.iter_mut().zip(now) {
+            *word = word.wrapping_add(now);
         }
     }
 }
@@ -160,86 +196,50 @@ fn transpose(rows: [__m256i; 8]) -> [__m256i; 8] {
     columns
 }
 
+/// RFC 1321 section 3.4: F, G, H and I.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn mix<const ROUND: usize>(b: __m256i, c: __m256i, d: __m256i) -> __m256i {
+    match ROUND {
+        0 => _mm256_xor_si256(d, _mm256_and_si256(b, _mm256_xor_si256(c, d))),
+        // The two halves have no bit in common, and only one of them waits for b.
+        1 => _mm256_or_si256(_mm256_andnot_si256(d, c), _mm256_and_si256(d, b)),
+        2 => _mm256_xor_si256(b, _mm256_xor_si256(c, d)),
+        _ => _mm256_xor_si256(c, _mm256_or_si256(b, _mm256_xor_si256(d, _mm256_set1_epi32(-1)))),
+    }
+}
+
 #[inline]
 #[target_feature(enable = "avx2")]
 fn block_of<const SETS: usize>(state: &mut [[__m256i; 4]; SETS], words: &[[__m256i; 16]; SETS]) {
     let before = *state;
-    let ones = _mm256_set1_epi32(-1);
     macro_rules! step {
-        ($step:expr, $word:expr, $left:literal, |$b:ident, $c:ident, $d:ident| $mix:expr) => {
+        ($round:literal, $step:expr, $word:expr, $left:literal) => {
             let constant = _mm256_set1_epi32(CONSTANTS[$step].cast_signed());
             for set in 0..SETS {
-                let [a, $b, $c, $d] = state[set];
+                let [a, b, c, d] = state[set];
                 let sum = _mm256_add_epi32(a, _mm256_add_epi32(words[set][$word & 15], constant));
-                let sum = _mm256_add_epi32(sum, $mix);
+                let sum = _mm256_add_epi32(sum, mix::<$round>(b, c, d));
                 let left = _mm256_slli_epi32::<$left>(sum);
                 let right = _mm256_srli_epi32::<{ 32 - $left }>(sum);
-                let turned = _mm256_or_si256(left, right);
-                state[set] = [$d, _mm256_add_epi32($b, turned), $b, $c];
+                state[set] = [d, _mm256_add_epi32(b, _mm256_or_si256(left, right)), b, c];
             }
         };
     }
-    for four in 0..4 {
-        let at = 4 * four;
-        macro_rules! mix {
-            ($step:expr, $left:literal) => {
-                step!($step, $step, $left, |b, c, d| _mm256_xor_si256(
-                    d,
-                    _mm256_and_si256(b, _mm256_xor_si256(c, d))
-                ));
-            };
-        }
-        mix!(at, 7);
-        mix!(at + 1, 12);
-        mix!(at + 2, 17);
-        mix!(at + 3, 22);
+    macro_rules! round {
+        ($round:literal, |$at:ident| $word:expr, $($turn:literal by $left:literal),*) => {
+            for four in 0..4 {
+                $(
+                    let $at = 4 * four + $turn;
+                    step!($round, 16 * $round + $at, $word, $left);
+                )*
+            }
+        };
     }
-    for four in 4..8 {
-        let at = 4 * four;
-        macro_rules! mix {
-            ($step:expr, $left:literal) => {
-                // The two halves have no bit in common, so they add up, and only one waits for b.
-                step!($step, 5 * $step + 1, $left, |b, c, d| _mm256_add_epi32(
-                    _mm256_andnot_si256(d, c),
-                    _mm256_and_si256(d, b)
-                ));
-            };
-        }
-        mix!(at, 5);
-        mix!(at + 1, 9);
-        mix!(at + 2, 14);
-        mix!(at + 3, 20);
-    }
-    for four in 8..12 {
-        let at = 4 * four;
-        macro_rules! mix {
-            ($step:expr, $left:literal) => {
-                step!($step, 3 * $step + 5, $left, |b, c, d| _mm256_xor_si256(
-                    b,
-                    _mm256_xor_si256(c, d)
-                ));
-            };
-        }
-        mix!(at, 4);
-        mix!(at + 1, 11);
-        mix!(at + 2, 16);
-        mix!(at + 3, 23);
-    }
-    for four in 12..16 {
-        let at = 4 * four;
-        macro_rules! mix {
-            ($step:expr, $left:literal) => {
-                step!($step, 7 * $step, $left, |b, c, d| _mm256_xor_si256(
-                    c,
-                    _mm256_or_si256(b, _mm256_xor_si256(d, ones))
-                ));
-            };
-        }
-        mix!(at, 6);
-        mix!(at + 1, 10);
-        mix!(at + 2, 15);
-        mix!(at + 3, 21);
-    }
+    round!(0, |at| at, 0 by 7, 1 by 12, 2 by 17, 3 by 22);
+    round!(1, |at| 5 * at + 1, 0 by 5, 1 by 9, 2 by 14, 3 by 20);
+    round!(2, |at| 3 * at + 5, 0 by 4, 1 by 11, 2 by 16, 3 by 23);
+    round!(3, |at| 7 * at, 0 by 6, 1 by 10, 2 by 15, 3 by 21);
     for set in 0..SETS {
         for word in 0..4 {
             state[set][word] = _mm256_add_epi32(state[set][word], before[set][word]);
