@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 use toml::Spanned;
 
 use crate::model::{
-    Action, Config, Df, Dscp, Ecn, EspMode, Gateway, Gre, Idle, L2tp, Limit, ManualSa, Mss,
+    Action, Config, Crypto, Df, Dscp, Ecn, EspMode, Gateway, Gre, Idle, L2tp, Limit, ManualSa, Mss,
     OuterRules, Peer, Policy, Port, PortMode, Role, Route, RouteTarget, Selector, Tfc, Ttl, Tunnel,
     TunnelKind,
 };
@@ -53,7 +53,11 @@ fn gateway(out: &mut String, gateway: &Gateway) -> fmt::Result {
         Idle::Sleep => "sleeps when idle",
         Idle::Spin => "never sleeps",
     };
-    writeln!(out, "gateway {}: {workers} {cores}, {idle}", gateway.name)?;
+    let crypto = match gateway.crypto {
+        Crypto::Fastest => "",
+        Crypto::Portable => ", portable ciphers only",
+    };
+    writeln!(out, "gateway {}: {workers} {cores}, {idle}{crypto}", gateway.name)?;
     writeln!(out, "    control socket {}", gateway.control_socket.display())
 }
 

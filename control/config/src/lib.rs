@@ -39,9 +39,9 @@ use self::{findings::Findings, resolve::Surroundings, section::Section};
 pub use self::{
     diagnostic::{Diagnostic, Report, Severity},
     model::{
-        Action, AddressRange, Config, Df, Dscp, Ecn, EspMode, Gateway, Gre, Idle, L2tp, Lifetime,
-        Limit, ManualSa, Mss, OuterRules, Peer, Policy, Port, PortMode, Role, Route, RouteTarget,
-        SaKeys, Selector, Tfc, Ttl, Tunnel, TunnelKind,
+        Action, AddressRange, Config, Crypto, Df, Dscp, Ecn, EspMode, Gateway, Gre, Idle, L2tp,
+        Lifetime, Limit, ManualSa, Mss, OuterRules, Peer, Policy, Port, PortMode, Role, Route,
+        RouteTarget, SaKeys, Selector, Tfc, Ttl, Tunnel, TunnelKind,
     },
     secret::Secret,
     source::Source,

@@ -83,6 +83,17 @@ pub struct Gateway {
     pub control_socket: PathBuf,
     /// What a worker does when there is nothing to do.
     pub idle: Idle,
+    /// Which ciphers carry packets.
+    pub crypto: Crypto,
+}
+
+/// Which implementations of the ciphers carry packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crypto {
+    /// The fastest that the processor has.
+    Fastest,
+    /// Only those of well-known libraries.
+    Portable,
 }
 
 /// What a worker does when there is nothing to do.

@@ -36,6 +36,7 @@ section! {
         cores: Vec<Spanned<i64>> = "cores", "cores = [1]";
         control_socket: String = "control_socket", "control_socket = \"/run/fastgw/site-a.sock\"";
         idle: String = "idle", "idle = \"sleep\"";
+        crypto: String = "crypto", "crypto = \"portable\"";
     }
 }
 

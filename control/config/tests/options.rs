@@ -1,8 +1,8 @@
 //! Every option that is not the default arrives where it belongs.
 
 use config::{
-    Action, Df, Dscp, Ecn, Gre, Idle, L2tp, Limit, Mss, PortMode, RouteTarget, Suite, Tfc, Ttl,
-    TunnelKind, parse,
+    Action, Crypto, Df, Dscp, Ecn, Gre, Idle, L2tp, Limit, Mss, PortMode, RouteTarget, Suite, Tfc,
+    Ttl, TunnelKind, parse,
 };
 
 const ALL_OPTIONS: &str = r#"
@@ -11,6 +11,7 @@ name = "g"
 cores = [3, 1]
 control_socket = "/tmp/g.sock"
 idle = "spin"
+crypto = "portable"
 
 [[port]]
 name = "a"
@@ -195,6 +196,7 @@ fn every_option_is_taken_as_written() {
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
     let gateway = &config.gateway;
     assert_eq!((gateway.name.as_str(), gateway.workers, gateway.idle), ("g", 2, Idle::Spin));
+    assert_eq!(gateway.crypto, Crypto::Portable);
     assert_eq!(gateway.cores.as_ref().unwrap().get_ref(), &[3, 1]);
     assert_eq!(gateway.control_socket.to_str(), Some("/tmp/g.sock"));
     let [a, b] = config.ports.as_slice() else { panic!("{:?}", config.ports) };

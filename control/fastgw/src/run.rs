@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use config::Config;
+use config::{Config, Crypto};
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 use pipeline::{Worker, WorkerId};
@@ -64,6 +64,10 @@ pub fn run(
     gateway.rebuild()?;
     let mut control = Control::new(poll, signals, server, &mut gateway)?;
     let threads = start_workers(&gateway, workers, &control.waker)?;
+    match gateway.config.gateway.crypto {
+        Crypto::Fastest => tracing::info!("multi-lane ciphers: {}", simd::kernels()),
+        Crypto::Portable => tracing::info!("portable ciphers only, as the configuration asks"),
+    }
     tracing::info!("{} is up with {} worker(s)", gateway.config.gateway.name, threads.len());
     let outcome = control.turn_until_stopped(file, &mut gateway, &threads);
     gateway.detach();

@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::value::{Unique, choice, name, number, proper_name};
 use crate::{
     findings::Findings,
-    model::{Gateway, Idle},
+    model::{Crypto, Gateway, Idle},
     schema,
     spelling::{count, shown},
 };
@@ -42,6 +42,7 @@ pub(super) fn resolve(
             workers: 1,
             cores: None,
             idle: Idle::Sleep,
+            crypto: Crypto::Fastest,
         };
     };
     let name = name(section.name.optional(), found).map(Spanned::into_inner);
@@ -59,6 +60,12 @@ pub(super) fn resolve(
         &[("sleep", Idle::Sleep), ("spin", Idle::Spin)],
         found,
     );
+    let crypto = choice(
+        section.crypto.optional(),
+        "crypto",
+        &[("fastest", Crypto::Fastest), ("portable", Crypto::Portable)],
+        found,
+    );
     let socket = section.control_socket.optional().and_then(|path| socket(path, found));
     Gateway {
         control_socket: socket.unwrap_or_else(|| default_socket(&name)),
@@ -67,6 +74,7 @@ pub(super) fn resolve(
         workers: workers.or(cores.as_ref().map(|cores| cores.get_ref().len())).unwrap_or(1),
         cores,
         idle: idle.unwrap_or(Idle::Sleep),
+        crypto: crypto.unwrap_or(Crypto::Fastest),
     }
 }
 

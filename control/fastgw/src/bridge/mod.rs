@@ -29,7 +29,7 @@ use wire::protocol;
 
 use self::nexthops::NexthopRegister;
 use self::policies::Entry;
-use self::spec::{PeerConfig, Seeds, TunnelSpec};
+use self::spec::{Making, PeerConfig, TunnelSpec};
 
 pub use self::underlay::{PortState, Underlay};
 
@@ -159,10 +159,10 @@ impl Bridge {
         before: &Before<'_>,
         seeds: &mut dyn FnMut() -> Result<[u8; 32], Box<dyn Error>>,
     ) -> Result<(), Box<dyn Error>> {
-        let mut seeds = Seeds(seeds);
+        let mut making = Making { seed: seeds, crypto: config.gateway.crypto };
         let tunnels = config.tunnels.iter();
         let made: Result<Vec<Made>, _> =
-            tunnels.map(|tunnel| self.add(tunnel, before, &mut seeds)).collect();
+            tunnels.map(|tunnel| self.add(tunnel, before, &mut making)).collect();
         let made = made?;
         let tunnel = |index: usize| match made.get(index) {
             Some(Made::Tunnel(id)) => Some(*id),
@@ -192,7 +192,7 @@ impl Bridge {
         &mut self,
         tunnel: &config::Tunnel,
         before: &Before<'_>,
-        seeds: &mut Seeds<'_>,
+        making: &mut Making<'_>,
     ) -> Result<Made, Box<dyn Error>> {
         let networks: Vec<IpNet> = tunnel.addresses.iter().map(|net| *net.get_ref()).collect();
         let first = TunnelId(self.tunnels.len() as u32);
@@ -201,7 +201,7 @@ impl Bridge {
             let (name, sa) = (tunnel.name.as_str(), tunnel.sa.as_ref());
             let before = before.get(name).copied();
             let peer = PeerConfig { name, before, remote, sa, prefixes: networks };
-            self.tunnels.push(TunnelSpec::new(tunnel, peer, seeds)?);
+            self.tunnels.push(TunnelSpec::new(tunnel, peer, making)?);
             return Ok(Made::Tunnel(first));
         }
         for peer in &tunnel.peers {
@@ -216,7 +216,7 @@ impl Bridge {
                 sa: peer.sa.as_ref(),
                 prefixes: prefixes.chain(peer.subnets.iter().map(|net| *net.get_ref())).collect(),
             };
-            self.tunnels.push(TunnelSpec::new(tunnel, peer, seeds)?);
+            self.tunnels.push(TunnelSpec::new(tunnel, peer, making)?);
         }
         if matches!(tunnel.kind, TunnelKind::DynamicVti) {
             return Ok(Made::Template);

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use config::{EspMode, ManualSa, Mss, SaKeys, Tfc, TunnelKind};
-use esp::{InboundSa, Keys, Limits, OutboundSa};
+use esp::{Crypto, InboundSa, Keys, Limits, OutboundSa};
 use ipnet::IpNet;
 use tables::counters::TunnelCounters;
 use tables::{
@@ -26,8 +26,12 @@ const IPV6_MTU_MIN: usize = 1280;
 /// Underlay MTU assumed while there is no route to the remote endpoint.
 const MTU_ASSUMED: u16 = 1500;
 
-/// Where SAs get their randomness from.
-pub(super) struct Seeds<'a>(pub(super) &'a mut dyn FnMut() -> Result<[u8; 32], Box<dyn Error>>);
+/// What SAs are made with besides their keys.
+pub(super) struct Making<'a> {
+    /// Draws a random seed.
+    pub(super) seed: &'a mut dyn FnMut() -> Result<[u8; 32], Box<dyn Error>>,
+    pub(super) crypto: config::Crypto,
+}
 
 /// A tunnel to one peer, with its SAs.
 pub(super) struct TunnelSpec {
@@ -92,7 +96,7 @@ impl TunnelSpec {
     pub(super) fn new(
         tunnel: &config::Tunnel,
         peer: PeerConfig<'_>,
-        seeds: &mut Seeds<'_>,
+        making: &mut Making<'_>,
     ) -> Result<Self, Box<dyn Error>> {
         let local = *tunnel.local.get_ref();
         let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -114,7 +118,7 @@ impl TunnelSpec {
         let running = before.and_then(|spec| spec.protection.as_ref());
         let protection = match (peer.sa, running) {
             (Some(sa), Some(running)) => Ok(Some(running.clone().with_settings_of(sa, follows))),
-            (Some(sa), None) => protect(sa, follows, seeds).map(Some),
+            (Some(sa), None) => protect(sa, follows, making).map(Some),
             (None, _) => Ok(None),
         };
         let own = tunnel.addresses.iter().map(|net| net.get_ref().addr());
@@ -364,12 +368,18 @@ impl Protected {
 fn protect(
     sa: &ManualSa,
     follows: bool,
-    seeds: &mut Seeds<'_>,
+    making: &mut Making<'_>,
 ) -> Result<Protected, Box<dyn Error>> {
     let (out, inbound) = (&sa.outbound, &sa.inbound);
     let limits = Limits { packets: sa.lifetime.packets.hard, bytes: sa.lifetime.bytes.hard };
-    let sealing = OutboundSa::new(out.spi, sa.suite, keys(out), sa.esn, (seeds.0)()?)?;
-    let opening = InboundSa::new(inbound.spi, sa.suite, keys(inbound), sa.esn, sa.replay_window)?;
+    let crypto = match making.crypto {
+        config::Crypto::Fastest => Crypto::Fastest,
+        config::Crypto::Portable => Crypto::Portable,
+    };
+    let (suite, esn, window) = (sa.suite, sa.esn, sa.replay_window);
+    let seed = (making.seed)()?;
+    let sealing = OutboundSa::with_crypto(out.spi, suite, keys(out), esn, seed, crypto)?;
+    let opening = InboundSa::with_crypto(inbound.spi, suite, keys(inbound), esn, window, crypto)?;
     Ok(Protected {
         mode: sa.mode,
         outbound: Arc::new(sealing.with_limits(limits)),
