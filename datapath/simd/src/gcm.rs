@@ -45,6 +45,13 @@ impl GcmKey {
         Some(key)
     }
 
+    /// Powers and round keys.
+    #[cfg(test)]
+    pub(crate) fn secrets(&self) -> [[u8; 16]; 31] {
+        let all = [self.powers.as_slice(), self.schedule.keys.as_slice()].concat();
+        core::array::from_fn(|at| all[at])
+    }
+
     /// Encrypts `text` in place and returns the ICV. A nonce must never be used again with the
     /// same key.
     #[inline]

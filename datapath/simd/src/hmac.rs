@@ -60,6 +60,12 @@ macro_rules! hmac {
                 start::pads::<$hash, $words, { <$hash>::LANES }>(key).map(Self)
             }
 
+            /// Both states.
+            #[cfg(test)]
+            pub(crate) fn secrets(&self) -> [[u32; $words]; 2] {
+                [self.0.inner, self.0.outer]
+            }
+
             #[cfg(not(target_arch = "x86_64"))]
             pub(crate) fn absorb(_: &[u8]) -> Option<Self> {
                 None

@@ -31,3 +31,6 @@ pub use cbc::{CbcJob, cbc_encrypt};
 pub use gcm::GcmKey;
 pub use hmac::{HmacMd5Key, HmacSha1Key, HmacSha256Key, MacJob, hmac_md5, hmac_sha1, hmac_sha256};
 pub use kernels::{Kernels, kernels};
+
+#[cfg(test)]
+mod tests;
