@@ -1,71 +1,143 @@
 //! One gateway and one direction through it.
 
+use std::fmt::Write;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use pipeline::{BATCH, EventRing, InjectRing, Worker, WorkerId};
 use port::{Frame, FramePool, Umem, UmemConfig};
 use tables::counters::WorkerCounters;
 use tables::publish::Publisher;
-use tables::{PortId, Tables};
+use tables::{DropReason, PortId, Tables};
 
-use crate::packets::{frame, packet};
-use crate::topology::{A_HOST, B_HOST, GW_MAC, LAN, WAN, plain_tables, tables};
+use crate::pipelines::{Direction, Pipeline};
+use crate::scale::{Scale, flow};
+use crate::tape::Tape;
+use crate::topology::{GW_MAC, LAN, WAN};
 use crate::tray::Tray;
-
-pub use crate::topology::Join;
 
 /// Packets that are carried in one turn: a full batch, as under load.
 pub const PER_TURN: usize = BATCH;
 
+/// What is carried, and among how much else.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Which way through which tunnel.
+    pub pipeline: Pipeline,
+    /// Length of the inner packet, bytes, at least 64.
+    pub size: usize,
+    /// Tunnels, each with an SA pair if ESP protects it.
+    pub sas: u32,
+    /// Routes that lead to the far side.
+    pub routes: u32,
+    /// Inner flows, spread evenly over the routes and so over the tunnels.
+    pub flows: u32,
+    /// Anti-replay window, packets.
+    pub window: u32,
+}
+
+impl Load {
+    /// One tunnel, one route, 512 flows.
+    #[must_use]
+    pub fn new(pipeline: Pipeline, size: usize) -> Self {
+        Self { pipeline, size, sas: 1, routes: 1, flows: 512, window: 1024 }
+    }
+
+    pub(crate) fn scale(&self) -> Scale {
+        Scale {
+            join: self.pipeline.join(),
+            multipoint: self.pipeline.is_multipoint(),
+            tunnels: self.sas,
+            routes: self.routes,
+            window: self.window,
+        }
+    }
+}
+
 /// A gateway and what it receives each turn.
 pub struct Lane {
+    gateway: Gateway,
+    source: Source,
+    tape: Tape,
+}
+
+/// Where the packets of a window come from. It is not timed.
+enum Source {
+    /// The same frames again and again.
+    Hosts,
+    /// Another gateway, which makes each anew, with a sequence number that was not seen before,
+    /// out of what its hosts send.
+    Gateway(Box<Gateway>, Tape),
+}
+
+impl Lane {
+    /// A gateway under this load.
+    #[must_use]
+    pub fn new(load: &Load) -> Self {
+        let umem = umem();
+        let scale = load.scale();
+        let prefixes = scale.prefixes();
+        let flows = (0..load.flows).map(|n| flow(&prefixes, n, load.size));
+        let hosts = Tape::of_packets(flows);
+        match load.pipeline.direction {
+            Direction::Forward | Direction::Encap => Self {
+                gateway: Gateway::new(umem, scale.tables(false), LAN, WAN),
+                source: Source::Hosts,
+                tape: hosts,
+            },
+            Direction::Decap => {
+                let far = Gateway::new(umem, scale.tables(false), LAN, WAN);
+                Self {
+                    gateway: Gateway::new(umem, scale.tables(true), WAN, LAN),
+                    source: Source::Gateway(Box::new(far), hosts),
+                    tape: Tape::default(),
+                }
+            }
+        }
+    }
+
+    /// Makes what the next `turns` turns will receive.
+    ///
+    /// # Errors
+    /// When the far gateway does not make it.
+    pub fn prepare(&mut self, turns: usize) -> Result<(), Lost> {
+        let Source::Gateway(far, hosts) = &mut self.source else { return Ok(()) };
+        self.tape.clear();
+        for _ in 0..turns {
+            far.load(hosts);
+            far.carry();
+            far.unload(|frame| {
+                // What was sent to a neighbour is received by this gateway.
+                self.tape.record(&GW_MAC.0, frame.data().get(GW_MAC.0.len()..).unwrap_or_default());
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Carries [`PER_TURN`] of the prepared packets; `timed` is handed the turn, which is all that
+    /// is to be measured: it is given its packets before and they are taken away after.
+    ///
+    /// # Errors
+    /// When not all of them come out on the other side: a measurement of drops is none.
+    pub fn turn<R>(&mut self, timed: impl FnOnce(&mut dyn FnMut()) -> R) -> Result<R, Lost> {
+        self.gateway.load(&mut self.tape);
+        let gateway = &mut self.gateway;
+        let result = timed(&mut || gateway.carry());
+        self.gateway.unload(|_| ())?;
+        Ok(result)
+    }
+}
+
+/// A worker with two ports, of which one only receives and the other only transmits.
+struct Gateway {
     worker: Worker<Tray>,
     pool: FramePool,
     from: PortId,
     to: PortId,
-    source: Source,
     counters: Arc<WorkerCounters>,
 }
 
-/// Where the packets of a turn come from. It is not timed.
-enum Source {
-    /// The same frame each time.
-    Template(Vec<u8>),
-    /// Another gateway, which makes each anew: with a sequence number that was not seen before.
-    Gateway(Box<Lane>),
-}
-
-impl Lane {
-    /// Plain forwarding of packets of `len` bytes.
-    #[must_use]
-    pub fn forward(len: usize) -> Self {
-        Self::new(umem(), plain_tables(), LAN, WAN, Self::from_host(len))
-    }
-
-    /// From the inside into a tunnel; `len` is that of the inner packet, bytes.
-    #[must_use]
-    pub fn encap(join: Join, len: usize) -> Self {
-        Self::encap_over(umem(), join, len)
-    }
-
-    /// Out of a tunnel to the inside; `len` is that of the inner packet, bytes.
-    #[must_use]
-    pub fn decap(join: Join, len: usize) -> Self {
-        let umem = umem();
-        let far = Box::new(Self::encap_over(umem, join, len));
-        Self::new(umem, tables(join, false, true), WAN, LAN, Source::Gateway(far))
-    }
-
-    fn encap_over(umem: &'static Umem, join: Join, len: usize) -> Self {
-        Self::new(umem, tables(join, false, false), LAN, WAN, Self::from_host(len))
-    }
-
-    fn from_host(len: usize) -> Source {
-        Source::Template(frame(&packet(A_HOST, B_HOST, len)))
-    }
-
-    fn new(umem: &'static Umem, tables: Tables, from: PortId, to: PortId, source: Source) -> Self {
+impl Gateway {
+    fn new(umem: &'static Umem, tables: Tables, from: PortId, to: PortId) -> Self {
         let publisher = Publisher::new(tables);
         let counters = Arc::new(WorkerCounters::new(2));
         let worker = Worker::new(
@@ -77,53 +149,35 @@ impl Lane {
             Arc::new(EventRing::new(64)),
             Arc::new(InjectRing::new(1)),
         );
-        Self { worker, pool: umem.pool(4 * PER_TURN), from, to, source, counters }
+        Self { worker, pool: umem.pool(4 * PER_TURN), from, to, counters }
     }
 
-    /// Carries [`PER_TURN`] packets and gives how long the turn took, without what it takes to make
-    /// them and to take them away.
-    ///
-    /// # Panics
-    /// When not all of them come out on the other side: a measurement of drops is none.
-    pub fn turn(&mut self) -> Duration {
-        self.lay_out();
-        let begin = Instant::now();
+    fn load(&mut self, tape: &mut Tape) {
+        let Some(tray) = self.worker.ports_mut().nth(self.from.index()) else { return };
+        for _ in 0..PER_TURN {
+            tray.lay_out(filled(&mut self.pool, tape.next()));
+        }
+    }
+
+    /// The one place where a worker turns.
+    fn carry(&mut self) {
         self.worker.turn(1);
-        let took = begin.elapsed();
+    }
+
+    fn unload(&mut self, mut look: impl FnMut(&Frame)) -> Result<(), Lost> {
         let mut carried = 0;
         if let Some(tray) = self.worker.ports_mut().nth(self.to.index()) {
             for frame in tray.take() {
+                look(&frame);
                 self.pool.free(frame);
                 carried += 1;
             }
         }
-        assert_eq!(carried, PER_TURN, "{:?}", self.counters);
-        took
-    }
-
-    fn lay_out(&mut self) {
-        let Some(tray) = self.worker.ports_mut().nth(self.from.index()) else { return };
-        match &mut self.source {
-            Source::Template(bytes) => {
-                for _ in 0..PER_TURN {
-                    tray.lay_out(filled(&mut self.pool, bytes));
-                }
-            }
-            Source::Gateway(far) => {
-                far.lay_out();
-                far.worker.turn(1);
-                let ports = far.worker.ports_mut().nth(far.to.index()).into_iter();
-                for mut frame in ports.flat_map(Tray::take) {
-                    // What was sent to a neighbour is received by this gateway.
-                    frame.data_mut()[..6].copy_from_slice(&GW_MAC.0);
-                    tray.lay_out(frame);
-                }
-            }
-        }
+        if carried == PER_TURN { Ok(()) } else { Err(Lost::new(carried, &self.counters)) }
     }
 }
 
-impl Drop for Lane {
+impl Drop for Gateway {
     fn drop(&mut self) {
         for tray in self.worker.ports_mut() {
             tray.release(&mut self.pool);
@@ -131,10 +185,42 @@ impl Drop for Lane {
     }
 }
 
-/// Chunks as AF_XDP has them. Never given back: there are as many as there are benchmarks.
+/// Packets of a turn did not come out where they should.
+#[derive(Debug)]
+pub struct Lost(String);
+
+impl Lost {
+    pub(crate) fn new(carried: usize, counters: &WorkerCounters) -> Self {
+        let mut text =
+            format!("{carried} of {PER_TURN} packets came out of a turn; dropped so far:");
+        for reason in DropReason::ALL {
+            let count = counters.drops(*reason);
+            if count > 0 {
+                // Writing to a String cannot fail.
+                let _ = write!(text, " {reason:?} {count}");
+            }
+        }
+        Self(text)
+    }
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Lost {}
+
+/// Chunks as AF_XDP has them, one memory for all lanes of a thread: it is never given back.
 fn umem() -> &'static Umem {
-    let config = UmemConfig { chunk_size: 2048, chunks: 16 * PER_TURN, headroom: 128 };
-    Umem::heap(config).expect("a sound configuration")
+    thread_local! {
+        static UMEM: &'static Umem = {
+            let config = UmemConfig { chunk_size: 2048, chunks: 16 * PER_TURN, headroom: 128 };
+            Umem::heap(config).expect("a sound configuration")
+        };
+    }
+    UMEM.with(|umem| *umem)
 }
 
 fn filled(pool: &mut FramePool, bytes: &[u8]) -> Frame {
