@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::crew::Deal;
 use crate::cycles;
 
 /// Measures what a packet costs in the gateway's datapath
@@ -30,6 +31,10 @@ enum Command {
 /// Figures are per packet, of this thread in user mode, and of the best of many short windows;
 /// medians stand beside them. Cycles of one machine move with what else runs on it, by nearly a
 /// factor of two; instructions hardly move. Compare cycles with cycles of the same run.
+///
+/// With several workers, the clock runs from the first one's begin to the last one's end; all
+/// share one tunnel, packets of an inner flow go to one worker, and it is checked that no packet
+/// was taken for a replay and that each flow's packets came out in order.
 ///
 /// Without options: the pipelines that others' figures are known for, with these figures beside,
 /// and how the cost grows with SAs and routes; one to two minutes.
@@ -57,6 +62,14 @@ pub struct Cycles {
     #[arg(long, value_name = "N", value_delimiter = ',',
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub flows: Vec<u32>,
+    /// Workers that share one tunnel, each on a thread and a processor of its own; above 1, packets
+    /// per second of the wall clock are compared with those of one worker
+    #[arg(short, long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub workers: u16,
+    /// How packets come to the queues of several workers
+    #[arg(long, value_enum, default_value_t = Deal::Flow)]
+    pub deal: Deal,
     /// Windows of 8192 packets for each figure
     #[arg(long, value_name = "N", default_value_t = 60,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -64,7 +77,7 @@ pub struct Cycles {
     /// 5 windows for each figure: good for instructions, poor for cycles
     #[arg(long, conflicts_with = "windows")]
     pub quick: bool,
-    /// Every pipeline under every suite; about half an hour, 3 minutes with --quick
+    /// Every pipeline under every suite; about half an hour, 6 minutes with --quick
     #[arg(long)]
     pub all: bool,
     /// Print a JSON array with an object for each figure
@@ -81,7 +94,8 @@ const EXAMPLES: &str = "Examples:
   fastgw-bench cycles --pipeline 'gre.*-decap' --suite sha --json > before.json
   fastgw-bench cycles --pipeline 'gre.*-decap' --suite sha --baseline before.json
   fastgw-bench cycles --pipeline vti --sas 1,1000,100000 --flows 512,100000 --size 64
-  fastgw-bench cycles --pipeline forward --routes 10,1000000";
+  fastgw-bench cycles --pipeline forward --routes 10,1000000
+  fastgw-bench cycles --workers 2 --suite aes128gcm16";
 
 fn size(text: &str) -> Result<usize, String> {
     let size = text.parse().map_err(|_| "not a number".to_owned())?;

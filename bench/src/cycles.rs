@@ -15,6 +15,7 @@ use crate::lane::Load;
 use crate::machine::Machine;
 use crate::measure::{Row, measure};
 use crate::pipelines::Pipeline;
+use crate::sharing::measure_shared;
 use crate::table;
 
 /// Suites that are measured unless others are asked for: those that others' figures are of.
@@ -35,26 +36,36 @@ pub(crate) fn run(options: &Cycles) -> Result<(), Box<dyn Error>> {
         println!("{machine}\nbest of {windows} windows, batches of {}\n", crate::PER_TURN);
         print_notes(&meter);
     }
-    for load in &loads {
-        let (name, suite) = (load.pipeline.name(), load.pipeline.suite());
-        progress.begin(&format!("{name} {suite} {} B", load.size));
-        let mut row = measure(&mut meter, load, windows)
-            .map_err(|lost| format!("{name} {suite} with {} bytes: {lost}", load.size))?;
-        if let Some(baseline) = &baseline {
-            baseline.compare(&mut row);
+    for block in loads.chunk_by(|a, b| a.differs_only_in_size(b)) {
+        let mut measured = [Vec::new(), Vec::new()];
+        for load in block {
+            let (name, suite) = (load.pipeline.name(), load.pipeline.suite());
+            progress.begin(&format!("{name} {suite} {} B", load.size));
+            let of_load = match usize::from(options.workers) {
+                1 => measure(&mut meter, load, windows).map(|row| vec![row]),
+                workers => measure_shared(load, workers, options.deal, windows).map(Vec::from),
+            };
+            let of_load = of_load
+                .map_err(|lost| format!("{name} {suite} with {} bytes: {lost}", load.size))?;
+            for (block, mut row) in measured.iter_mut().zip(of_load) {
+                if let Some(baseline) = &baseline {
+                    baseline.compare(&mut row);
+                }
+                block.push(row);
+            }
         }
-        let new_block = rows.last().is_some_and(|last| !table::same_block(last, &row));
-        if new_block && !options.json {
-            progress.clear();
-            table::print_block(table::last_block(&rows));
+        for block in measured {
+            if !options.json {
+                progress.clear();
+                table::print_block(&block);
+            }
+            rows.extend(block);
         }
-        rows.push(row);
     }
     progress.clear();
     if options.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
-        table::print_block(table::last_block(&rows));
         table::print_summary(&rows);
     }
     Ok(())
@@ -77,7 +88,18 @@ fn print_notes(meter: &Meter) {
 }
 
 fn plan(options: &Cycles) -> Result<Vec<Load>, String> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    if usize::from(options.workers) > processors {
+        return Err(format!(
+            "{} workers would take turns on {processors} processors; ask for {processors} at most",
+            options.workers
+        ));
+    }
+    if options.workers > 1 && options.sas.iter().any(|sas| *sas > 1) {
+        return Err("several workers are measured with one tunnel: leave --sas out".to_owned());
+    }
     let default = !options.all && options.pipeline.is_empty() && options.suite.is_empty();
+    let shared_by_default = options.workers > 1 && !options.all && options.pipeline.is_empty();
     let known = Pipeline::names();
     let wanted = Filter::new("pipeline", &options.pipeline, known)?;
     let suites: Vec<_> = esp::Suite::ALL.iter().map(|suite| suite.name().to_owned()).collect();
@@ -90,6 +112,7 @@ fn plan(options: &Cycles) -> Result<Vec<Load>, String> {
     let pipelines: Vec<_> = Pipeline::all()
         .filter(|pipeline| wanted.holds(&pipeline.name()) && by_suite(pipeline))
         .filter(|pipeline| !default || anchored(pipeline))
+        .filter(|pipeline| !shared_by_default || pipeline.name().starts_with("esp-tunnel"))
         .collect();
     if pipelines.is_empty() {
         return Err("no pipeline runs under such a suite: one in clear has suite none".to_owned());
@@ -114,7 +137,8 @@ fn plan(options: &Cycles) -> Result<Vec<Load>, String> {
         }
     }
     let plain = options.sas.is_empty() && options.routes.is_empty() && options.flows.is_empty();
-    if default && plain && options.size.is_empty() {
+    let alone = options.workers == 1;
+    if default && plain && alone && options.size.is_empty() {
         loads.extend(scaling());
     }
     Ok(loads)

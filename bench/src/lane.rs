@@ -1,22 +1,11 @@
 //! One gateway and one direction through it.
 
-use std::fmt::Write;
-use std::sync::Arc;
+use port::Umem;
 
-use pipeline::{BATCH, EventRing, InjectRing, Worker, WorkerId};
-use port::{Frame, FramePool, Umem, UmemConfig};
-use tables::counters::WorkerCounters;
-use tables::publish::Publisher;
-use tables::{DropReason, PortId, Tables};
-
+use crate::gateway::{Gateway, Lost, PER_TURN, readdress, umem};
 use crate::pipelines::{Direction, Pipeline};
 use crate::scale::{Scale, flow};
 use crate::tape::Tape;
-use crate::topology::{GW_MAC, LAN, WAN};
-use crate::tray::Tray;
-
-/// Packets that are carried in one turn: a full batch, as under load.
-pub const PER_TURN: usize = BATCH;
 
 /// What is carried, and among how much else.
 #[derive(Clone, Debug)]
@@ -42,6 +31,14 @@ impl Load {
         Self { pipeline, size, sas: 1, routes: 1, flows: 512, window: 1024 }
     }
 
+    /// Whether the inner packet's length is the only difference.
+    pub(crate) fn differs_only_in_size(&self, other: &Self) -> bool {
+        let key = |load: &Self| {
+            (load.pipeline.name(), load.pipeline.suite(), load.sas, load.routes, load.flows)
+        };
+        key(self) == key(other)
+    }
+
     pub(crate) fn scale(&self) -> Scale {
         Scale {
             join: self.pipeline.join(),
@@ -50,6 +47,12 @@ impl Load {
             routes: self.routes,
             window: self.window,
         }
+    }
+
+    /// What the hosts of the near side send: a packet of each flow.
+    pub(crate) fn hosts(&self) -> Tape {
+        let prefixes = self.scale().prefixes();
+        Tape::of_packets((0..self.flows).map(|n| flow(&prefixes, n, self.size)))
     }
 }
 
@@ -73,21 +76,17 @@ impl Lane {
     /// A gateway under this load.
     #[must_use]
     pub fn new(load: &Load) -> Self {
-        let umem = umem();
-        let scale = load.scale();
-        let prefixes = scale.prefixes();
-        let flows = (0..load.flows).map(|n| flow(&prefixes, n, load.size));
-        let hosts = Tape::of_packets(flows);
+        let (umem, scale, hosts) = (umem_of_thread(), load.scale(), load.hosts());
         match load.pipeline.direction {
             Direction::Forward | Direction::Encap => Self {
-                gateway: Gateway::new(umem, scale.tables(false), LAN, WAN),
+                gateway: Gateway::new(umem, scale.tables(false), false),
                 source: Source::Hosts,
                 tape: hosts,
             },
             Direction::Decap => {
-                let far = Gateway::new(umem, scale.tables(false), LAN, WAN);
+                let far = Gateway::new(umem, scale.tables(false), false);
                 Self {
-                    gateway: Gateway::new(umem, scale.tables(true), WAN, LAN),
+                    gateway: Gateway::new(umem, scale.tables(true), true),
                     source: Source::Gateway(Box::new(far), hosts),
                     tape: Tape::default(),
                 }
@@ -103,11 +102,13 @@ impl Lane {
         let Source::Gateway(far, hosts) = &mut self.source else { return Ok(()) };
         self.tape.clear();
         for _ in 0..turns {
-            far.load(hosts);
+            for _ in 0..PER_TURN {
+                far.lay_out_bytes(hosts.next());
+            }
             far.carry();
-            far.unload(|frame| {
-                // What was sent to a neighbour is received by this gateway.
-                self.tape.record(&GW_MAC.0, frame.data().get(GW_MAC.0.len()..).unwrap_or_default());
+            far.unload(PER_TURN, |frame| {
+                readdress(frame);
+                self.tape.record(frame.data());
             })?;
         }
         Ok(())
@@ -119,112 +120,20 @@ impl Lane {
     /// # Errors
     /// When not all of them come out on the other side: a measurement of drops is none.
     pub fn turn<R>(&mut self, timed: impl FnOnce(&mut dyn FnMut()) -> R) -> Result<R, Lost> {
-        self.gateway.load(&mut self.tape);
-        let gateway = &mut self.gateway;
+        let Self { gateway, tape, .. } = self;
+        for _ in 0..PER_TURN {
+            gateway.lay_out_bytes(tape.next());
+        }
         let result = timed(&mut || gateway.carry());
-        self.gateway.unload(|_| ())?;
+        gateway.unload(PER_TURN, |_| ())?;
         Ok(result)
     }
 }
 
-/// A worker with two ports, of which one only receives and the other only transmits.
-struct Gateway {
-    worker: Worker<Tray>,
-    pool: FramePool,
-    from: PortId,
-    to: PortId,
-    counters: Arc<WorkerCounters>,
-}
-
-impl Gateway {
-    fn new(umem: &'static Umem, tables: Tables, from: PortId, to: PortId) -> Self {
-        let publisher = Publisher::new(tables);
-        let counters = Arc::new(WorkerCounters::new(2));
-        let worker = Worker::new(
-            WorkerId { index: 0, of: 1 },
-            vec![Tray::new(PER_TURN), Tray::new(PER_TURN)],
-            umem.pool(4 * PER_TURN),
-            publisher.reader(),
-            Arc::clone(&counters),
-            Arc::new(EventRing::new(64)),
-            Arc::new(InjectRing::new(1)),
-        );
-        Self { worker, pool: umem.pool(4 * PER_TURN), from, to, counters }
-    }
-
-    fn load(&mut self, tape: &mut Tape) {
-        let Some(tray) = self.worker.ports_mut().nth(self.from.index()) else { return };
-        for _ in 0..PER_TURN {
-            tray.lay_out(filled(&mut self.pool, tape.next()));
-        }
-    }
-
-    /// The one place where a worker turns.
-    fn carry(&mut self) {
-        self.worker.turn(1);
-    }
-
-    fn unload(&mut self, mut look: impl FnMut(&Frame)) -> Result<(), Lost> {
-        let mut carried = 0;
-        if let Some(tray) = self.worker.ports_mut().nth(self.to.index()) {
-            for frame in tray.take() {
-                look(&frame);
-                self.pool.free(frame);
-                carried += 1;
-            }
-        }
-        if carried == PER_TURN { Ok(()) } else { Err(Lost::new(carried, &self.counters)) }
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        for tray in self.worker.ports_mut() {
-            tray.release(&mut self.pool);
-        }
-    }
-}
-
-/// Packets of a turn did not come out where they should.
-#[derive(Debug)]
-pub struct Lost(String);
-
-impl Lost {
-    pub(crate) fn new(carried: usize, counters: &WorkerCounters) -> Self {
-        let mut text =
-            format!("{carried} of {PER_TURN} packets came out of a turn; dropped so far:");
-        for reason in DropReason::ALL {
-            let count = counters.drops(*reason);
-            if count > 0 {
-                // Writing to a String cannot fail.
-                let _ = write!(text, " {reason:?} {count}");
-            }
-        }
-        Self(text)
-    }
-}
-
-impl std::fmt::Display for Lost {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Lost {}
-
-/// Chunks as AF_XDP has them, one memory for all lanes of a thread: it is never given back.
-fn umem() -> &'static Umem {
+/// One memory for all lanes of a thread.
+fn umem_of_thread() -> &'static Umem {
     thread_local! {
-        static UMEM: &'static Umem = {
-            let config = UmemConfig { chunk_size: 2048, chunks: 16 * PER_TURN, headroom: 128 };
-            Umem::heap(config).expect("a sound configuration")
-        };
+        static UMEM: &'static Umem = umem(16 * PER_TURN);
     }
     UMEM.with(|umem| *umem)
-}
-
-fn filled(pool: &mut FramePool, bytes: &[u8]) -> Frame {
-    let mut frame = pool.alloc().expect("more chunks than are ever in use");
-    frame.append(bytes.len()).expect("a chunk larger than the packet").copy_from_slice(bytes);
-    frame
 }

@@ -11,11 +11,14 @@ pub mod baseline;
 pub mod cli;
 pub mod clock;
 pub mod counters;
+pub mod crew;
 mod cycles;
+mod gateway;
 mod lane;
 mod machine;
 pub mod measure;
 pub mod pipelines;
+pub mod sharing;
 mod table;
 mod tape;
 mod tray;
@@ -30,5 +33,6 @@ mod scale;
 #[path = "../../datapath/pipeline/tests/common/topology.rs"]
 mod topology;
 
-pub use lane::{Lane, Load, Lost, PER_TURN};
+pub use gateway::{Lost, PER_TURN};
+pub use lane::{Lane, Load};
 pub use tray::Tray;

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::baseline::Comparison;
 use crate::clock::cycles_per_ns;
 use crate::counters::{Meter, Reading};
-use crate::lane::{Lane, Load, Lost, PER_TURN};
+use crate::gateway::{Lost, PER_TURN};
+use crate::lane::{Lane, Load};
+use crate::sharing::Sharing;
 
 /// Packets of a window: a few milliseconds, so that some windows are left alone by everybody else
 /// on the machine.
@@ -51,6 +53,11 @@ pub struct Row {
     pub windows: usize,
     /// Packets carried in them, all of which came out on the other side.
     pub packets: u64,
+    /// Packets per second: those of the best window.
+    pub pps: f64,
+    /// What came of sharing one tunnel, where there are several workers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<Sharing>,
     /// How it compares with an earlier run, where one is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Comparison>,
@@ -69,10 +76,10 @@ pub enum CyclesBy {
 
 /// What one window took.
 #[derive(Default)]
-struct Window {
-    reading: Reading,
+pub(crate) struct Window {
+    pub(crate) reading: Reading,
     /// Cycles per nanosecond.
-    clock: Option<f64>,
+    pub(crate) clock: Option<f64>,
 }
 
 /// Measures a load over so many windows.
@@ -107,7 +114,7 @@ fn one_window(meter: &mut Meter, lane: &mut Lane, turns: usize) -> Result<Window
     Ok(Window { reading: sum.unwrap_or_default(), clock })
 }
 
-fn row(load: &Load, packets: usize, windows: &[Window]) -> Row {
+pub(crate) fn row(load: &Load, packets: usize, windows: &[Window]) -> Row {
     let per_packet = |count: u64| count as f64 / packets as f64;
     let counted = |at: usize| {
         let of = windows.iter().map(|window| window.reading.counts[at].map(per_packet));
@@ -140,19 +147,21 @@ fn row(load: &Load, packets: usize, windows: &[Window]) -> Row {
         ns_median: ns.median,
         windows: windows.len(),
         packets: (packets * windows.len()) as u64,
+        pps: 1e9 / ns.best,
+        sharing: None,
         baseline: None,
     }
 }
 
 /// The least of some figures and the one in the middle.
 #[derive(Clone, Copy)]
-struct Spread {
-    best: f64,
-    median: f64,
+pub(crate) struct Spread {
+    pub(crate) best: f64,
+    pub(crate) median: f64,
 }
 
 impl Spread {
-    fn of(mut figures: Vec<f64>) -> Self {
+    pub(crate) fn of(mut figures: Vec<f64>) -> Self {
         figures.sort_by(f64::total_cmp);
         let at = |n: usize| figures.get(n).copied().unwrap_or(0.0);
         Self { best: at(0), median: at(figures.len() / 2) }

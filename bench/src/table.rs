@@ -3,23 +3,20 @@
 use crate::anchors::{Anchor, SIZES};
 use crate::cycles::key;
 use crate::measure::{CyclesBy, Row};
+use crate::sharing::Sharing;
 
 /// Whether two rows stand in one table.
 pub(crate) fn same_block(a: &Row, b: &Row) -> bool {
     key(a) == key(b)
 }
 
-/// The rows at the end that stand in one table.
-pub(crate) fn last_block(rows: &[Row]) -> &[Row] {
-    rows.chunk_by(same_block).last().unwrap_or_default()
-}
-
 /// A table with a column for each size.
 pub(crate) fn print_block(rows: &[Row]) {
     let Some(first) = rows.first() else { return };
-    let Row { pipeline, suite, sas, routes, flows, .. } = first;
+    let Row { pipeline, suite, sas, routes, flows, workers, .. } = first;
     let kind = if suite == "none" { "tunnels" } else { "SA pairs" };
-    println!("{pipeline}, suite {suite}: {sas} {kind}, {routes} routes, {flows} flows");
+    let among = if *workers == 1 { String::new() } else { format!(", {workers} workers") };
+    println!("{pipeline}, suite {suite}: {sas} {kind}, {routes} routes, {flows} flows{among}");
     line("inner packet, bytes", rows.iter().map(|row| Some(row.size as f64)), 0);
     let estimated = if first.cycles_by == CyclesBy::Clock { " (est.)" } else { "" };
     line(&format!("cycles{estimated}, best"), rows.iter().map(|row| row.cycles), 0);
@@ -28,6 +25,7 @@ pub(crate) fn print_block(rows: &[Row]) {
     line("branch misses", rows.iter().map(|row| row.branch_misses), 2);
     line("cache misses", rows.iter().map(|row| row.cache_misses), 2);
     line("nanoseconds, best", rows.iter().map(|row| Some(row.ns)), 0);
+    print_sharing(rows);
     if let Some(anchor) = anchor(first) {
         line("VPP 26.06, cycles", rows.iter().map(|row| at(row, &anchor.vpp)), 0);
         if let Some(secgw) = &anchor.secgw {
@@ -48,6 +46,18 @@ pub(crate) fn print_block(rows: &[Row]) {
         println!();
     }
     println!();
+}
+
+fn print_sharing(rows: &[Row]) {
+    if rows.iter().all(|row| row.sharing.is_none()) {
+        return;
+    }
+    let of = |figure: fn(&Sharing) -> f64| move |row: &Row| row.sharing.as_ref().map(figure);
+    line("million packets/s", rows.iter().map(|row| Some(row.pps / 1e6)), 3);
+    line("speedup, best", rows.iter().map(of(|sharing| sharing.speedup)), 2);
+    line("speedup, median", rows.iter().map(of(|sharing| sharing.speedup_median)), 2);
+    line("false replay drops", rows.iter().map(of(|sharing| sharing.replay_drops as f64)), 0);
+    line("out of order in a flow", rows.iter().map(of(|sharing| sharing.reordered as f64)), 0);
 }
 
 fn line(name: &str, figures: impl Iterator<Item = Option<f64>>, digits: usize) {
@@ -107,17 +117,24 @@ pub(crate) fn print_summary(rows: &[Row]) {
     }
 }
 
+/// What many SAs or routes cost, by what one SA and the fewest routes measured do.
 fn print_growth(rows: &[Row]) {
-    let small = |row: &Row| row.sas == 1 && row.routes == 1;
     let mut headed = false;
-    for row in rows.iter().filter(|row| !small(row)) {
+    for row in rows {
         let same = |base: &&Row| {
             base.pipeline == row.pipeline && base.suite == row.suite && base.size == row.size
         };
-        let base = rows.iter().filter(same).find(|base| small(base));
-        let Some((now, then)) = row.cycles.zip(base.and_then(|base| base.cycles)) else { continue };
+        let base = rows.iter().filter(same).filter(|base| base.sas == 1);
+        let of_size = |base: &&Row| (base.sas + base.routes, base.flows != row.flows);
+        // Against one SA if it is about SAs, against ten routes if it is about routes.
+        let routes = row.routes > 1;
+        let Some(base) = base.filter(|base| (base.routes > 1) == routes).min_by_key(of_size) else {
+            continue;
+        };
+        let larger = row.sas > base.sas || row.routes > base.routes;
+        let Some((now, then)) = row.cycles.zip(base.cycles).filter(|_| larger) else { continue };
         if !headed {
-            println!("growth: cycles by those with one SA and one route (aim: at most 1.30)");
+            println!("growth: cycles by those of one SA, or of the fewest routes (aim: 1.30)");
             headed = true;
         }
         let Row { pipeline, suite, size, sas, routes, flows, .. } = row;

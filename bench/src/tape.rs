@@ -16,7 +16,7 @@ impl Tape {
     pub(crate) fn of_packets(packets: impl Iterator<Item = Vec<u8>>) -> Self {
         let mut tape = Self::default();
         for packet in packets {
-            tape.record(&[], &frame(&packet));
+            tape.record(&frame(&packet));
         }
         tape
     }
@@ -28,10 +28,9 @@ impl Tape {
         self.next = 0;
     }
 
-    /// Adds one frame, in two parts.
-    pub(crate) fn record(&mut self, head: &[u8], rest: &[u8]) {
-        self.bytes.extend_from_slice(head);
-        self.bytes.extend_from_slice(rest);
+    /// Adds one frame.
+    pub(crate) fn record(&mut self, frame: &[u8]) {
+        self.bytes.extend_from_slice(frame);
         self.ends.push(self.bytes.len());
     }
 
@@ -39,7 +38,12 @@ impl Tape {
     pub(crate) fn next(&mut self) -> &[u8] {
         let at = if self.next < self.ends.len() { self.next } else { 0 };
         self.next = at + 1;
-        let begin = if at == 0 { 0 } else { self.ends[at - 1] };
-        &self.bytes[begin..self.ends[at]]
+        self.at(at)
+    }
+
+    /// The `n`-th frame.
+    pub(crate) fn at(&self, n: usize) -> &[u8] {
+        let begin = if n == 0 { 0 } else { self.ends[n - 1] };
+        &self.bytes[begin..self.ends[n]]
     }
 }
