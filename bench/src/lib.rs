@@ -17,6 +17,7 @@ mod gateway;
 mod lane;
 mod machine;
 pub mod measure;
+mod memory;
 pub mod pipelines;
 pub mod sharing;
 mod table;
