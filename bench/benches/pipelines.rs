@@ -4,47 +4,57 @@
 //! The time is that of the worker's turn over a full batch on one core. Making the packets, and for
 //! decapsulation sealing them with fresh sequence numbers, is not part of it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bench::{Join, Lane, PER_TURN};
+use bench::pipelines::Pipeline;
+use bench::{Lane, Load, PER_TURN};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use esp::Suite;
 
 const LENGTHS: [usize; 3] = [64, 512, 1400];
-/// The suites that peers agree on in practice, and the two that show what authentication costs.
-const SUITES: [Suite; 9] = [
-    Suite::AES128GCM16,
-    Suite::AES256GCM16,
-    Suite::CHACHA20POLY1305,
-    Suite::AES128_SHA1,
-    Suite::AES256_SHA1,
-    Suite::AES128_SHA256,
-    Suite::AES256_SHA256,
-    Suite::NULL_SHA1,
-    Suite::NULL_MD5,
+/// The pipelines that everybody has, under the suites that peers agree on in practice and the two
+/// that show what authentication costs.
+const PIPELINES: [&str; 5] =
+    ["forward", "gre-encap", "gre-decap", "esp-tunnel-encap", "esp-tunnel-decap"];
+const SUITES: [&str; 10] = [
+    "none",
+    "aes128gcm16",
+    "aes256gcm16",
+    "chacha20poly1305",
+    "aes128-sha1",
+    "aes256-sha1",
+    "aes128-sha256",
+    "aes256-sha256",
+    "null-sha1",
+    "null-md5",
 ];
 
-fn measure(criterion: &mut Criterion, name: &str, lane: impl Fn(usize) -> Lane) {
-    let mut group = criterion.benchmark_group(name);
-    group.throughput(Throughput::Elements(PER_TURN as u64));
-    for len in LENGTHS {
-        let mut lane = lane(len);
-        group.bench_function(BenchmarkId::from_parameter(len), |bencher| {
-            bencher.iter_custom(|turns| (0..turns).map(|_| lane.turn()).sum());
-        });
+fn pipelines(criterion: &mut Criterion) {
+    for pipeline in Pipeline::all() {
+        let (name, suite) = (pipeline.name(), pipeline.suite());
+        if !PIPELINES.contains(&name.as_str()) || !SUITES.contains(&suite) {
+            continue;
+        }
+        let mut group = criterion.benchmark_group(format!("{name}/{suite}"));
+        group.throughput(Throughput::Elements(PER_TURN as u64));
+        for len in LENGTHS {
+            let mut lane = Lane::new(&Load::new(pipeline, len));
+            group.bench_function(BenchmarkId::from_parameter(len), |bencher| {
+                bencher.iter_custom(|turns| (0..turns).map(|_| turn(&mut lane)).sum());
+            });
+        }
+        group.finish();
     }
-    group.finish();
 }
 
-fn pipelines(criterion: &mut Criterion) {
-    measure(criterion, "forward", Lane::forward);
-    measure(criterion, "gre_encap", |len| Lane::encap(Join::Gre, len));
-    measure(criterion, "gre_decap", |len| Lane::decap(Join::Gre, len));
-    for suite in SUITES {
-        let join = Join::Policy(suite);
-        measure(criterion, &format!("esp_encap/{suite}"), |len| Lane::encap(join, len));
-        measure(criterion, &format!("esp_decap/{suite}"), |len| Lane::decap(join, len));
-    }
+fn turn(lane: &mut Lane) -> Duration {
+    let turned = lane.prepare(1).and_then(|()| {
+        lane.turn(|carry| {
+            let begin = Instant::now();
+            carry();
+            begin.elapsed()
+        })
+    });
+    turned.expect("all packets come out on the other side")
 }
 
 criterion_group! {

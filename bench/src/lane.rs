@@ -1,144 +1,139 @@
 //! One gateway and one direction through it.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use port::Umem;
 
-use pipeline::{BATCH, EventRing, InjectRing, Worker, WorkerId};
-use port::{Frame, FramePool, Umem, UmemConfig};
-use tables::counters::WorkerCounters;
-use tables::publish::Publisher;
-use tables::{PortId, Tables};
+use crate::gateway::{Gateway, Lost, PER_TURN, readdress, umem};
+use crate::pipelines::{Direction, Pipeline};
+use crate::scale::{Scale, flow};
+use crate::tape::Tape;
 
-use crate::packets::{frame, packet};
-use crate::topology::{A_HOST, B_HOST, GW_MAC, LAN, WAN, plain_tables, tables};
-use crate::tray::Tray;
+/// What is carried, and among how much else.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Which way through which tunnel.
+    pub pipeline: Pipeline,
+    /// Length of the inner packet, bytes, at least 64.
+    pub size: usize,
+    /// Tunnels, each with an SA pair if ESP protects it.
+    pub sas: u32,
+    /// Routes that lead to the far side.
+    pub routes: u32,
+    /// Inner flows, spread evenly over the routes and so over the tunnels.
+    pub flows: u32,
+    /// Anti-replay window, packets.
+    pub window: u32,
+}
 
-pub use crate::topology::Join;
+impl Load {
+    /// One tunnel, one route, 512 flows.
+    #[must_use]
+    pub fn new(pipeline: Pipeline, size: usize) -> Self {
+        Self { pipeline, size, sas: 1, routes: 1, flows: 512, window: 1024 }
+    }
 
-/// Packets that are carried in one turn: a full batch, as under load.
-pub const PER_TURN: usize = BATCH;
+    /// Whether the inner packet's length is the only difference.
+    pub(crate) fn differs_only_in_size(&self, other: &Self) -> bool {
+        let key = |load: &Self| {
+            (load.pipeline.name(), load.pipeline.suite(), load.sas, load.routes, load.flows)
+        };
+        key(self) == key(other)
+    }
+
+    pub(crate) fn scale(&self) -> Scale {
+        Scale {
+            join: self.pipeline.join(),
+            multipoint: self.pipeline.is_multipoint(),
+            tunnels: self.sas,
+            routes: self.routes,
+            window: self.window,
+        }
+    }
+
+    /// What the hosts of the near side send: a packet of each flow.
+    pub(crate) fn hosts(&self) -> Tape {
+        let prefixes = self.scale().prefixes();
+        Tape::of_packets((0..self.flows).map(|n| flow(&prefixes, n, self.size)))
+    }
+}
 
 /// A gateway and what it receives each turn.
 pub struct Lane {
-    worker: Worker<Tray>,
-    pool: FramePool,
-    from: PortId,
-    to: PortId,
+    gateway: Gateway,
     source: Source,
-    counters: Arc<WorkerCounters>,
+    tape: Tape,
 }
 
-/// Where the packets of a turn come from. It is not timed.
+/// Where the packets of a window come from. It is not timed.
 enum Source {
-    /// The same frame each time.
-    Template(Vec<u8>),
-    /// Another gateway, which makes each anew: with a sequence number that was not seen before.
-    Gateway(Box<Lane>),
+    /// The same frames again and again.
+    Hosts,
+    /// Another gateway, which makes each anew, with a sequence number that was not seen before,
+    /// out of what its hosts send.
+    Gateway(Box<Gateway>, Tape),
 }
 
 impl Lane {
-    /// Plain forwarding of packets of `len` bytes.
+    /// A gateway under this load.
     #[must_use]
-    pub fn forward(len: usize) -> Self {
-        Self::new(umem(), plain_tables(), LAN, WAN, Self::from_host(len))
+    pub fn new(load: &Load) -> Self {
+        let (umem, scale, hosts) = (umem_of_thread(), load.scale(), load.hosts());
+        match load.pipeline.direction {
+            Direction::Forward | Direction::Encap => Self {
+                gateway: Gateway::new(umem, scale.tables(false), false),
+                source: Source::Hosts,
+                tape: hosts,
+            },
+            Direction::Decap => {
+                let far = Gateway::new(umem, scale.tables(false), false);
+                Self {
+                    gateway: Gateway::new(umem, scale.tables(true), true),
+                    source: Source::Gateway(Box::new(far), hosts),
+                    tape: Tape::default(),
+                }
+            }
+        }
     }
 
-    /// From the inside into a tunnel; `len` is that of the inner packet, bytes.
-    #[must_use]
-    pub fn encap(join: Join, len: usize) -> Self {
-        Self::encap_over(umem(), join, len)
-    }
-
-    /// Out of a tunnel to the inside; `len` is that of the inner packet, bytes.
-    #[must_use]
-    pub fn decap(join: Join, len: usize) -> Self {
-        let umem = umem();
-        let far = Box::new(Self::encap_over(umem, join, len));
-        Self::new(umem, tables(join, false, true), WAN, LAN, Source::Gateway(far))
-    }
-
-    fn encap_over(umem: &'static Umem, join: Join, len: usize) -> Self {
-        Self::new(umem, tables(join, false, false), LAN, WAN, Self::from_host(len))
-    }
-
-    fn from_host(len: usize) -> Source {
-        Source::Template(frame(&packet(A_HOST, B_HOST, len)))
-    }
-
-    fn new(umem: &'static Umem, tables: Tables, from: PortId, to: PortId, source: Source) -> Self {
-        let publisher = Publisher::new(tables);
-        let counters = Arc::new(WorkerCounters::new(2));
-        let worker = Worker::new(
-            WorkerId { index: 0, of: 1 },
-            vec![Tray::new(PER_TURN), Tray::new(PER_TURN)],
-            umem.pool(4 * PER_TURN),
-            publisher.reader(),
-            Arc::clone(&counters),
-            Arc::new(EventRing::new(64)),
-            Arc::new(InjectRing::new(1)),
-        );
-        Self { worker, pool: umem.pool(4 * PER_TURN), from, to, source, counters }
-    }
-
-    /// Carries [`PER_TURN`] packets and gives how long the turn took, without what it takes to make
-    /// them and to take them away.
+    /// Makes what the next `turns` turns will receive.
     ///
-    /// # Panics
+    /// # Errors
+    /// When the far gateway does not make it.
+    pub fn prepare(&mut self, turns: usize) -> Result<(), Lost> {
+        let Source::Gateway(far, hosts) = &mut self.source else { return Ok(()) };
+        self.tape.clear();
+        for _ in 0..turns {
+            for _ in 0..PER_TURN {
+                far.lay_out_bytes(hosts.next());
+            }
+            far.carry();
+            far.unload(PER_TURN, |frame| {
+                readdress(frame);
+                self.tape.record(frame.data());
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Carries [`PER_TURN`] of the prepared packets; `timed` is handed the turn, which is all that
+    /// is to be measured: it is given its packets before and they are taken away after.
+    ///
+    /// # Errors
     /// When not all of them come out on the other side: a measurement of drops is none.
-    pub fn turn(&mut self) -> Duration {
-        self.lay_out();
-        let begin = Instant::now();
-        self.worker.turn(1);
-        let took = begin.elapsed();
-        let mut carried = 0;
-        if let Some(tray) = self.worker.ports_mut().nth(self.to.index()) {
-            for frame in tray.take() {
-                self.pool.free(frame);
-                carried += 1;
-            }
+    pub fn turn<R>(&mut self, timed: impl FnOnce(&mut dyn FnMut()) -> R) -> Result<R, Lost> {
+        let Self { gateway, tape, .. } = self;
+        for _ in 0..PER_TURN {
+            gateway.lay_out_bytes(tape.next());
         }
-        assert_eq!(carried, PER_TURN, "{:?}", self.counters);
-        took
-    }
-
-    fn lay_out(&mut self) {
-        let Some(tray) = self.worker.ports_mut().nth(self.from.index()) else { return };
-        match &mut self.source {
-            Source::Template(bytes) => {
-                for _ in 0..PER_TURN {
-                    tray.lay_out(filled(&mut self.pool, bytes));
-                }
-            }
-            Source::Gateway(far) => {
-                far.lay_out();
-                far.worker.turn(1);
-                let ports = far.worker.ports_mut().nth(far.to.index()).into_iter();
-                for mut frame in ports.flat_map(Tray::take) {
-                    // What was sent to a neighbour is received by this gateway.
-                    frame.data_mut()[..6].copy_from_slice(&GW_MAC.0);
-                    tray.lay_out(frame);
-                }
-            }
-        }
+        let result = timed(&mut || gateway.carry());
+        gateway.unload(PER_TURN, |_| ())?;
+        Ok(result)
     }
 }
 
-impl Drop for Lane {
-    fn drop(&mut self) {
-        for tray in self.worker.ports_mut() {
-            tray.release(&mut self.pool);
-        }
+/// One memory for all lanes of a thread.
+fn umem_of_thread() -> &'static Umem {
+    thread_local! {
+        static UMEM: &'static Umem = umem(16 * PER_TURN);
     }
-}
-
-/// Chunks as AF_XDP has them. Never given back: there are as many as there are benchmarks.
-fn umem() -> &'static Umem {
-    let config = UmemConfig { chunk_size: 2048, chunks: 16 * PER_TURN, headroom: 128 };
-    Umem::heap(config).expect("a sound configuration")
-}
-
-fn filled(pool: &mut FramePool, bytes: &[u8]) -> Frame {
-    let mut frame = pool.alloc().expect("more chunks than are ever in use");
-    frame.append(bytes.len()).expect("a chunk larger than the packet").copy_from_slice(bytes);
-    frame
+    UMEM.with(|umem| *umem)
 }

@@ -5,6 +5,7 @@
 //! needs: three at most for IPv4, seven for an IPv6 /64. Control builds it whole and publishes it;
 //! the worker sees one table or the next, never a mixture.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -12,7 +13,7 @@ use ipnet::IpNet;
 use crate::{CloudId, NexthopId, PolicyListId, PortId, TunnelId};
 
 /// Where packets for a prefix go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Route {
     /// An address of the gateway itself.
     Local,
@@ -53,9 +54,10 @@ impl Fib {
         entries.sort_by_key(|(prefix, _)| prefix.prefix_len());
         let (mut v4, mut v6) = (Trie::default(), Trie::default());
         let mut distinct: Vec<Route> = Vec::new();
+        // Many prefixes share few next hops; but each of many tunnels has a route of its own.
+        let mut known: HashMap<Route, usize> = HashMap::new();
         for (prefix, route) in entries {
-            // Many prefixes share few next hops, mostly the latest ones.
-            let at = distinct.iter().rposition(|known| *known == route).unwrap_or_else(|| {
+            let at = *known.entry(route).or_insert_with(|| {
                 distinct.push(route);
                 distinct.len() - 1
             });

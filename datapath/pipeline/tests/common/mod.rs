@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses the part that it needs")]
 
 mod packets;
+mod scale;
 mod topology;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use tables::publish::Publisher;
 use tables::{DropReason, Nexthop, Nexthops, PortEntry, PortId, Tables, Tunnel};
 
 pub use packets::*;
+pub use scale::*;
 pub use topology::*;
 
 /// A gateway with a LAN host and an underlay peer at the far ends of its links.

@@ -155,18 +155,18 @@ pub fn carried_joins() -> impl Iterator<Item = Join> {
 }
 
 /// What a join looks like on the wire, from one side.
-struct Shape {
+pub(super) struct Shape {
     carrier: Option<Carrier>,
     cover: Cover,
     /// The outer ends.
-    outer: Endpoints,
+    pub(super) outer: Endpoints,
     /// The carrier's own ends.
     own: Endpoints,
     in_udp: bool,
 }
 
 impl Shape {
-    fn of(join: Join, mirrored: bool) -> Self {
+    pub(super) fn of(join: Join, mirrored: bool) -> Self {
         let (carrier, cover) = match join {
             Join::Gre => (Some(Carrier::Gre(None)), Cover::Clear),
             Join::Policy(suite) | Join::Vti(suite) | Join::VtiInUdp(suite) => {
@@ -192,6 +192,17 @@ impl Shape {
         };
         let in_udp = matches!(cover, Cover::TransportInUdp(_)) || matches!(join, Join::VtiInUdp(_));
         Self { carrier, cover, outer: ends(outer), own: ends(own), in_udp }
+    }
+
+    /// The same with `peer` as the address of site A's gateway.
+    pub(super) fn with_peer(mut self, peer: IpAddr, mirrored: bool) -> Self {
+        let one = self.own == self.outer;
+        let end = if mirrored { &mut self.outer.remote } else { &mut self.outer.local };
+        *end = peer;
+        if one {
+            self.own = self.outer;
+        }
+        self
     }
 
     fn header_of_carrier(&self, carrier: Carrier, bare: bool) -> Rewrite {
@@ -239,7 +250,46 @@ impl Shape {
         Payload { between: between.map(|_| self.own), carrier }
     }
 
-    fn clear_kind(&self) -> Option<ClearKind> {
+    /// The tunnel as this side has it, protected by `out` where ESP covers it.
+    pub(super) fn tunnel(
+        &self,
+        out: Option<&Arc<OutboundSa>>,
+        selector: Option<&Selector>,
+        addresses: Addresses,
+        outer_mtu: u16,
+    ) -> Tunnel {
+        let (inner, rewrite) = self.rewrites();
+        let mut tunnel = Tunnel {
+            name: "join".into(),
+            ends: self.own,
+            inner,
+            rewrite,
+            payload: self.payload(),
+            protection: match out {
+                Some(out) => Protection::Esp(Some(Arc::clone(out))),
+                None => Protection::Clear,
+            },
+            selectors: selector.map(|selector| Selectors([selector.clone()].into())),
+            egress: Some(NexthopId(0)),
+            mtu: 0,
+            mss: None,
+            padded_len: None,
+            addresses,
+            sequences: Arc::default(),
+            counters: Arc::default(),
+        };
+        tunnel.mtu = tunnel.inner_mtu(outer_mtu);
+        tunnel
+    }
+
+    /// What opens the other side's packets.
+    pub(super) fn inbound(&self, sa: Arc<InboundSa>, tunnel: TunnelId) -> InboundEntry {
+        let Endpoints { local, remote } = self.outer;
+        let remote_port = self.in_udp.then_some(4500);
+        InboundEntry { sa, tunnel, remote, local, remote_port, follows: false }
+    }
+
+    pub(super) fn clear_kind(&self) -> Option<ClearKind> {
         if self.cover != Cover::Clear {
             return None;
         }
@@ -267,7 +317,6 @@ pub fn tables(join: Join, esn: bool, mirrored: bool) -> Tables {
     let hosts: [IpAddr; 2] =
         if mirrored { [B_HOST.into(), B_HOST6.into()] } else { [A_HOST.into(), A_HOST6.into()] };
     let sas = suite_of(join).map(|suite| sa_pair(suite, esn, mirrored));
-    let (inner, rewrite) = shape.rewrites();
     let by_policy = matches!(join, Join::Policy(_));
     let selector = Selector {
         local: near.map(range).into(),
@@ -275,35 +324,10 @@ pub fn tables(join: Join, esn: bool, mirrored: bool) -> Tables {
         ..Selector::default()
     };
     let addresses = Addresses { v4: Some(lan), v6: Some(lan6) };
-    let mut tunnel = Tunnel {
-        name: "join".into(),
-        ends: shape.own,
-        inner,
-        rewrite,
-        payload: shape.payload(),
-        protection: match &sas {
-            Some((out, _)) => Protection::Esp(Some(Arc::clone(out))),
-            None => Protection::Clear,
-        },
-        selectors: by_policy.then(|| Selectors([selector.clone()].into())),
-        egress: Some(NexthopId(0)),
-        mtu: 0,
-        mss: None,
-        padded_len: None,
-        addresses,
-        sequences: Arc::default(),
-        counters: Arc::default(),
-    };
-    tunnel.mtu = tunnel.inner_mtu(1500);
+    let out = sas.as_ref().map(|(out, _)| out);
+    let tunnel = shape.tunnel(out, by_policy.then_some(&selector), addresses, 1500);
     let Endpoints { local, remote } = shape.outer;
-    let inbound = sas.map(|(_, sa)| InboundEntry {
-        sa,
-        tunnel: TunnelId(0),
-        remote,
-        local,
-        remote_port: shape.in_udp.then_some(4500),
-        follows: false,
-    });
+    let inbound = sas.map(|(_, sa)| shape.inbound(sa, TunnelId(0)));
     let clear = shape.clear_kind().map(|kind| (kind, shape.outer, TunnelId(0)));
     let to_far =
         if by_policy { Route::Policy(PolicyListId(0)) } else { Route::Tunnel(TunnelId(0)) };
@@ -352,11 +376,11 @@ pub fn plain_tables() -> Tables {
     }
 }
 
-fn of_v4(address: Ipv4Addr) -> Addresses {
+pub(super) fn of_v4(address: Ipv4Addr) -> Addresses {
     Addresses { v4: Some(address), v6: None }
 }
 
-fn port(name: &str, role: Role, addresses: Addresses) -> PortEntry {
+pub(super) fn port(name: &str, role: Role, addresses: Addresses) -> PortEntry {
     let (name, mac) = (name.into(), Some(GW_MAC));
     PortEntry { name, role, mac, mtu: 1500, addresses, up: true }
 }
@@ -395,12 +419,26 @@ pub fn far_sa(suite: Suite, esn: bool) -> Arc<OutboundSa> {
 
 /// Outbound and inbound SA of one side; the other side has them the other way round.
 pub fn sa_pair(suite: Suite, esn: bool, mirrored: bool) -> (Arc<OutboundSa>, Arc<InboundSa>) {
+    numbered_sa_pair(suite, esn, mirrored, 0, 1024)
+}
+
+/// As [`sa_pair`], of the `n`-th tunnel, with an anti-replay window of `window` packets.
+pub fn numbered_sa_pair(
+    suite: Suite,
+    esn: bool,
+    mirrored: bool,
+    n: u32,
+    window: u32,
+) -> (Arc<OutboundSa>, Arc<InboundSa>) {
     let (ours, theirs) = if mirrored { (2, 1) } else { (1, 2) };
     let (out, inbound) = (keys(suite, ours), keys(suite, theirs));
     let as_keys = |(encryption, authentication)| Keys { encryption, authentication };
     let sealing = as_keys((&out.0[..], &out.1[..]));
     let opening = as_keys((&inbound.0[..], &inbound.1[..]));
-    let sa = OutboundSa::new(0x1000 + u32::from(ours), suite, sealing, esn, [ours; 32]).unwrap();
-    let other = InboundSa::new(0x1000 + u32::from(theirs), suite, opening, esn, 1024).unwrap();
+    let spi = |sealer: u8| 0x1000 + 4 * n + u32::from(sealer);
+    let mut seed = [ours; 32];
+    seed[..4].copy_from_slice(&n.wrapping_add(u32::from_ne_bytes([ours; 4])).to_ne_bytes());
+    let sa = OutboundSa::new(spi(ours), suite, sealing, esn, seed).unwrap();
+    let other = InboundSa::new(spi(theirs), suite, opening, esn, window).unwrap();
     (Arc::new(sa), Arc::new(other))
 }

@@ -1,0 +1,136 @@
+//! The command line, and the help that teaches it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::crew::Deal;
+use crate::cycles;
+use crate::memory;
+
+/// Measures what a packet costs in the gateway's datapath
+#[derive(Parser)]
+#[command(name = "fastgw-bench", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Cycles(Cycles),
+    Memory(Memory),
+}
+
+/// Bytes that an installed SA takes, with its share of everything around it
+///
+/// Builds the tables that workers read for 1, 1,000 and 100,000 tunnels of each kind, each with an
+/// SA for either direction, and counts what is allocated meanwhile. What control keeps for itself
+/// (configuration, neighbours) is not in it.
+#[derive(Args, Debug)]
+pub struct Memory {
+    /// Up to 1,000 tunnels only
+    #[arg(long)]
+    pub quick: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Cycles, instructions, branch and cache misses per packet of each pipeline
+///
+/// A worker of the gateway carries batches of packets from one port in memory to another. Only its
+/// turns are counted: making the packets, for decapsulation by another gateway that seals them
+/// with fresh sequence numbers, and taking them away is not part of it, nor is what reading the
+/// counters takes. Every packet must come out on the other side; replay checks are on.
+///
+/// Figures are per packet, of this thread in user mode, and of the best of many short windows;
+/// medians stand beside them. Cycles of one machine move with what else runs on it, by nearly a
+/// factor of two; instructions hardly move. Compare cycles with cycles of the same run.
+///
+/// With several workers, the clock runs from the first one's begin to the last one's end; all
+/// share one tunnel, packets of an inner flow go to one worker, and it is checked that no packet
+/// was taken for a replay and that each flow's packets came out in order.
+///
+/// Without options: the pipelines that others' figures are known for, with these figures beside,
+/// and how the cost grows with SAs and routes; one to two minutes.
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment, after_help = EXAMPLES)]
+pub struct Cycles {
+    /// Only these pipelines: a name, or a regular expression; again for more
+    #[arg(short, long, value_name = "NAME")]
+    pub pipeline: Vec<String>,
+    /// Only these suites: a name such as aes128gcm16, or a regular expression; again for more
+    #[arg(short, long, value_name = "NAME")]
+    pub suite: Vec<String>,
+    /// Lengths of the inner IPv4 packet, bytes, 64 to 1400 [default: 64,512,1400]
+    #[arg(long, value_name = "BYTES", value_delimiter = ',', value_parser = size)]
+    pub size: Vec<usize>,
+    /// Tunnels, each with an SA pair where ESP protects it, 1 to 100000 [default: 1]
+    #[arg(long, value_name = "N", value_delimiter = ',',
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub sas: Vec<u32>,
+    /// Routes to the far side, 1 to 1000000; each tunnel has one at least [default: 1]
+    #[arg(long, value_name = "N", value_delimiter = ',',
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub routes: Vec<u32>,
+    /// Inner flows, spread evenly over routes and tunnels [default: 512]
+    #[arg(long, value_name = "N", value_delimiter = ',',
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub flows: Vec<u32>,
+    /// Workers that share one tunnel, each on a thread and a processor of its own; above 1, packets
+    /// per second of the wall clock are compared with those of one worker
+    #[arg(short, long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub workers: u16,
+    /// How packets come to the queues of several workers
+    #[arg(long, value_enum, default_value_t = Deal::Flow)]
+    pub deal: Deal,
+    /// Windows of 8192 packets for each figure
+    #[arg(long, value_name = "N", default_value_t = 60,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub windows: u32,
+    /// 5 windows for each figure: good for instructions, poor for cycles
+    #[arg(long, conflicts_with = "windows")]
+    pub quick: bool,
+    /// Every pipeline under every suite; about half an hour, 6 minutes with --quick
+    #[arg(long)]
+    pub all: bool,
+    /// Print a JSON array with an object for each figure
+    #[arg(long)]
+    pub json: bool,
+    /// Compare with what --json printed earlier: ratios, and what got worse
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "Examples:
+  fastgw-bench cycles
+  fastgw-bench cycles --pipeline esp-tunnel-encap --suite aes128gcm16 --size 64
+  fastgw-bench cycles --pipeline 'gre.*-decap' --suite sha --json > before.json
+  fastgw-bench cycles --pipeline 'gre.*-decap' --suite sha --baseline before.json
+  fastgw-bench cycles --pipeline vti --sas 1,1000,100000 --flows 512,100000 --size 64
+  fastgw-bench cycles --pipeline forward --routes 10,1000000
+  fastgw-bench cycles --workers 2 --suite aes128gcm16";
+
+fn size(text: &str) -> Result<usize, String> {
+    let size = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (64..=1400).contains(&size) { Ok(size) } else { Err("not 64 to 1400 bytes".to_owned()) }
+}
+
+/// Does what the command line says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Cycles(options) => cycles::run(&options),
+        Command::Memory(options) => memory::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fastgw-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
