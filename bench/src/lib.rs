@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod lane;
+pub mod pktgen;
 mod tray;
 
 #[allow(dead_code, reason = "the tests use the rest")]
