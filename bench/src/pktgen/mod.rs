@@ -1,10 +1,54 @@
-//! The traffic generator.
+//! The traffic generator: loads through a gateway, every packet accounted for.
+//!
+//! A load is a [`schedule`] over a [`packet::Blueprint`]; a [`sender`] makes each frame when it is
+//! due and stamps it ([`stamp`]), a [`sink`] recognises it, enters it into the [`ledger`] and takes
+//! its latency. The [`mirror`] is the opposite gateway in memory, for traffic that travels sealed.
+//! A [`rig`] joins them to devices and threads and gives a [`trial::Trial`]; everything else is
+//! what to run ([`cli`], [`setup`]) and what to tell ([`text`], [`report`], [`hdr`]).
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[allow(dead_code, reason = "the gateway uses the rest")]
+#[path = "../../../control/fastgw/src/bridge/mod.rs"]
+mod bridge;
+pub mod cli;
+mod clock;
+mod device;
 mod flow;
+mod hdr;
 mod ledger;
+mod machine;
+mod mirror;
+mod neighbour;
 mod packet;
 mod rate;
+mod report;
+mod rig;
+mod run;
 mod schedule;
+mod sender;
+mod setup;
+mod sink;
 mod size;
 mod stamp;
-/// x
-pub fn main() -> std::process::ExitCode { std::process::ExitCode::SUCCESS }
+mod text;
+mod trial;
+
+/// `fastgw-pktgen` from its arguments to its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let done = match &cli.command {
+        cli::Command::Run(args) => run::run(args),
+        _ => Ok(()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fastgw-pktgen: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
