@@ -179,9 +179,12 @@ pub struct SinkArgs {
     /// Threads
     #[command(flatten)]
     pub threads: ThreadArgs,
-    /// Output
-    #[command(flatten)]
-    pub output: OutputArgs,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// No progress on standard error
+    #[arg(long)]
+    pub quiet: bool,
 }
 
 /// `l2fwd`.

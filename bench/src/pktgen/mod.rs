@@ -18,7 +18,9 @@ mod clock;
 mod device;
 mod flow;
 mod hdr;
+mod l2fwd;
 mod ledger;
+mod listen;
 mod machine;
 mod mirror;
 mod neighbour;
@@ -42,7 +44,9 @@ pub fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let done = match &cli.command {
         cli::Command::Run(args) => run::run(args),
-        _ => Ok(()),
+        cli::Command::Sink(args) => listen::run(args),
+        cli::Command::L2fwd(args) => l2fwd::run(args),
+        cli::Command::Rfc2544(_) => Ok(()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -212,9 +212,9 @@ impl Rig {
     }
 }
 
-/// Twenty intervals at least, of a tenth of a second at most where the load is short.
+/// About twenty intervals, of a second at most unless those would be very many.
 fn cut(start_ns: u64, seconds: f64) -> Interval {
-    let len_s = (seconds / 20.0).clamp(0.01, 1.0);
+    let len_s = (seconds / 20.0).clamp(0.01, 1.0).max(seconds / 120.0);
     Interval { start_ns, len_ns: (len_s * 1e9) as u64 }
 }
 

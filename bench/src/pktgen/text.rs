@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use super::listen::Heard;
 use super::rate::{bits, frames};
 use super::report::Results;
-use super::trial::{Latency, Trial};
+use super::trial::{Latency, Limit, Trial};
 
 /// One load.
 #[must_use]
@@ -14,6 +15,24 @@ pub fn load(results: &Results) -> String {
         trial(&mut out, load);
     }
     out
+}
+
+/// What a sink of its own has seen.
+#[must_use]
+pub fn heard(heard: &Heard) -> String {
+    let Heard { received, flows, missing, duplicates, reordered, corrupt, .. } = heard;
+    let mut text = format!(
+        "{received} packets of {flows} flows; {missing} missing, {duplicates} duplicates, \
+         {reordered} reordered, {corrupt} corrupt, {} too late, {} others'\n  latency     {}\n",
+        heard.stale,
+        heard.foreign,
+        percentiles(&heard.latency)
+    );
+    if heard.overrun > 0 {
+        let limit = Limit::Sink { dropped: heard.overrun };
+        text.push_str(&format!("  note: {}\n", limit.explain()));
+    }
+    text
 }
 
 fn trial(out: &mut String, trial: &Trial) {
