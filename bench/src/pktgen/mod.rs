@@ -30,6 +30,7 @@ mod report;
 mod rig;
 mod run;
 mod schedule;
+mod search;
 mod sender;
 mod setup;
 mod sink;

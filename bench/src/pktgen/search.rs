@@ -1,0 +1,327 @@
+//! The search for throughput: the highest load whose losses stay within a goal.
+//!
+//! It follows MLRsearch (draft-ietf-bmwg-mlrsearch) in what a result means. A goal is a loss ratio,
+//! a sum of trial durations and an exceed ratio: a load is a lower bound when at most that part of
+//! the trials' time was lossier than the goal, whatever the trials that are still missing would
+//! give, and an upper bound when it is more, likewise. So one burst of a noisy machine does not
+//! decide. Between the highest lower bound and the lowest upper bound above it the search bisects,
+//! on a logarithmic scale, until both are within the goal's width.
+//!
+//! 1. The first trial is at the highest load; it warms everything up and counts for nothing.
+//! 2. Trials at the highest load tell what passes there; bisection starts between there and what
+//!    passed.
+//! 3. For each goal, from the lossiest to the strictest, coarse widths come first, with one trial
+//!    for each load, then the final one, with as many as the duration sum wants. Trials of former
+//!    steps are kept.
+//!
+//! Nothing here knows a clock, a device or randomness: trials come from a closure.
+
+use serde::Serialize;
+
+/// One trial as the search sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Outcome {
+    /// Frames a second that were really offered.
+    pub offered_pps: f64,
+    /// Packets that did not arrive, of those offered: 0 to 1.
+    pub loss_ratio: f64,
+    /// Seconds that it took, all in.
+    pub took_s: f64,
+}
+
+/// What is searched for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Goal {
+    /// Losses that are accepted, 0 to 1.
+    pub loss_ratio: f64,
+}
+
+/// How to search.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Lowest load, frames a second.
+    pub min_pps: f64,
+    /// Highest load, frames a second.
+    pub max_pps: f64,
+    /// Seconds of a trial.
+    pub trial_s: f64,
+    /// Seconds of trials that decide about a load.
+    pub duration_sum_s: f64,
+    /// Part of them that may be lossier than the goal.
+    pub exceed_ratio: f64,
+    /// Distance of the bounds at which the search ends, of the upper one.
+    pub width: f64,
+    /// Seconds after which it gives up.
+    pub budget_s: f64,
+}
+
+/// What was found for one goal.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Found {
+    /// The goal.
+    pub goal: Goal,
+    /// The highest load known to be within the goal, frames a second: NDR or PDR.
+    pub lower_pps: Option<f64>,
+    /// The lowest load above it that is not; `None` when all that could be offered passed.
+    pub upper_pps: Option<f64>,
+    /// Frames a second that arrived at the lower bound (conditional throughput).
+    pub conditional_pps: Option<f64>,
+    /// How the search ended.
+    pub end: End,
+    /// The lowest and the highest load at which trials were of both minds.
+    pub spread_pps: Option<(f64, f64)>,
+}
+
+/// How a search ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// The bounds are as near as they were to be.
+    Converged,
+    /// The highest load passed: the limit is the link or the generator, not the gateway.
+    MaxPassed,
+    /// The lowest load did not pass.
+    MinFailed,
+    /// Time was up before the bounds were near enough.
+    NotConverged,
+    /// It was told to stop.
+    Stopped,
+}
+
+/// Steps before the final one, by how much wider they are.
+const COARSER: [f64; 2] = [16.0, 4.0];
+
+/// All trials at one load.
+#[derive(Clone, Debug)]
+struct Load {
+    pps: f64,
+    losses: Vec<f64>,
+}
+
+/// How a load stands towards a goal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Lower,
+    Upper,
+    Undecided,
+}
+
+struct Search<'a> {
+    settings: Settings,
+    loads: Vec<Load>,
+    spent_s: f64,
+    /// Where the generator's own limit turned out to be.
+    max_pps: f64,
+    trial: &'a mut dyn FnMut(f64) -> Option<Outcome>,
+    stopped: bool,
+}
+
+/// Searches for every goal. `trial` offers a load in frames a second and tells what became of it;
+/// `None` stops the search. The goals' results are in their order.
+pub fn search(
+    goals: &[Goal],
+    settings: Settings,
+    trial: &mut dyn FnMut(f64) -> Option<Outcome>,
+) -> Vec<Found> {
+    let max_pps = settings.max_pps;
+    let mut search =
+        Search { settings, loads: Vec::new(), spent_s: 0.0, max_pps, trial, stopped: false };
+    // Warm-up.
+    let first = search.measure(max_pps);
+    search.loads.clear();
+    if let Some(Outcome { offered_pps, .. }) = first {
+        search.max_pps = search.reachable(offered_pps, max_pps);
+    }
+    let mut order: Vec<usize> = (0..goals.len()).collect();
+    order.sort_by(|a, b| goals[*b].loss_ratio.total_cmp(&goals[*a].loss_ratio));
+    let mut ends = vec![End::NotConverged; goals.len()];
+    for at in order {
+        for coarser in COARSER {
+            search.approach(goals[at], settings.width * coarser, settings.trial_s);
+        }
+        ends[at] = search.approach(goals[at], settings.width, settings.duration_sum_s);
+    }
+    let found = goals.iter().zip(ends).map(|(goal, end)| search.found(*goal, end));
+    found.collect()
+}
+
+impl Search<'_> {
+    /// Narrows the bounds of a goal down to `width`, with `sum_s` seconds for each load.
+    fn approach(&mut self, goal: Goal, width: f64, sum_s: f64) -> End {
+        loop {
+            let lower = self.lower(goal, sum_s);
+            let upper = self.upper(goal, sum_s);
+            let next = match (lower, upper) {
+                (Some(lower), None) if lower >= self.max_pps * 0.999_999 => return End::MaxPassed,
+                (None, Some(upper)) if upper <= self.settings.min_pps * 1.000_001 => {
+                    return End::MinFailed;
+                }
+                (Some(lower), Some(upper)) if upper - lower <= upper * width => {
+                    return End::Converged;
+                }
+                (Some(lower), Some(upper)) => (lower * upper).sqrt(),
+                (Some(_), None) | (None, None) => self.max_pps,
+                (None, Some(upper)) => self.below(upper, goal),
+            };
+            if self.spent_s >= self.settings.budget_s {
+                return End::NotConverged;
+            }
+            let next = self.near(next, goal, sum_s);
+            let Some(outcome) = self.measure(next) else { return End::Stopped };
+            // A generator at its limit has shown where the highest load is.
+            if outcome.offered_pps < next * OFFERED_MIN {
+                self.max_pps = self.reachable(outcome.offered_pps, next);
+                self.forget_above(self.max_pps);
+            }
+        }
+    }
+
+    /// A load that is undecided for a goal and lies close to `pps` is decided first.
+    fn near(&self, pps: f64, goal: Goal, sum_s: f64) -> f64 {
+        let close = |load: &&Load| {
+            (load.pps / pps - 1.0).abs() < self.settings.width / 4.0
+                && self.standing(load, goal, sum_s) == Standing::Undecided
+        };
+        self.loads.iter().find(close).map_or(pps, |load| load.pps)
+    }
+
+    /// Where to look when everything so far was too much: at what arrived, and then ever lower.
+    fn below(&self, upper: f64, goal: Goal) -> f64 {
+        let lowest = self.loads.iter().filter(|load| load.pps <= upper);
+        let lowest = lowest.min_by(|a, b| a.pps.total_cmp(&b.pps));
+        let Some(load) = lowest else { return self.settings.min_pps };
+        let worst = load.losses.iter().copied().fold(0.0, f64::max);
+        let arrived = load.pps * (1.0 - worst) / (1.0 - goal.loss_ratio.min(0.5));
+        let step = arrived.min(load.pps * 0.9).max(load.pps * 0.5);
+        step.clamp(self.settings.min_pps, self.max_pps)
+    }
+
+    fn measure(&mut self, pps: f64) -> Option<Outcome> {
+        if self.stopped {
+            return None;
+        }
+        let Some(outcome) = (self.trial)(pps) else {
+            self.stopped = true;
+            return None;
+        };
+        self.spent_s += outcome.took_s;
+        let known = self.loads.iter_mut().find(|load| load.pps == pps);
+        match known {
+            Some(load) => load.losses.push(outcome.loss_ratio),
+            None => self.loads.push(Load { pps, losses: vec![outcome.loss_ratio] }),
+        }
+        Some(outcome)
+    }
+
+    /// The highest load that a generator which offered `offered` of `asked` is asked for again.
+    fn reachable(&self, offered: f64, asked: f64) -> f64 {
+        if offered >= asked * OFFERED_MIN {
+            return self.max_pps.min(asked);
+        }
+        // A little less than it once managed, so that it can do so again.
+        (offered * 0.99).clamp(self.settings.min_pps, self.max_pps)
+    }
+
+    fn forget_above(&mut self, pps: f64) {
+        self.loads.retain(|load| load.pps <= pps);
+    }
+
+    fn standing(&self, load: &Load, goal: Goal, sum_s: f64) -> Standing {
+        let seconds = |count: usize| count as f64 * self.settings.trial_s;
+        let bad = seconds(load.losses.iter().filter(|loss| **loss > goal.loss_ratio).count());
+        let all = seconds(load.losses.len());
+        let whole = all.max(sum_s);
+        let missing = whole - all;
+        let slack = 1e-9;
+        match self.settings.exceed_ratio {
+            exceed if bad / whole > exceed + slack => Standing::Upper,
+            exceed if (bad + missing) / whole <= exceed + slack => Standing::Lower,
+            _ => Standing::Undecided,
+        }
+    }
+
+    fn bounds(&self, goal: Goal, sum_s: f64, wanted: Standing) -> impl Iterator<Item = f64> + '_ {
+        let stands = move |load: &&Load| self.standing(load, goal, sum_s) == wanted;
+        self.loads.iter().filter(stands).map(|load| load.pps)
+    }
+
+    /// The lowest load that is too much.
+    fn upper(&self, goal: Goal, sum_s: f64) -> Option<f64> {
+        self.bounds(goal, sum_s, Standing::Upper).min_by(f64::total_cmp)
+    }
+
+    /// The highest load below it that is not.
+    fn lower(&self, goal: Goal, sum_s: f64) -> Option<f64> {
+        let upper = self.upper(goal, sum_s).unwrap_or(f64::INFINITY);
+        let below = self.bounds(goal, sum_s, Standing::Lower).filter(|pps| *pps < upper);
+        below.max_by(f64::total_cmp)
+    }
+
+    fn found(&self, goal: Goal, end: End) -> Found {
+        let sum_s = self.settings.duration_sum_s;
+        let (lower, upper) = (self.lower(goal, sum_s), self.upper(goal, sum_s));
+        let of_both_minds = self.loads.iter().filter(|load| {
+            let bad = load.losses.iter().filter(|loss| **loss > goal.loss_ratio).count();
+            bad > 0 && bad < load.losses.len()
+        });
+        let mixed: Vec<f64> = of_both_minds.map(|load| load.pps).collect();
+        let least = mixed.iter().copied().min_by(f64::total_cmp);
+        let most = mixed.iter().copied().max_by(f64::total_cmp);
+        Found {
+            goal,
+            lower_pps: lower,
+            upper_pps: upper,
+            conditional_pps: lower.and_then(|pps| self.conditional(pps)),
+            end: if self.stopped { End::Stopped } else { end },
+            spread_pps: least.zip(most),
+        }
+    }
+
+    /// The load, less the worst loss of the trials that are not excused by the exceed ratio.
+    fn conditional(&self, pps: f64) -> Option<f64> {
+        let load = self.loads.iter().find(|load| load.pps == pps)?;
+        let mut losses = load.losses.clone();
+        losses.sort_by(f64::total_cmp);
+        let excused = (losses.len() as f64 * self.settings.exceed_ratio).floor() as usize;
+        let at = losses.len().checked_sub(excused + 1).unwrap_or(0);
+        losses.get(at).map(|loss| pps * (1.0 - loss))
+    }
+}
+
+/// Below this part of what was asked for, the generator was at its limit.
+const OFFERED_MIN: f64 = 0.99;
+
+/// The longest burst that passes without loss, by bisection between 1 and `most` frames, each
+/// length tried `repeats` times. `burst` sends so many frames at once and tells how many were lost.
+/// `None` when it was told to stop.
+pub fn longest_burst(
+    most: u64,
+    repeats: u32,
+    burst: &mut dyn FnMut(u64) -> Option<u64>,
+) -> Option<u64> {
+    let mut passes = |frames: u64| -> Option<bool> {
+        for _ in 0..repeats {
+            if burst(frames)? > 0 {
+                return Some(false);
+            }
+        }
+        Some(true)
+    };
+    if passes(most)? {
+        return Some(most);
+    }
+    let (mut passed, mut failed) = (0, most);
+    // RFC 9004 asks for no finer resolution than the frames of a device's own granularity.
+    while failed - passed > (failed / 100).max(1) {
+        let middle = passed + (failed - passed) / 2;
+        if passes(middle)? {
+            passed = middle;
+        } else {
+            failed = middle;
+        }
+    }
+    Some(passed)
+}
+
+#[cfg(test)]
+mod tests;
