@@ -25,6 +25,7 @@ mod machine;
 mod mirror;
 mod neighbour;
 mod packet;
+mod profile;
 mod rate;
 mod report;
 mod rig;

@@ -7,7 +7,8 @@
 //! decide. Between the highest lower bound and the lowest upper bound above it the search bisects,
 //! on a logarithmic scale, until both are within the goal's width.
 //!
-//! 1. The first trial is at the highest load; it warms everything up and counts for nothing.
+//! 1. The first trial is at the highest load; it warms everything up and counts for nothing, but
+//!    shows whether the generator can offer so much.
 //! 2. Trials at the highest load tell what passes there; bisection starts between there and what
 //!    passed.
 //! 3. For each goal, from the lossiest to the strictest, coarse widths come first, with one trial
@@ -126,12 +127,7 @@ pub fn search(
     let max_pps = settings.max_pps;
     let mut search =
         Search { settings, loads: Vec::new(), spent_s: 0.0, max_pps, trial, stopped: false };
-    // Warm-up.
-    let first = search.measure(max_pps);
-    search.loads.clear();
-    if let Some(Outcome { offered_pps, .. }) = first {
-        search.max_pps = search.reachable(offered_pps, max_pps);
-    }
+    search.warm_up();
     let mut order: Vec<usize> = (0..goals.len()).collect();
     order.sort_by(|a, b| goals[*b].loss_ratio.total_cmp(&goals[*a].loss_ratio));
     let mut ends = vec![End::NotConverged; goals.len()];
@@ -167,13 +163,24 @@ impl Search<'_> {
                 return End::NotConverged;
             }
             let next = self.near(next, goal, sum_s);
-            let Some(outcome) = self.measure(next) else { return End::Stopped };
-            // A generator at its limit has shown where the highest load is.
-            if outcome.offered_pps < next * OFFERED_MIN {
-                self.max_pps = self.reachable(outcome.offered_pps, next);
-                self.forget_above(self.max_pps);
+            if self.measure(next).is_none() {
+                return End::Stopped;
             }
         }
+    }
+
+    /// Offers the highest load, and learns from the best of some trials which one that can be.
+    fn warm_up(&mut self) {
+        let asked = self.max_pps;
+        let mut best: f64 = 0.0;
+        for _ in 0..SHORT_TRIALS {
+            let Some(outcome) = self.offer(asked) else { return };
+            best = best.max(outcome.offered_pps);
+            if best >= asked * OFFERED_MIN {
+                break;
+            }
+        }
+        self.lower_max(best, asked);
     }
 
     /// A load that is undecided for a goal and lies close to `pps` is decided first.
@@ -196,34 +203,50 @@ impl Search<'_> {
         step.clamp(self.settings.min_pps, self.max_pps)
     }
 
-    fn measure(&mut self, pps: f64) -> Option<Outcome> {
+    fn offer(&mut self, pps: f64) -> Option<Outcome> {
         if self.stopped {
             return None;
         }
-        let Some(outcome) = (self.trial)(pps) else {
-            self.stopped = true;
-            return None;
-        };
-        self.spent_s += outcome.took_s;
+        let outcome = (self.trial)(pps);
+        self.stopped = outcome.is_none();
+        self.spent_s += outcome.map_or(0.0, |outcome| outcome.took_s);
+        outcome
+    }
+
+    /// A trial at this load. One in which the generator fell behind says nothing about the
+    /// gateway and is done again; when that happens time after time, the highest load is too high.
+    fn measure(&mut self, pps: f64) -> Option<()> {
+        let mut best: f64 = 0.0;
+        for _ in 0..SHORT_TRIALS {
+            let outcome = self.offer(pps)?;
+            if outcome.offered_pps >= pps * OFFERED_MIN {
+                self.enter(pps, &outcome);
+                return Some(());
+            }
+            best = best.max(outcome.offered_pps);
+        }
+        self.lower_max(best, pps);
+        Some(())
+    }
+
+    fn enter(&mut self, pps: f64, outcome: &Outcome) {
         let known = self.loads.iter_mut().find(|load| load.pps == pps);
         match known {
             Some(load) => load.losses.push(outcome.loss_ratio),
             None => self.loads.push(Load { pps, losses: vec![outcome.loss_ratio] }),
         }
-        Some(outcome)
     }
 
-    /// The highest load that a generator which offered `offered` of `asked` is asked for again.
-    fn reachable(&self, offered: f64, asked: f64) -> f64 {
+    /// A generator that offered `offered` of `asked` has shown where the highest load is.
+    fn lower_max(&mut self, offered: f64, asked: f64) {
         if offered >= asked * OFFERED_MIN {
-            return self.max_pps.min(asked);
+            return;
         }
         // A little less than it once managed, so that it can do so again.
-        (offered * 0.99).clamp(self.settings.min_pps, self.max_pps)
-    }
-
-    fn forget_above(&mut self, pps: f64) {
-        self.loads.retain(|load| load.pps <= pps);
+        let max_pps = (offered * 0.98).min(asked * 0.98);
+        self.max_pps = max_pps.clamp(self.settings.min_pps, self.max_pps);
+        let max_pps = self.max_pps;
+        self.loads.retain(|load| load.pps <= max_pps);
     }
 
     fn standing(&self, load: &Load, goal: Goal, sum_s: f64) -> Standing {
@@ -290,6 +313,8 @@ impl Search<'_> {
 
 /// Below this part of what was asked for, the generator was at its limit.
 const OFFERED_MIN: f64 = 0.99;
+/// Trials at one load in which the generator may fall behind before that load is given up.
+const SHORT_TRIALS: u32 = 3;
 
 /// The longest burst that passes without loss, by bisection between 1 and `most` frames, each
 /// length tried `repeats` times. `burst` sends so many frames at once and tells how many were lost.

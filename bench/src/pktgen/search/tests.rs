@@ -76,7 +76,19 @@ fn a_generator_that_cannot_offer_the_highest_load_lowers_it() {
         let offered = pps.min(400_000.0);
         Some(Outcome { offered_pps: offered, loss_ratio: 0.0, took_s: 1.0 })
     });
-    assert_eq!((found[0].end, found[0].lower_pps), (End::MaxPassed, Some(396_000.0)));
+    assert_eq!((found[0].end, found[0].lower_pps), (End::MaxPassed, Some(392_000.0)));
+}
+
+#[test]
+fn a_generator_that_stumbles_now_and_then_does_not_lower_the_result() {
+    let mut turn = 0u32;
+    let found = search(&[NDR], settings(), &mut |pps| {
+        turn += 1;
+        let offered = if turn.is_multiple_of(3) { 0.5 * pps } else { pps };
+        Some(Outcome { offered_pps: offered, ..through(pps, 800_000.0) })
+    });
+    assert_eq!(found[0].end, End::Converged);
+    assert!((found[0].lower_pps.unwrap() / 800_000.0 - 1.0).abs() < 0.005, "{found:?}");
 }
 
 #[test]
