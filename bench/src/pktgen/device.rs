@@ -223,7 +223,8 @@ impl Station {
     #[must_use]
     pub fn losses(&self) -> Losses {
         let of_socket = |watch: &Watch| {
-            let Statistics { rx_dropped, rx_ring_full, .. } = watch.statistics().unwrap_or_default();
+            let Statistics { rx_dropped, rx_ring_full, .. } =
+                watch.statistics().unwrap_or_default();
             rx_dropped + rx_ring_full
         };
         let device = &self.device;

@@ -24,7 +24,8 @@ pub fn percentile_table(histogram: &Histogram<u64>) -> String {
     let mut total = 0;
     for step in histogram.iter_quantiles(TICKS) {
         total += step.count_since_last_iteration();
-        let (value, quantile) = (step.value_iterated_to() as f64 / 1e3, step.quantile_iterated_to());
+        let (value, quantile) =
+            (step.value_iterated_to() as f64 / 1e3, step.quantile_iterated_to());
         // A String takes everything.
         let _ = match quantile {
             quantile if quantile < 1.0 => {
@@ -91,8 +92,7 @@ mod tests {
     fn the_log_is_read_back_by_its_own_crate() {
         let mut latency = latencies();
         latency.record_n(123_000, 7).unwrap();
-        let slices =
-            [0, 3].map(|number| Slice { number, received: 7, latency: latency.clone() });
+        let slices = [0, 3].map(|number| Slice { number, received: 7, latency: latency.clone() });
         let cut = Interval { start_ns: 1_700_000_000_000_000_000, len_ns: 500_000_000 };
         let log = interval_log(&slices, &cut).unwrap();
         let entries: Vec<_> = IntervalLogIterator::new(&log).collect::<Result<_, _>>().unwrap();

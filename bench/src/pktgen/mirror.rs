@@ -143,7 +143,8 @@ impl Mirror {
     /// Drops by reason.
     #[must_use]
     pub fn drops(&self) -> Vec<(&'static str, u64)> {
-        let all = DropReason::ALL.iter().map(|reason| (reason.help(), self.counters.drops(*reason)));
+        let all =
+            DropReason::ALL.iter().map(|reason| (reason.help(), self.counters.drops(*reason)));
         all.filter(|(_, count)| *count > 0).collect()
     }
 

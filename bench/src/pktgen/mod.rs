@@ -18,6 +18,7 @@ mod clock;
 mod device;
 mod flow;
 mod hdr;
+mod html;
 mod l2fwd;
 mod ledger;
 mod listen;
@@ -28,6 +29,7 @@ mod packet;
 mod profile;
 mod rate;
 mod report;
+mod rfc2544;
 mod rig;
 mod run;
 mod schedule;
@@ -37,6 +39,7 @@ mod setup;
 mod sink;
 mod size;
 mod stamp;
+mod svg;
 mod text;
 mod trial;
 
@@ -48,7 +51,7 @@ pub fn main() -> ExitCode {
         cli::Command::Run(args) => run::run(args),
         cli::Command::Sink(args) => listen::run(args),
         cli::Command::L2fwd(args) => l2fwd::run(args),
-        cli::Command::Rfc2544(_) => Ok(()),
+        cli::Command::Rfc2544(args) => rfc2544::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -72,9 +72,8 @@ impl Blueprint {
     #[must_use]
     pub fn new(source: Mac, destination: Mac, flows: &[Flow], sizes: &Sizes, port: u16) -> Self {
         let ipv6 = flows.iter().any(|flow| flow.source.is_ipv6());
-        let layout = |size: &u16| {
-            Layout::new(source, destination, ipv6, usize::from(*size) - FCS, port)
-        };
+        let layout =
+            |size: &u16| Layout::new(source, destination, ipv6, usize::from(*size) - FCS, port);
         let layouts = sizes.round().iter().map(layout).collect();
         let flows = flows.iter().map(|flow| Ends::new(flow, port)).collect();
         Self { ipv6, layouts, flows }
@@ -240,9 +239,11 @@ fn datagram(addresses: &[u8], datagram: &[u8], port: u16) -> Recognised {
 
 fn hash_of_ends(source: &[u8], destination: &[u8], ports: u32) -> u64 {
     let words = |hash, bytes: &[u8]| {
-        bytes.as_chunks::<4>().0.iter().fold(hash, |hash, word| {
-            mix(hash, u64::from(u32::from_be_bytes(*word)))
-        })
+        bytes
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .fold(hash, |hash, word| mix(hash, u64::from(u32::from_be_bytes(*word))))
     };
     mix(words(words(0, source), destination), u64::from(ports))
 }

@@ -153,8 +153,7 @@ impl Rig {
         let ledger = Ledger::new(load.blueprint.flows());
         let Self { sending, receiving, sealing, opening, threads, clock, trial } = self;
         let sender = Sender::new(load.blueprint, schedule, *trial, sealing.as_mut(), cut);
-        let sink =
-            Sink::new(load.port, Some(*trial), ledger, opening.as_mut(), *clock, cut);
+        let sink = Sink::new(load.port, Some(*trial), ledger, opening.as_mut(), *clock, cut);
         let pace = Pace::new(load, start_ns, *clock, stop);
         let live = Live::default();
         let (sent, seen) = thread::scope(|scope| {

@@ -124,8 +124,7 @@ impl ProgressLine {
     /// Nothing is shown yet, and nothing ever when `quiet`.
     #[must_use]
     pub fn new(quiet: bool) -> Self {
-        let last =
-            Progress { elapsed_s: 0.0, sent: 0, received: 0, reordered: 0, duplicates: 0 };
+        let last = Progress { elapsed_s: 0.0, sent: 0, received: 0, reordered: 0, duplicates: 0 };
         let terminal = std::io::stderr().is_terminal();
         Self { quiet, terminal, prefix: String::new(), last, shown: false }
     }
@@ -133,8 +132,7 @@ impl ProgressLine {
     /// What stands before every line from here on.
     pub fn begin(&mut self, prefix: String) {
         self.prefix = prefix;
-        self.last =
-            Progress { elapsed_s: 0.0, sent: 0, received: 0, reordered: 0, duplicates: 0 };
+        self.last = Progress { elapsed_s: 0.0, sent: 0, received: 0, reordered: 0, duplicates: 0 };
     }
 
     /// A line of its own.
@@ -172,6 +170,20 @@ impl ProgressLine {
             eprintln!("{line}");
         }
         self.last = *now;
+    }
+
+    /// Tells of a step that is done: in place on a terminal, as a line of its own elsewhere.
+    pub fn step(&mut self, text: &str) {
+        if self.quiet {
+            return;
+        }
+        if self.terminal {
+            eprint!("\r\x1b[K{text}");
+            let _ = std::io::stderr().flush();
+            self.shown = true;
+        } else {
+            eprintln!("{text}");
+        }
     }
 
     /// Ends a line that would be changed.

@@ -95,8 +95,11 @@ impl FromStr for Sizes {
 impl<'de> Deserialize<'de> for Sizes {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         #[derive(serde::Deserialize)]
-        #[serde(untagged, expecting = "a frame size is a number such as 64, \"imix\", or a list \
-                                       in quotes such as \"64,594\"")]
+        #[serde(
+            untagged,
+            expecting = "a frame size is a number such as 64, \"imix\", or a list \
+                                       in quotes such as \"64,594\""
+        )]
         enum Written {
             Number(u16),
             Words(String),

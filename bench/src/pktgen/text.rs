@@ -5,6 +5,8 @@ use std::fmt::Write;
 use super::listen::Heard;
 use super::rate::{bits, frames};
 use super::report::Results;
+use super::rfc2544::{Burst, Measured, Throughput};
+use super::search::End;
 use super::trial::{Latency, Limit, Trial};
 
 /// One load.
@@ -35,6 +37,71 @@ pub fn heard(heard: &Heard) -> String {
     text
 }
 
+/// A measurement after RFC 2544.
+#[must_use]
+pub fn rfc2544(measured: &Measured) -> String {
+    let mut out = String::new();
+    // A String takes everything.
+    let mut line = |text: String| {
+        let _ = writeln!(out, "{text}");
+    };
+    line(format!(
+        "{:<8} {:<10} {:>14} {:>16} {:>14}  {}",
+        "SIZE", "GOAL", "FRAMES", "BITS", "CONDITIONAL", "END"
+    ));
+    for of_size in &measured.sizes {
+        for Throughput { name, found, lower_bps } in &of_size.throughput {
+            let known = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+            line(format!(
+                "{:<8} {name:<10} {:>14} {:>16} {:>14}  {}",
+                of_size.size,
+                known(found.lower_pps.map(frames)),
+                known(lower_bps.map(bits)),
+                known(found.conditional_pps.map(frames)),
+                end(found.end),
+            ));
+        }
+    }
+    line(String::new());
+    for of_size in &measured.sizes {
+        for at in &of_size.latency {
+            let (share, latency) = (100.0 * at.share, percentiles(&at.trial.latency));
+            line(format!("{:<8} latency at {share:>3.0} % of NDR: {latency}", of_size.size));
+        }
+    }
+    for of_size in &measured.sizes {
+        if let Some(Burst { frames: longest, at_least, sent_pps }) = of_size.burst {
+            let least = if at_least { "at least " } else { "" };
+            let speed = frames(sent_pps);
+            line(format!(
+                "{:<8} longest burst without loss: {least}{longest} frames, sent at {speed}",
+                of_size.size
+            ));
+        }
+    }
+    for of_size in &measured.sizes {
+        for note in &of_size.notes {
+            line(format!("{:<8} note: {note}", of_size.size));
+        }
+    }
+    if measured.stopped {
+        line("Broken off: what is missing was not measured.".to_owned());
+    }
+    out
+}
+
+/// How a search ended, in a word or two.
+#[must_use]
+pub fn end(end: End) -> &'static str {
+    match end {
+        End::Converged => "converged",
+        End::MaxPassed => "generator's limit",
+        End::MinFailed => "lossy at rest",
+        End::NotConverged => "not converged",
+        End::Stopped => "broken off",
+    }
+}
+
 fn trial(out: &mut String, trial: &Trial) {
     let Trial { sent, received, lost, duration_s, .. } = trial;
     let target = trial.target_pps.map_or("max".to_owned(), frames);
@@ -61,11 +128,9 @@ fn trial(out: &mut String, trial: &Trial) {
     };
     line(format!("  reordered   {:>12}{extent}", trial.reordered));
     line(format!("  corrupt     {:>12}", trial.corrupt));
-    for (name, count) in [
-        ("too late", trial.stale),
-        ("others'", trial.foreign),
-        ("old trials'", trial.other_trials),
-    ] {
+    for (name, count) in
+        [("too late", trial.stale), ("others'", trial.foreign), ("old trials'", trial.other_trials)]
+    {
         if count > 0 {
             line(format!("  {name:<11} {count:>12}"));
         }

@@ -210,7 +210,13 @@ pub struct Asked {
 impl Trial {
     /// Puts both halves together.
     #[must_use]
-    pub fn new(asked: Asked, sent: &Sent, seen: Seen, mut limits: Vec<Limit>, stopped: bool) -> Self {
+    pub fn new(
+        asked: Asked,
+        sent: &Sent,
+        seen: Seen,
+        mut limits: Vec<Limit>,
+        stopped: bool,
+    ) -> Self {
         let Asked { size, target_pps, intended, cut } = asked;
         let span = |span: Option<(u64, u64)>| span.map_or(0.0, |(a, b)| (b - a) as f64 / 1e9);
         let duration_s = span(sent.span);
@@ -271,9 +277,8 @@ impl Trial {
     /// Whether the sink dropped frames itself.
     #[must_use]
     pub fn sink_limited(&self) -> bool {
-        let own = |limit: &Limit| {
-            matches!(limit, Limit::Sink { .. } | Limit::ReceivingDevice { .. })
-        };
+        let own =
+            |limit: &Limit| matches!(limit, Limit::Sink { .. } | Limit::ReceivingDevice { .. });
         self.limits.iter().any(own)
     }
 }

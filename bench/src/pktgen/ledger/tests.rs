@@ -60,7 +60,8 @@ fn an_open_ledger_begins_with_what_comes_first() {
         ledger.record(70, seq);
     }
     assert_eq!((ledger.spanned(), ledger.flows_seen()), (4, 1));
-    let expected = Totals { unique: 4, reordered: 1, stale: 1, reorder_extent: 1, ..<_>::default() };
+    let expected =
+        Totals { unique: 4, reordered: 1, stale: 1, reorder_extent: 1, ..<_>::default() };
     assert_eq!(ledger.totals(), expected);
     assert_eq!(ledger.record(u32::MAX, 0), Arrival::Stranger);
 }
