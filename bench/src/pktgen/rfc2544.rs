@@ -372,12 +372,16 @@ fn spread(found: &Found) -> String {
         (None, Some(upper)) => format!("it is below {}", rate::frames(upper)),
         (None, None) => "nothing is known of it".to_owned(),
     };
-    match found.spread_pps {
-        Some((least, most)) => format!(
-            "{bounds}, and trials from {} to {} were of both minds",
-            rate::frames(least),
-            rate::frames(most)
-        ),
-        None => bounds,
-    }
+    let tentative = match found.tentative_pps {
+        Some(pps) => format!(", single trials passed up to {}", rate::frames(pps)),
+        None => String::new(),
+    };
+    let spread = match found.spread_pps {
+        Some((least, most)) => {
+            let (least, most) = (rate::frames(least), rate::frames(most));
+            format!(", and trials from {least} to {most} were of both minds")
+        }
+        None => String::new(),
+    };
+    format!("{bounds}{tentative}{spread}")
 }

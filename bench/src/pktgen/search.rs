@@ -69,6 +69,8 @@ pub struct Found {
     pub conditional_pps: Option<f64>,
     /// How the search ended.
     pub end: End,
+    /// The highest load that single trials speak for, where it is not the lower bound.
+    pub tentative_pps: Option<f64>,
     /// The lowest and the highest load at which trials were of both minds.
     pub spread_pps: Option<(f64, f64)>,
 }
@@ -156,8 +158,8 @@ impl Search<'_> {
                     return End::Converged;
                 }
                 (Some(lower), Some(upper)) => (lower * upper).sqrt(),
-                (Some(_), None) | (None, None) => self.max_pps,
-                (None, Some(upper)) => self.below(upper, goal),
+                (Some(_), None) => self.promising_upper(goal, sum_s),
+                (None, _) => self.promising_lower(goal, sum_s),
             };
             if self.spent_s >= self.settings.budget_s {
                 return End::NotConverged;
@@ -192,14 +194,38 @@ impl Search<'_> {
         self.loads.iter().find(close).map_or(pps, |load| load.pps)
     }
 
-    /// Where to look when everything so far was too much: at what arrived, and then ever lower.
+    /// Where to look for a lower bound: at the highest load that one trial speaks for and more
+    /// are to confirm, or below all that was too much.
+    fn promising_lower(&self, goal: Goal, sum_s: f64) -> f64 {
+        let once = self.settings.trial_s;
+        if let Some(pps) = self.lower(goal, once).filter(|pps| self.is_open(*pps, goal, sum_s)) {
+            return pps;
+        }
+        match self.upper(goal, once) {
+            Some(upper) => self.below(upper, goal),
+            None => self.max_pps,
+        }
+    }
+
+    /// Where to look for an upper bound: at the lowest load that one trial speaks against, or at
+    /// the highest load.
+    fn promising_upper(&self, goal: Goal, sum_s: f64) -> f64 {
+        let upper = self.upper(goal, self.settings.trial_s);
+        upper.filter(|pps| self.is_open(*pps, goal, sum_s)).unwrap_or(self.max_pps)
+    }
+
+    /// Whether more trials at a load can decide something.
+    fn is_open(&self, pps: f64, goal: Goal, sum_s: f64) -> bool {
+        let load = self.loads.iter().find(|load| load.pps == pps);
+        load.is_some_and(|load| self.standing(load, goal, sum_s) == Standing::Undecided)
+    }
+
+    /// Below a load that was too much: what arrived of it, but a tenth less at least.
     fn below(&self, upper: f64, goal: Goal) -> f64 {
-        let lowest = self.loads.iter().filter(|load| load.pps <= upper);
-        let lowest = lowest.min_by(|a, b| a.pps.total_cmp(&b.pps));
-        let Some(load) = lowest else { return self.settings.min_pps };
-        let worst = load.losses.iter().copied().fold(0.0, f64::max);
-        let arrived = load.pps * (1.0 - worst) / (1.0 - goal.loss_ratio.min(0.5));
-        let step = arrived.min(load.pps * 0.9).max(load.pps * 0.5);
+        let losses = self.loads.iter().find(|load| load.pps == upper).map(|load| &load.losses);
+        let worst = losses.into_iter().flatten().copied().fold(0.0, f64::max);
+        let arrived = upper * (1.0 - worst) / (1.0 - goal.loss_ratio.min(0.5));
+        let step = arrived.min(upper * 0.9).max(upper * 0.5);
         step.clamp(self.settings.min_pps, self.max_pps)
     }
 
@@ -290,8 +316,10 @@ impl Search<'_> {
         let mixed: Vec<f64> = of_both_minds.map(|load| load.pps).collect();
         let least = mixed.iter().copied().min_by(f64::total_cmp);
         let most = mixed.iter().copied().max_by(f64::total_cmp);
+        let tentative = self.lower(goal, self.settings.trial_s);
         Found {
             goal,
+            tentative_pps: tentative.filter(|_| lower.is_none()),
             lower_pps: lower,
             upper_pps: upper,
             conditional_pps: lower.and_then(|pps| self.conditional(pps)),

@@ -168,3 +168,18 @@ proptest! {
         prop_assert!(found >= buffer.min(50_000) - buffer.min(50_000) / 99 - 1, "{found}");
     }
 }
+
+proptest! {
+    /// A burst of noise at the beginning of the final step does not drive the search to the floor.
+    #[test]
+    fn few_trials_suffice_where_the_limit_is_hard(capacity in 20_000f64..900_000.0) {
+        let mut trials = 0u32;
+        let settings = Settings { trial_s: 0.25, duration_sum_s: 0.75, width: 0.05, ..settings() };
+        let found = search(&[NDR, PDR], settings, &mut |pps| {
+            trials += 1;
+            Some(Outcome { took_s: 0.25, ..through(pps, capacity) })
+        });
+        prop_assert!(found.iter().all(|found| found.end == End::Converged));
+        prop_assert!(trials <= 30, "{trials} trials");
+    }
+}
