@@ -31,6 +31,8 @@ pub struct Device {
     pub mac: Mac,
     /// Queues that receive.
     pub queues: u32,
+    /// Largest IP packet, bytes.
+    pub mtu: usize,
     /// Bits a second that its link carries; `None` when the driver does not say.
     pub speed: Option<u64>,
 }
@@ -46,11 +48,12 @@ impl Device {
         let count = af_xdp::queue_count(name).map_err(|error| format!("{error}; {hint}"))?;
         let mac = attribute(name, "address").and_then(|text| parse_mac(&text).ok());
         let mac = mac.ok_or_else(|| format!("{name} has no Ethernet address"))?;
+        let mtu = attribute(name, "mtu").and_then(|text| text.parse().ok()).unwrap_or(1500);
         let megabits = attribute(name, "speed").and_then(|text| text.parse::<u64>().ok());
         // Virtual devices make a number up.
         let real = fs::exists(format!("/sys/class/net/{name}/device")).unwrap_or(false);
         let speed = megabits.filter(|_| real).map(|megabits| megabits * 1_000_000);
-        Ok(Self { name: name.to_owned(), ifindex, mac, queues: count.rx, speed })
+        Ok(Self { name: name.to_owned(), ifindex, mac, queues: count.rx, mtu, speed })
     }
 
     /// One of the kernel's counters, zero when the device does not have it.

@@ -125,19 +125,26 @@ impl Mirror {
         self.carry(batch, OUTSIDE, INSIDE, now_ns);
     }
 
-    /// Whether a packet of `flow` would be sealed. Uses up a sequence number.
-    pub fn carries(&mut self, blueprint: &Blueprint, flow: u32, pool: &mut FramePool) -> bool {
+    /// Bytes of a packet of `flow` and the size at `place` when it is sealed; `None` when no tunnel
+    /// takes it. Uses up a sequence number.
+    pub fn sealed_len(
+        &mut self,
+        blueprint: &Blueprint,
+        place: usize,
+        flow: u32,
+        pool: &mut FramePool,
+    ) -> Option<usize> {
         let mut batch = Batch::new(BURST);
-        let Some(mut frame) = pool.alloc() else { return false };
+        let mut frame = pool.alloc()?;
         let stamp = Stamp { trial: 0, flow, seq: 0, intended_ns: 0 };
-        if let Some(bytes) = frame.append(blueprint.len(0)) {
-            blueprint.write(0, stamp, bytes);
+        if let Some(bytes) = frame.append(blueprint.len(place)) {
+            blueprint.write(place, stamp, bytes);
         }
         if let Err(frame) = batch.push(frame) {
             pool.free(frame);
         }
-        self.seal(&mut batch, 1);
-        batch.release(pool) == 1
+        let grown = self.seal(&mut batch, 1) as usize;
+        (batch.release(pool) == 1).then_some(blueprint.len(place) + grown)
     }
 
     /// Drops by reason.

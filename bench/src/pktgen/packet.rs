@@ -97,6 +97,12 @@ impl Blueprint {
         self.layouts.get(place).map_or(0, |layout| layout.bytes.len())
     }
 
+    /// The place of the largest size in the round.
+    #[must_use]
+    pub fn largest(&self) -> usize {
+        (0..self.round()).max_by_key(|place| self.len(*place)).unwrap_or(0)
+    }
+
     /// Writes a frame of the size at `place` in the round into `frame`, which has
     /// [`Blueprint::len`] bytes.
     pub fn write(&self, place: usize, stamp: Stamp, frame: &mut [u8]) {

@@ -176,7 +176,7 @@ impl Session<'_> {
             plans.push(Plan { sizes: sizes.clone(), blueprint, min_pps, max_pps });
         }
         for plan in &plans {
-            self.setup.probe_tunnels(&plan.blueprint)?;
+            self.setup.probe(&plan.blueprint)?;
         }
         Ok(plans)
     }

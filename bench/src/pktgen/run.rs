@@ -42,7 +42,7 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
     })?;
     let blueprint = setup.blueprint(&args.size)?;
     let pps = setup.pps(args.rate, &args.size)?;
-    setup.probe_tunnels(&blueprint)?;
+    setup.probe(&blueprint)?;
     let stop = stop_at_signals()?;
     let mut line = ProgressLine::new(args.output.quiet);
     line.say(&setup.modes());

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use af_xdp::Take;
-use wire::ethernet::Mac;
+use wire::ethernet::{Ethernet, Mac};
 
 use super::cli::{SealedArgs, Via};
 use super::device::{Copying, Device, Station, Takes, memory};
@@ -125,26 +125,39 @@ impl Setup {
         all.into_iter().flatten().map(say).collect::<Vec<_>>().join("; ")
     }
 
-    /// Sends one packet of each of the first flows into its tunnel, in memory only.
+    /// Checks that frames fit the sending link, and that tunnels take them, in memory only.
     ///
     /// # Errors
-    /// A flow that no tunnel carries, and why.
-    pub fn probe_tunnels(&mut self, blueprint: &Blueprint) -> Result<(), String> {
-        let Some(mirror) = &mut self.rig.sealing else { return Ok(()) };
-        for (n, flow) in self.flows.iter().enumerate().take(PROBES) {
-            if mirror.carries(blueprint, n as u32, &mut self.rig.sending.pool) {
-                continue;
+    /// A flow that no tunnel carries, and why; frames that are larger than the link's MTU.
+    pub fn probe(&mut self, blueprint: &Blueprint) -> Result<(), String> {
+        let place = blueprint.largest();
+        let mut longest = blueprint.len(place);
+        if let Some(mirror) = &mut self.rig.sealing {
+            for (n, flow) in self.flows.iter().enumerate().take(PROBES) {
+                let pool = &mut self.rig.sending.pool;
+                let Some(len) = mirror.sealed_len(blueprint, place, n as u32, pool) else {
+                    return Err(not_taken(flow, mirror));
+                };
+                longest = longest.max(len);
             }
-            let why: Vec<_> = mirror.drops().iter().map(|(reason, _)| *reason).collect();
+        }
+        let device = &self.rig.sending.device;
+        let (packet, mtu) = (longest - Ethernet::LEN, device.mtu);
+        if packet > mtu {
+            let name = &device.name;
             return Err(format!(
-                "no tunnel takes packets from {} to {}: {}",
-                flow.source,
-                flow.destination,
-                if why.is_empty() { "they have no route".into() } else { why.join(" ") },
+                "packets of {packet} bytes would be sent, and the MTU of {name} is {mtu}: `ip link \
+                 set {name} mtu {packet}`, on its peer too, or smaller frames"
             ));
         }
         Ok(())
     }
+}
+
+fn not_taken(flow: &Flow, mirror: &Mirror) -> String {
+    let why: Vec<_> = mirror.drops().iter().map(|(reason, _)| *reason).collect();
+    let why = if why.is_empty() { "they have no route".into() } else { why.join(" ") };
+    format!("no tunnel takes packets from {} to {}: {why}", flow.source, flow.destination)
 }
 
 /// Flows that are probed before a load.
