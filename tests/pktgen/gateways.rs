@@ -150,10 +150,8 @@ fn packets_that_no_tunnel_takes_are_refused_before_the_load() {
     let common = [&common[..], &["--rate", "1kpps", "--seal", &config]].concat();
     for (more, why) in [
         (&["--from", "10.2.0.2", "--to", "10.77.0.2"][..], "no tunnel takes packets"),
-        (
-            &["--from", "10.2.0.2", "--to", "10.1.0.2", "--tunnel", "nowhere"],
-            "no tunnel \"nowhere\"",
-        ),
+        (&["--from", "10.2.0.2", "--to", "10.1.0.2", "--tunnel", "no"], "no tunnel \"no\""),
+        (&["--from", "10.2.0.2", "--to", "10.1.0.2", "--size", "imix"], "MTU of eth-b is 1500"),
     ] {
         let done = single.tester.generate(&[&common[..], more].concat());
         assert!(!done.status.success() && said(&done).contains(why), "{}", said(&done));

@@ -6,4 +6,5 @@
 mod accounting;
 mod gateways;
 mod generator;
+mod kernel;
 mod refusals;

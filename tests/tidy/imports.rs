@@ -18,7 +18,7 @@ const TABLE: [(&str, &[&str]); 10] = [
     ("pipeline", &["wire", "esp", "port", "tables"]),
     ("config", &["wire"]),
     ("fastgw", &["wire", "esp", "af_xdp", "port", "tables", "pipeline", "config"]),
-    ("bench", &["wire", "esp", "port", "tables", "pipeline", "config"]),
+    ("bench", &["wire", "esp", "af_xdp", "port", "tables", "pipeline", "config"]),
     ("tests", &["wire", "esp", "port", "tables", "pipeline", "config"]),
 ];
 

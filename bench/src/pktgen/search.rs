@@ -334,7 +334,7 @@ impl Search<'_> {
         let mut losses = load.losses.clone();
         losses.sort_by(f64::total_cmp);
         let excused = (losses.len() as f64 * self.settings.exceed_ratio).floor() as usize;
-        let at = losses.len().checked_sub(excused + 1).unwrap_or(0);
+        let at = losses.len().saturating_sub(excused + 1);
         losses.get(at).map(|loss| pps * (1.0 - loss))
     }
 }
