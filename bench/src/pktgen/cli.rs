@@ -129,7 +129,8 @@ pub struct SealedArgs {
     #[arg(long, value_name = "NAME")]
     pub tunnel: Vec<String>,
     /// ESP sequence number to begin with: a gateway that runs remembers those it has seen
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1, value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..))]
     pub sequence_from: u32,
 }
 

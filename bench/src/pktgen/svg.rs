@@ -13,6 +13,13 @@ const BOTTOM: f64 = 52.0;
 const COLOURS: [&str; 8] =
     ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999933"];
 
+/// Adds to a `String`, which takes everything.
+macro_rules! put {
+    ($out:expr, $($what:tt)*) => {
+        let _ = write!($out, $($what)*);
+    };
+}
+
 /// An axis.
 #[derive(Clone, Debug)]
 pub struct Axis {
@@ -130,19 +137,14 @@ pub fn lines(title: &str, x: Axis, y: Axis, series: &[Series]) -> String {
         let shown = points.iter().filter(|(_, y)| y.is_finite());
         let path: Vec<String> =
             shown.map(|point| format!("{:.1},{:.1}", x.place(point.0), y.place(point.1))).collect();
-        put(
-            &mut out,
-            format_args!(
-                "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\" points=\"{}\"/>",
-                path.join(" ")
-            ),
+        put!(
+            out,
+            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\" points=\"{}\"/>",
+            path.join(" ")
         );
         if let [only] = &path[..] {
             let (cx, cy) = only.split_once(',').unwrap_or(("0", "0"));
-            put(
-                &mut out,
-                format_args!("<circle cx=\"{cx}\" cy=\"{cy}\" r=\"3\" fill=\"{colour}\"/>"),
-            );
+            put!(out, "<circle cx=\"{cx}\" cy=\"{cy}\" r=\"3\" fill=\"{colour}\"/>");
         }
         legend(&mut out, n, name);
     }
@@ -168,13 +170,11 @@ pub fn bars(title: &str, y: Axis, names: &[String], groups: &[(String, Vec<f64>)
             let top = y.place(*value);
             let height = HEIGHT - BOTTOM - top;
             let colour = COLOURS[k % COLOURS.len()];
-            put(
-                &mut out,
-                format_args!(
-                    "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{bar:.1}\" height=\"{height:.1}\" \
-                 fill=\"{colour}\"><title>{}</title></rect>",
-                    short(*value)
-                ),
+            put!(
+                out,
+                "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{bar:.1}\" \
+                     height=\"{height:.1}\" fill=\"{colour}\"><title>{}</title></rect>",
+                short(*value)
             );
         }
     }
@@ -185,52 +185,43 @@ pub fn bars(title: &str, y: Axis, names: &[String], groups: &[(String, Vec<f64>)
 
 fn begin(title: &str, x: &Scale, y: &Scale) -> String {
     let mut out = String::new();
-    put(
-        &mut out,
-        format_args!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">"
-        ),
+    put!(
+        out,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" \
+             viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">"
     );
     text(&mut out, LEFT, 20.0, "start", "b", title);
     for (value, label) in y.marks() {
         let at = y.place(value);
-        put(
-            &mut out,
-            format_args!(
-                "<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#ddd\"/>",
-                WIDTH - RIGHT
-            ),
+        put!(
+            out,
+            "<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#ddd\"/>",
+            WIDTH - RIGHT
         );
         text(&mut out, LEFT - 6.0, at + 4.0, "end", "m", &label);
     }
     for (value, label) in x.marks() {
         let (at, bottom) = (x.place(value), HEIGHT - BOTTOM);
-        put(
-            &mut out,
-            format_args!(
-                "<line x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{bottom}\" y2=\"{}\" stroke=\"#888\"/>",
-                bottom + 4.0
-            ),
+        put!(
+            out,
+            "<line x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{bottom}\" y2=\"{}\" stroke=\"#888\"/>",
+            bottom + 4.0
         );
         text(&mut out, at, bottom + 17.0, "middle", "m", &label);
     }
     let (centre, bottom) = ((LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - BOTTOM);
-    put(
-        &mut out,
-        format_args!(
-            "<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{bottom}\" y2=\"{bottom}\" stroke=\"#888\"/>",
-            WIDTH - RIGHT
-        ),
+    put!(
+        out,
+        "<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{bottom}\" y2=\"{bottom}\" stroke=\"#888\"/>",
+        WIDTH - RIGHT
     );
     text(&mut out, centre, HEIGHT - 12.0, "middle", "m", x.axis.label);
-    put(
-        &mut out,
-        format_args!(
-            "<text class=\"m\" text-anchor=\"middle\" transform=\"translate(14 {:.1}) rotate(-90)\">{}\
-         </text>",
-            (TOP + bottom) / 2.0,
-            escaped(y.axis.label)
-        ),
+    put!(
+        out,
+        "<text class=\"m\" text-anchor=\"middle\" \
+             transform=\"translate(14 {:.1}) rotate(-90)\">{}</text>",
+        (TOP + bottom) / 2.0,
+        escaped(y.axis.label)
     );
     out
 }
@@ -238,29 +229,20 @@ fn begin(title: &str, x: &Scale, y: &Scale) -> String {
 fn legend(out: &mut String, n: usize, name: &str) {
     let (left, top) = (WIDTH - RIGHT + 12.0, TOP + 8.0 + 18.0 * n as f64);
     let colour = COLOURS[n % COLOURS.len()];
-    put(
+    put!(
         out,
-        format_args!(
-            "<rect x=\"{left}\" y=\"{:.1}\" width=\"12\" height=\"4\" fill=\"{colour}\"/>",
-            top - 4.0
-        ),
+        "<rect x=\"{left}\" y=\"{:.1}\" width=\"12\" height=\"4\" fill=\"{colour}\"/>",
+        top - 4.0
     );
     text(out, left + 18.0, top + 2.0, "start", "m", name);
 }
 
 fn text(out: &mut String, x: f64, y: f64, anchor: &str, class: &str, words: &str) {
-    put(
+    put!(
         out,
-        format_args!(
-            "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>",
-            escaped(words)
-        ),
+        "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>",
+        escaped(words)
     );
-}
-
-fn put(out: &mut String, what: std::fmt::Arguments<'_>) {
-    // A String takes everything.
-    let _ = out.write_fmt(what);
 }
 
 /// Text as it stands in HTML and SVG.
