@@ -5,7 +5,7 @@ CARGO ?= cargo
 FUZZ_SECONDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench check-format lint unit proofs fuzz
+.PHONY: help demo test bench rfc2544 check-format lint unit proofs fuzz
 # The parts of `make test` are in an order, and each uses all processors.
 .NOTPARALLEL:
 
@@ -17,6 +17,8 @@ help:
 	@echo '  make test    everything that must hold before a change goes in (root, some minutes);'
 	@echo '               FUZZ_SECONDS=$(FUZZ_SECONDS) for each fuzz target'
 	@echo '  make bench   packets per second of each pipeline, in memory'
+	@echo '  make rfc2544 throughput, latency, loss and bursts through the two gateways of the demo,'
+	@echo '               with an HTML report in target/rfc2544 (root, 2 minutes)'
 	@echo
 	@echo 'demo and test install the Debian packages they miss. Parts of test, each on its own:'
 	@echo
@@ -35,6 +37,11 @@ test:
 
 bench:
 	$(CARGO) bench -p bench
+
+rfc2544:
+	tests/setup.sh demo
+	$(CARGO) build --release -p fastgw -p bench --bin fastgw --bin fastgw-pktgen
+	bench/rfc2544-demo.sh
 
 check-format:
 	$(CARGO) fmt --all --check

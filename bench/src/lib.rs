@@ -19,6 +19,7 @@ mod machine;
 pub mod measure;
 mod memory;
 pub mod pipelines;
+pub mod pktgen;
 pub mod sharing;
 mod table;
 mod tape;

@@ -19,7 +19,7 @@ const TABLE: [(&str, &[&str]); 11] = [
     ("pipeline", &["wire", "esp", "port", "tables"]),
     ("config", &["wire"]),
     ("fastgw", &["wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "config"]),
-    ("bench", &["wire", "simd", "esp", "port", "tables", "pipeline", "config"]),
+    ("bench", &["wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "config"]),
     ("tests", &["wire", "simd", "esp", "port", "tables", "pipeline", "config"]),
 ];
 

@@ -38,6 +38,6 @@ pub use interface::{QueueCount, ifindex, queue_count};
 pub use maps::{Endpoints, OwnedPrefixes, SocketMap};
 pub use multicast::AllMulticast;
 pub use open::{Bind, CopyMode, CopyPreference, OpenError, OpenStep, RingSizes};
-pub use program::{Classifier, Maps, Program, Verdict};
+pub use program::{Classifier, Maps, Program, Take, Verdict};
 pub use socket::{Descriptor, Socket};
 pub use watch::{Statistics, Watch};

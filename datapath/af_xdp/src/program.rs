@@ -17,6 +17,7 @@
 mod destination;
 mod ipv4;
 mod ipv6;
+mod take;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,6 +25,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::assembler::{Assembler, Insn, Op, Reg, When, Width};
 use crate::bpf::{self, LoadError};
 use crate::maps::{Endpoints, OwnedPrefixes, SocketMap};
+
+pub use take::Take;
 
 /// What the gateway takes from an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +106,12 @@ impl Program {
     /// Loads the classifier over these maps. What it takes on a queue without a socket passes.
     pub fn load(classifier: &Classifier, maps: &Maps<'_>) -> Result<Self, LoadError> {
         Self::load_instructions(&classifier.assemble(maps, Verdict::Pass))
+    }
+
+    /// Loads a program that takes without maps of addresses. What it takes on a queue without a
+    /// socket passes.
+    pub fn load_take(take: Take, sockets: &SocketMap) -> Result<Self, LoadError> {
+        Self::load_instructions(&take.assemble(sockets, Verdict::Pass))
     }
 
     /// Loads any XDP program.

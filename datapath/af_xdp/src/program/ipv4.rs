@@ -7,25 +7,25 @@ use crate::assembler::{Assembler, Op, Reg, When, Width};
 use crate::maps::Endpoints;
 
 /// The first byte after the IPv4 header and its options.
-const PAYLOAD: Reg = Reg::R9;
+pub(super) const PAYLOAD: Reg = Reg::R9;
 
 // Offsets from the frame's first byte.
 const VERSION_IHL: i16 = 14;
 const TOTAL_LEN: i16 = 16;
-const FRAGMENT: i16 = 20;
-const PROTOCOL: i16 = 23;
+pub(super) const FRAGMENT: i16 = 20;
+pub(super) const PROTOCOL: i16 = 23;
 const HEADER_LEN_MIN: i32 = 20;
 
 /// The destination.
 pub(super) const DESTINATION: Destination = Destination { at: 30, words: 1 };
 
 // Offsets from the first byte of a UDP header.
-const UDP_DESTINATION_PORT: i16 = 2;
+pub(super) const UDP_DESTINATION_PORT: i16 = 2;
 const UDP_LEN: i16 = 4;
 const UDP_PAYLOAD: i16 = 8;
-const UDP_HEADER_LEN: i32 = 8;
+pub(super) const UDP_HEADER_LEN: i32 = 8;
 
-const PROTOCOL_UDP: i32 = 17;
+pub(super) const PROTOCOL_UDP: i32 = 17;
 
 /// Leaves the IPv4 payload in its register, or passes.
 pub(super) fn check(program: &mut Assembler<Label>) {

@@ -9,8 +9,8 @@ use crate::maps::Endpoints;
 // Offsets from the frame's first byte.
 const VERSION: i16 = 14;
 const PAYLOAD_LEN: i16 = 18;
-const NEXT_HEADER: i16 = 20;
-const HEADER_LEN: i32 = 40;
+pub(super) const NEXT_HEADER: i16 = 20;
+pub(super) const HEADER_LEN: i32 = 40;
 
 /// The destination.
 pub(super) const DESTINATION: Destination = Destination { at: 38, words: 4 };

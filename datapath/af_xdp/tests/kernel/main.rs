@@ -10,4 +10,5 @@ mod frames;
 mod model;
 mod namespace;
 mod sockets;
+mod take;
 mod testbed;
