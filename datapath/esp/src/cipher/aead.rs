@@ -29,7 +29,6 @@ pub(crate) struct Aead {
     icv_len: usize,
 }
 
-#[expect(clippy::large_enum_variant, reason = "the large one is the one to be fast")]
 enum Key {
     Simd(simd::GcmKey),
     Ring(LessSafeKey),
