@@ -336,7 +336,7 @@ impl Rewrite {
         let (a, b) = (u64::from_be_bytes(*a), u64::from_be_bytes(*b.first_chunk()?));
         let a = a | u64::from(tos) << 48 | u64::from(total_len) << 32;
         let a = a | u64::from(*id) << 16 | u64::from(flags);
-        let b = b + (u64::from(ttl_protocol) << 48) | u64::from(checksum) << 32;
+        let b = (b + (u64::from(ttl_protocol) << 48)) | u64::from(checksum) << 32;
         let header = packet.first_chunk_mut::<16>()?;
         let (front, back) = header.split_first_chunk_mut::<8>()?;
         *front = a.to_be_bytes();
