@@ -20,6 +20,7 @@ pub mod measure;
 mod memory;
 pub mod pipelines;
 pub mod pktgen;
+mod progress;
 pub mod sharing;
 mod table;
 mod tape;
