@@ -36,6 +36,12 @@ mod scale;
 #[path = "../../datapath/pipeline/tests/common/topology.rs"]
 mod topology;
 
+/// The tables and packets that are measured with.
+pub mod sites {
+    pub use crate::scale::{Scale, flow};
+    pub use crate::topology::{Join, numbered_sa_pair};
+}
+
 pub use gateway::{Lost, PER_TURN};
 pub use lane::{Lane, Load};
 pub use tray::Tray;
