@@ -1,8 +1,6 @@
 //! `fastgw-bench cycles`: which figures, in which order.
 
 use std::error::Error;
-use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
 
 use regex::Regex;
 
@@ -15,14 +13,13 @@ use crate::lane::Load;
 use crate::machine::Machine;
 use crate::measure::{Row, measure};
 use crate::pipelines::Pipeline;
+use crate::progress::Progress;
 use crate::sharing::measure_shared;
 use crate::table;
 
 /// Suites that are measured unless others are asked for: those that others' figures are of.
 const SUITES: [&str; 3] = ["aes128gcm16", "aes128-sha1", "null-sha1"];
 const QUICK_WINDOWS: usize = 5;
-/// How often a run that nobody watches tells where it is.
-const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(options: &Cycles) -> Result<(), Box<dyn Error>> {
     let baseline = options.baseline.as_deref().map(Baseline::read).transpose()?;
@@ -206,39 +203,6 @@ impl Filter {
         let all = self.exact.is_empty() && self.expressions.is_empty();
         all || self.exact.iter().any(|exact| exact == name)
             || self.expressions.iter().any(|expression| expression.is_match(name))
-    }
-}
-
-/// Where a run is, on standard error.
-struct Progress {
-    of: usize,
-    at: usize,
-    live: bool,
-    reported: Instant,
-}
-
-impl Progress {
-    fn new(of: usize) -> Self {
-        Self { of, at: 0, live: std::io::stderr().is_terminal(), reported: Instant::now() }
-    }
-
-    fn begin(&mut self, what: &str) {
-        self.at += 1;
-        let text = format!("{} of {}: {what}", self.at, self.of);
-        if self.live {
-            eprint!("\r\x1b[K{text}");
-            // Nobody is there to be told when standard error is closed.
-            let _ = std::io::stderr().flush();
-        } else if self.reported.elapsed() >= REPORT_EVERY {
-            self.reported = Instant::now();
-            eprintln!("{text}");
-        }
-    }
-
-    fn clear(&self) {
-        if self.live {
-            eprint!("\r\x1b[K");
-        }
     }
 }
 

@@ -20,6 +20,7 @@ pub mod measure;
 mod memory;
 pub mod pipelines;
 pub mod pktgen;
+mod progress;
 pub mod sharing;
 mod table;
 mod tape;
@@ -34,6 +35,12 @@ mod scale;
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../../datapath/pipeline/tests/common/topology.rs"]
 mod topology;
+
+/// The tables and packets that are measured with.
+pub mod sites {
+    pub use crate::scale::{Scale, flow};
+    pub use crate::topology::{Join, numbered_sa_pair};
+}
 
 pub use gateway::{Lost, PER_TURN};
 pub use lane::{Lane, Load};

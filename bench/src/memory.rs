@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::cli::Memory;
 use crate::pipelines::{Direction, Pipeline};
+use crate::progress::Progress;
 use crate::scale::Scale;
 use crate::topology::numbered_sa_pair;
 
@@ -15,8 +16,9 @@ use crate::topology::numbered_sa_pair;
 const COUNTS: [u32; 3] = [1, 1000, 100_000];
 /// Anti-replay windows, packets.
 const WINDOWS: [u32; 6] = [64, 256, 1024, 4096, 16_384, 65_536];
-/// What each kind of tunnel is built with, unless other suites are asked for.
-const SUITES: [&str; 2] = ["aes128gcm16", "aes256-sha256"];
+/// What each kind of tunnel is built with: all suites take the same, since any may be in an SA's
+/// place.
+const SUITE: &str = "aes128gcm16";
 /// What an SA may take with the anti-replay window that a configuration has unless it says
 /// otherwise, bytes.
 const LIMIT: f64 = 1024.0;
@@ -46,7 +48,7 @@ struct Footprint {
 struct Window {
     packets: u32,
     bytes: u64,
-    /// Bytes per SA all in, of `esp-tunnel` with the first suite: half of all SAs have a window.
+    /// Bytes per SA all in, of `esp-tunnel`: half of all SAs have a window.
     per_sa: f64,
 }
 
@@ -60,23 +62,19 @@ struct Report {
 pub(crate) fn run(options: &Memory) -> Result<(), Box<dyn Error>> {
     let largest = if options.quick { 1000 } else { u32::MAX };
     let mut footprints = Vec::new();
-    for pipeline in Pipeline::all() {
-        let wanted = SUITES.contains(&pipeline.suite()) && pipeline.is_protected();
-        if !wanted || pipeline.direction != Direction::Encap {
-            continue;
-        }
-        if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
-            eprint!("\r\x1b[K{} {}", pipeline.name(), pipeline.suite());
-        }
+    let wanted =
+        |pipeline: &Pipeline| pipeline.suite() == SUITE && pipeline.direction == Direction::Encap;
+    let pipelines: Vec<_> = Pipeline::all().filter(wanted).collect();
+    let mut progress = Progress::new(pipelines.len());
+    for pipeline in pipelines {
+        progress.begin(&pipeline.name());
         let one = tables_of(pipeline, 1, USUAL_WINDOW);
         for pairs in COUNTS.into_iter().filter(|pairs| *pairs <= largest) {
             footprints.push(footprint(pipeline, pairs, one)?);
         }
     }
     let windows = windows(&footprints)?;
-    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
-        eprint!("\r\x1b[K");
-    }
+    progress.clear();
     let report = Report { limit: LIMIT, footprints, windows };
     if options.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
@@ -122,9 +120,9 @@ fn footprint(pipeline: Pipeline, pairs: u32, one: u64) -> Result<Footprint, Stri
 }
 
 fn windows(footprints: &[Footprint]) -> Result<Vec<Window>, String> {
-    let suite = esp::Suite::from_name(SUITES[0]).ok_or("a suite that is gone")?;
+    let suite = esp::Suite::from_name(SUITE).ok_or("a suite that is gone")?;
     let pair = |window| grown(|| numbered_sa_pair(suite, false, false, 0, window));
-    let first = |print: &&Footprint| print.tunnel == "esp-tunnel" && print.suite == SUITES[0];
+    let first = |print: &&Footprint| print.tunnel == "esp-tunnel";
     let all_in = footprints.iter().filter(first).filter_map(|print| print.per_sa).next_back();
     let of = |packets| {
         let (with, without) = (pair(packets), pair(0));
