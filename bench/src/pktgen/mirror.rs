@@ -343,3 +343,6 @@ impl Underlay for Machine {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;
