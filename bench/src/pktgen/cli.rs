@@ -28,7 +28,7 @@ const EXAMPLES: &str = "Examples:
         --rate 100kpps
 
   The same, with a report to look at:
-    fastgw-pktgen run ... --size imix --rate 200Mbit --flows 64 --report target/load
+    fastgw-pktgen run ... --size imix --rate 200Mbit --flows 64 --warm-up 100 --report out
 
   Only decapsulation: seal what the gateway of core.toml is to open, and send it to its outside:
     fastgw-pktgen run --tx wan1 --rx eth2 --via 203.0.113.1 --from 10.2.0.2 --to 10.1.0.2 \\
@@ -102,6 +102,10 @@ pub struct RunArgs {
     /// Send this many frames instead of sending for a time
     #[arg(long, value_name = "N")]
     pub frames: Option<u64>,
+    /// Send this many frames at 1 kpps first, which count for nothing: gateways find their
+    /// neighbours meanwhile, and may lose what waits for them
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub warm_up: u64,
     /// How long to wait for the last packets, seconds
     #[arg(long, default_value_t = 0.5, value_name = "SECONDS")]
     pub drain: f64,

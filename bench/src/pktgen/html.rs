@@ -177,14 +177,12 @@ fn latency_of(of_size: &OfSize) -> String {
 fn loss_chart(measured: &Measured) -> String {
     let series = measured.sizes.iter().filter(|of_size| !of_size.loss.is_empty());
     let series: Vec<Series> = series
-        .map(|of_size| Series {
-            name: of_size.size.clone(),
-            points: of_size
-                .loss
-                .iter()
-                .rev()
-                .map(|at| (at.offered_pps, 100.0 * at.loss_ratio))
-                .collect(),
+        .map(|of_size| {
+            let mut points: Vec<_> =
+                of_size.loss.iter().map(|at| (at.offered_pps, 100.0 * at.loss_ratio)).collect();
+            // What was offered is not always in the order of what was asked for.
+            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+            Series { name: of_size.size.clone(), points }
         })
         .collect();
     if series.is_empty() {

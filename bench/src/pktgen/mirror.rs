@@ -196,13 +196,18 @@ fn turn_round(config: &mut Config, what: &Reflected<'_>) -> Result<(), String> {
     let mut names = Vec::new();
     let all = tunnels.into_iter().flat_map(one_peer_each).filter_map(|mut tunnel| {
         names.push(tunnel.name.clone());
-        let wanted = what.tunnels.is_empty() || what.tunnels.contains(&tunnel.name);
+        // All are all that can be: whom the gateway has to hear first is nobody to send from.
+        let all = what.tunnels.is_empty() && tunnel.remote.is_some();
+        let wanted = all || what.tunnels.contains(&tunnel.name);
         wanted.then(|| turn_tunnel(&mut tunnel)).map(|turned| turned.map(|()| tunnel))
     });
     config.tunnels = all.collect::<Result<Vec<_>, String>>()?;
     if let Some(missing) = what.tunnels.iter().find(|name| !names.contains(name)) {
         let file = what.config.display();
         return Err(format!("{file} has no tunnel {missing:?}; it has {}", names.join(", ")));
+    }
+    if config.tunnels.is_empty() {
+        return Err(format!("{} has no tunnel whose ends are both known", what.config.display()));
     }
     config.policies.clear();
     let port = |name: &str, role| config::Port {
@@ -343,3 +348,6 @@ impl Underlay for Machine {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -347,6 +347,12 @@ fn notes(of_size: &OfSize) -> Vec<String> {
             End::Stopped => notes.push(format!("{name}: broken off")),
         }
     }
+    for AtLoad { share, trial } in &of_size.latency {
+        let limits = trial.limits.iter().map(|limit| {
+            format!("latency at {:.0} % of the NDR: {}", 100.0 * share, limit.explain())
+        });
+        notes.extend(limits);
+    }
     if of_size.sink_overrun > 0 {
         notes.push(format!(
             "the sink was overrun in {} of {} trials: it dropped frames itself, so these figures \

@@ -15,6 +15,7 @@ use super::text;
 
 /// Longest load, seconds: stamps tell 3 days apart.
 const SECONDS_MAX: f64 = 86_400.0;
+const WARM_UP_PPS: f64 = 1_000.0;
 
 /// Runs a load as the options say, and gives whether every packet came.
 ///
@@ -61,6 +62,15 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
         frames: args.frames,
         drain_s: args.drain,
     };
+    if args.warm_up > 0 {
+        let warm_up = Load {
+            pps: Some(WARM_UP_PPS),
+            seconds: args.warm_up as f64 / WARM_UP_PPS + 1.0,
+            frames: Some(args.warm_up),
+            ..load
+        };
+        setup.rig.run(&warm_up, &stop, &mut |_| {});
+    }
     let trial = setup.rig.run(&load, &stop, &mut |progress| line.show(&progress));
     line.end();
     let results = Results::of_load(Machine::here(), setup.modes(), trial);

@@ -304,3 +304,68 @@ fn intervals(cut: &Interval, sent: &Sent, slices: &[Slice]) -> Vec<IntervalRepor
     };
     (0..=last.min(10_000)).map(report).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::pktgen::ledger::Totals;
+    use crate::pktgen::sender::latencies;
+
+    /// A trial of a second: so many intended, sent, and arrived.
+    fn trial(intended: u64, frames: u64, unique: u64, limits: Vec<Limit>) -> Trial {
+        let span = Some((1_000_000_000, 2_000_000_000));
+        let sent = Sent {
+            frames,
+            bytes: 64 * frames,
+            wire_bytes: 100 * frames,
+            unsealed: 0,
+            lag: latencies(),
+            by_interval: BTreeMap::from([(0, frames)]),
+            span,
+        };
+        let seen = Seen {
+            totals: Totals { unique, ..Totals::default() },
+            spanned: unique,
+            flows: 1,
+            bytes: 64 * unique,
+            corrupt: 0,
+            foreign: 0,
+            other_trials: 0,
+            latency: latencies(),
+            slices: Vec::new(),
+            span,
+        };
+        let cut = Interval { start_ns: 1_000_000_000, len_ns: 1_000_000_000 };
+        let asked = Asked { size: "64".into(), target_pps: Some(1e3), intended, cut };
+        Trial::new(asked, &sent, seen, limits, false)
+    }
+
+    #[test]
+    fn what_was_not_offered_is_the_generators_limit_and_no_loss() {
+        let trial = trial(1000, 900, 900, Vec::new());
+        assert_eq!((trial.lost, trial.loss_ratio), (0, 0.0));
+        assert_eq!(trial.limits, [Limit::Generator { unsent: 100 }]);
+        assert!(trial.generator_limited() && !trial.sink_limited());
+        assert!(trial.limits[0].explain().contains("100 frames were not offered"));
+    }
+
+    #[test]
+    fn an_overrun_sink_says_that_its_figures_are_its_own_limit() {
+        let trial = trial(1000, 1000, 900, vec![Limit::Sink { dropped: 100 }]);
+        assert_eq!((trial.lost, trial.loss_ratio), (100, 0.1));
+        assert!(trial.sink_limited() && !trial.generator_limited());
+        assert!(trial.limits[0].explain().contains("its own limit, not the gateway's"));
+    }
+
+    #[test]
+    fn rates_are_those_of_the_time_between_the_first_frame_and_the_last() {
+        let trial = trial(1001, 1001, 1001, Vec::new());
+        assert!((trial.tx_pps - 1000.0).abs() < 1e-6 && (trial.rx_pps - 1000.0).abs() < 1e-6);
+        assert!((trial.tx_bps - 512_000.0).abs() < 1e-3, "{}", trial.tx_bps);
+        assert!((trial.wire_bps - 800_000.0).abs() < 1e-3);
+        let cold = super::Latency::of(&latencies());
+        assert_eq!(cold.count, 0);
+    }
+}
