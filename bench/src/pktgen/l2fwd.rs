@@ -48,8 +48,10 @@ pub fn run(args: &L2fwdArgs) -> Result<(), Box<dyn Error>> {
     let takes = Takes::Frames(Take::Ip);
     let mut a = Station::open(&first, &takes, args.mode, umem, None)?;
     let mut b = Station::open(&second, &takes, args.mode, umem, Some(&a))?;
-    if let Some(id) = args.core {
-        core_affinity::set_for_current(core_affinity::CoreId { id });
+    if let Some(id) = args.core
+        && !core_affinity::set_for_current(core_affinity::CoreId { id })
+    {
+        return Err(format!("there is no core {id} to run on").into());
     }
     let stop = stop_at_signals()?;
     eprintln!("{}: {}; {}: {}", first.name, a.mode(), second.name, b.mode());
