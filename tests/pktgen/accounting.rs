@@ -27,11 +27,7 @@ impl Course {
         let (tester, middle) = (Tester::new(), Netns::new("box"));
         tester.cable("eth-a", middle.nic("in0"));
         tester.cable("eth-b", middle.nic("out0"));
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("pktgen/middlebox.py");
-        let line = format!("/usr/bin/python3 -B {} in0 out0 {how}", script.display());
-        let running = middle.spawn(&line);
-        let ready = || running.log().contains("ready").then_some(());
-        wait_for("box", Duration::from_secs(20), ready);
+        let running = mistreat(&middle, &format!("in0 out0 {how}"));
         Self { tester, _box: (middle, running) }
     }
 
@@ -43,6 +39,15 @@ impl Course {
         assert_eq!(count(&load, "sent"), SENT, "{load}");
         load
     }
+}
+
+/// Runs the box's script with these words until it is dropped.
+fn mistreat(at: &Netns, words: &str) -> Background {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("pktgen/middlebox.py");
+    let running = at.spawn(&format!("/usr/bin/python3 -B {} {words}", script.display()));
+    let ready = || running.log().contains("ready").then_some(());
+    wait_for("box", Duration::from_secs(20), ready);
+    running
 }
 
 /// Lost, duplicates, reordered, corrupt.
@@ -106,6 +111,19 @@ fn swapped_packets_are_counted_unless_they_are_of_two_flows() {
 fn damaged_packets_are_counted_and_are_lost() {
     let load = Course::new("damage").load(&[]);
     assert_eq!(fates(&load), [SENT / 10, 0, 0, SENT / 10], "{load}");
+}
+
+#[test]
+fn one_device_sends_and_receives() {
+    let (tester, mirror) = (Tester::new(), Netns::new("mirror"));
+    tester.cable("eth-a", mirror.nic("in0"));
+    let _running = mistreat(&mirror, "in0 in0 pass");
+    let words = ["run", "--tx", "eth-a", "--via", ANYONE, "--rate", "2kpps", "--frames", "2000"];
+    let quiet = ["--idle", "sleep", "--drain", "1", "--json", "--quiet"];
+    let done = tester.generate(&[&words[..], &ENDS, &quiet].concat());
+    let results: Value = serde_json::from_slice(&done.stdout).expect("--json gives JSON");
+    let load = &results["load"];
+    assert_eq!((count(load, "received"), fates(load)), (2000, [0; 4]), "{load}");
 }
 
 #[test]

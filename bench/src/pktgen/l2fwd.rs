@@ -14,7 +14,7 @@ use zerocopy::FromBytes;
 use super::cli::L2fwdArgs;
 use super::device::{Device, Station, Takes, memory};
 use super::rig::Idle;
-use super::run::{check_seconds, stop_at_signals, stopped};
+use super::run::{check_seconds, say, stop_at_signals, stopped};
 
 /// Frames of one direction at a time, as many as a gateway's worker takes.
 const BATCH: usize = pipeline::BATCH;
@@ -48,8 +48,10 @@ pub fn run(args: &L2fwdArgs) -> Result<(), Box<dyn Error>> {
     let takes = Takes::Frames(Take::Ip);
     let mut a = Station::open(&first, &takes, args.mode, umem, None)?;
     let mut b = Station::open(&second, &takes, args.mode, umem, Some(&a))?;
-    if let Some(id) = args.core {
-        core_affinity::set_for_current(core_affinity::CoreId { id });
+    if let Some(id) = args.core
+        && !core_affinity::set_for_current(core_affinity::CoreId { id })
+    {
+        return Err(format!("there is no core {id} to run on").into());
     }
     let stop = stop_at_signals()?;
     eprintln!("{}: {}; {}: {}", first.name, a.mode(), second.name, b.mode());
@@ -76,14 +78,19 @@ pub fn run(args: &L2fwdArgs) -> Result<(), Box<dyn Error>> {
     done.duration_s = begin.elapsed().as_secs_f64();
     done.dropped = lane.dropped;
     done.syscalls = a.syscalls() + b.syscalls();
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&done)?);
-    } else {
-        let Forwarded { there, back, dropped, syscalls, duration_s } = done;
-        println!("{there} frames there, {back} back, {dropped} dropped in {duration_s:.1} s");
-        println!("{:.3} system calls a frame", syscalls as f64 / (there + back).max(1) as f64);
-    }
+    say(&if args.json { serde_json::to_string_pretty(&done)? + "\n" } else { done.text() })?;
     Ok(())
+}
+
+impl Forwarded {
+    fn text(&self) -> String {
+        let Self { there, back, dropped, syscalls, duration_s } = self;
+        let each = *syscalls as f64 / (there + back).max(1) as f64;
+        format!(
+            "{there} frames there, {back} back, {dropped} dropped in {duration_s:.1} s, \
+             {each:.3} system calls a frame\n"
+        )
+    }
 }
 
 /// One direction's frames on their way.

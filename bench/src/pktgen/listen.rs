@@ -14,7 +14,7 @@ use super::device::{Device, Station, Takes, memory};
 use super::ledger::Ledger;
 use super::machine::Machine;
 use super::rig::{Idle, Progress};
-use super::run::{ProgressLine, check_seconds, stop_at_signals, stopped};
+use super::run::{ProgressLine, check_seconds, say, stop_at_signals, stopped};
 use super::sender::Interval;
 use super::sink::{Seen, Sink};
 use super::text;
@@ -93,11 +93,8 @@ pub fn run(args: &SinkArgs) -> Result<(), Box<dyn Error>> {
     line.end();
     let lost = station.losses().since(before);
     let heard = Heard::new(&sink.finish(), lost.sockets + lost.received);
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&heard)?);
-    } else {
-        print!("{}", text::heard(&heard));
-    }
+    let json = args.json.then(|| serde_json::to_string_pretty(&heard)).transpose()?;
+    say(&json.map_or_else(|| text::heard(&heard), |json| json + "\n"))?;
     Ok(())
 }
 

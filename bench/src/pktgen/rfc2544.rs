@@ -15,7 +15,7 @@ use super::profile::Profile;
 use super::rate;
 use super::report::Results;
 use super::rig::Load;
-use super::run::{ProgressLine, publish, stop_at_signals, stopped};
+use super::run::{ProgressLine, publish, say, stop_at_signals, stopped};
 use super::search::{End, Found, Goal, Outcome, longest_burst, search};
 use super::setup::{Setup, Wanted};
 use super::size::Sizes;
@@ -129,7 +129,8 @@ pub fn run(args: &Rfc2544Args) -> Result<(), Box<dyn Error>> {
     session.line.say(&modes);
     let plans = session.plans()?;
     if args.check {
-        println!("{} can be measured with {} frame sizes", args.config.display(), plans.len());
+        let profile = args.config.display();
+        say(&format!("{profile} can be measured with {} frame sizes\n", plans.len()))?;
         return Ok(());
     }
     let begin = Instant::now();

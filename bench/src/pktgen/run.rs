@@ -1,7 +1,7 @@
 //! `fastgw-pktgen run`: one load.
 
 use std::error::Error;
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -82,18 +82,25 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
 /// # Errors
 /// A file that cannot be written.
 pub fn publish(results: &Results, output: &OutputArgs, text: String) -> Result<(), Box<dyn Error>> {
-    if output.json {
-        println!("{}", serde_json::to_string_pretty(results)?);
-    } else {
-        print!("{text}");
-    }
+    say(&if output.json { serde_json::to_string_pretty(results)? + "\n" } else { text })?;
     if let Some(folder) = &output.report {
         let written = report::write(results, folder)?;
         if !output.json {
-            println!("\nWritten: {}", written.join(", "));
+            say(&format!("\nWritten: {}\n", written.join(", ")))?;
         }
     }
     Ok(())
+}
+
+/// Prints to standard output; whoever has stopped reading it misses nothing.
+///
+/// # Errors
+/// It cannot be written.
+pub fn say(text: &str) -> io::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
 }
 
 /// Refuses times that are none.
@@ -135,7 +142,7 @@ impl ProgressLine {
     #[must_use]
     pub fn new(quiet: bool) -> Self {
         let last = Progress { elapsed_s: 0.0, sent: 0, received: 0, reordered: 0, duplicates: 0 };
-        let terminal = std::io::stderr().is_terminal();
+        let terminal = io::stderr().is_terminal();
         Self { quiet, terminal, prefix: String::new(), last, shown: false }
     }
 
@@ -174,7 +181,7 @@ impl ProgressLine {
         );
         if self.terminal {
             eprint!("\r\x1b[K{line}");
-            let _ = std::io::stderr().flush();
+            let _ = io::stderr().flush();
             self.shown = true;
         } else {
             eprintln!("{line}");
@@ -189,7 +196,7 @@ impl ProgressLine {
         }
         if self.terminal {
             eprint!("\r\x1b[K{text}");
-            let _ = std::io::stderr().flush();
+            let _ = io::stderr().flush();
             self.shown = true;
         } else {
             eprintln!("{text}");
