@@ -9,7 +9,7 @@ use crate::{nobody_breaks, repository};
 
 /// Each crate with those of ours that it may import. The datapath does not know the control side,
 /// and nobody imports the binary, the benches or the tests.
-const TABLE: [(&str, &[&str]); 11] = [
+const TABLE: [(&str, &[&str]); 12] = [
     ("wire", &[]),
     ("simd", &[]),
     ("esp", &["wire", "simd"]),
@@ -18,9 +18,13 @@ const TABLE: [(&str, &[&str]); 11] = [
     ("tables", &["wire", "esp"]),
     ("pipeline", &["wire", "esp", "port", "tables"]),
     ("config", &["wire"]),
-    ("fastgw", &["wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "config"]),
-    ("bench", &["wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "config"]),
-    ("tests", &["wire", "simd", "esp", "port", "tables", "pipeline", "config"]),
+    ("bridge", &["wire", "esp", "tables", "config"]),
+    (
+        "fastgw",
+        &["wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "config", "bridge"],
+    ),
+    ("bench", &["wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "config", "bridge"]),
+    ("tests", &["wire", "simd", "esp", "port", "tables", "pipeline", "config", "bridge"]),
 ];
 
 #[test]

@@ -21,12 +21,12 @@ use tables::publish::Publisher;
 use tables::{DropReason, Neighbour, PortId, Protection, Tables};
 use wire::ethernet::Mac;
 
-use super::bridge::{Bridge, PortState, Underlay};
 use super::flow::Flow;
 use super::packet::Blueprint;
 use super::sender::BURST;
 use super::stamp::Stamp;
 use crate::Tray;
+use bridge::{Bridge, PortState, Underlay};
 
 /// The mirror's inside, where clear frames are for this address.
 pub const INSIDE_MAC: Mac = Mac([0x02, 0x66, 0x67, 0x77, 0, 1]);

@@ -10,9 +10,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-#[allow(dead_code, reason = "the gateway uses the rest")]
-#[path = "../../../control/fastgw/src/bridge/mod.rs"]
-mod bridge;
 pub mod cli;
 mod clock;
 mod device;

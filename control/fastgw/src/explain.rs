@@ -11,8 +11,8 @@ use config::Config;
 use serde::Serialize;
 use tables::{Header, Protection, Rewrite, Tunnel};
 
-use crate::bridge::Bridge;
 use crate::offline::Machine;
+use bridge::Bridge;
 
 /// The packet that overheads are told of: an ICMP echo with 32 bytes of data over IPv4, as
 /// `ping -s 32` sends it, bytes.

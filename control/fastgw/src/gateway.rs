@@ -16,13 +16,13 @@ use tables::counters::WorkerCounters;
 use tables::publish::{Publisher, Reader};
 use tables::{PortId, Route, Tables};
 
-use crate::bridge::{Bridge, Built};
 use crate::kernel::{Change, Kernel};
 use crate::kernel_underlay::KernelUnderlay;
 use crate::outer::{Keepalives, PathMtus, Quoted, Sockets};
 use crate::ports::{OpenedPort, Steering};
 use crate::show::status::{Attach, CopyMode, Status};
 use crate::show::{self, PortFacts, Request, Response, Section, Sources};
+use bridge::{Bridge, Built};
 
 /// How long one next hop is not asked for again: the kernel is asking meanwhile.
 const ASK_AGAIN: Duration = Duration::from_millis(400);

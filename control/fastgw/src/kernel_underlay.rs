@@ -6,9 +6,9 @@ use ipnet::IpNet;
 use tables::{Neighbour, PortId};
 use wire::ethernet::Mac;
 
-use crate::bridge::{PortState, Underlay};
 use crate::kernel::{Resolution, State};
 use crate::outer::PathMtus;
+use bridge::{PortState, Underlay};
 
 /// The kernel's state with the interface index of each port.
 pub struct KernelUnderlay<'a> {

@@ -1,7 +1,6 @@
 //! fastgw: a VPN gateway for Linux on AF_XDP.
 #![deny(unsafe_code)]
 
-mod bridge;
 mod check;
 mod cli;
 mod explain;

@@ -27,8 +27,8 @@ use tables::publish::Publisher;
 use tables::{DropReason, Neighbour, PortId, Tables};
 use wire::ethernet::Mac;
 
-use crate::bridge::{Bridge, PortState, Underlay};
 use crate::ports::HEADROOM;
+use bridge::{Bridge, PortState, Underlay};
 
 /// Largest frame that a capture may hold: jumbo frames, with room for headers.
 const CHUNK: usize = 16_384;

@@ -13,7 +13,6 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use pipeline::{Worker, WorkerId};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::bridge::Bridge;
 use crate::gateway::{CONFIRM, Gateway, OUTER, Parts, TICK, random_seed, warn_of_weak_suites};
 use crate::kernel::Kernel;
 use crate::latency_report::LatencyReport;
@@ -21,6 +20,7 @@ use crate::outer::Sockets;
 use crate::ports::{self, Ports, WorkerPort};
 use crate::show::{Response, Section, Server};
 use crate::worker_thread::{Shell, WorkerThread};
+use bridge::Bridge;
 
 const KERNEL: Token = Token(0);
 const SIGNALS: Token = Token(1);

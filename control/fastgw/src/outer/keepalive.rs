@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::bridge::Kept;
+use bridge::Kept;
 
 /// When each peer was last sent something.
 #[derive(Debug, Default)]

@@ -4,6 +4,8 @@
 //! the configuration knows nothing of tables. [`Bridge::build`] makes everything anew;
 //! [`Bridge::nexthops`] only what a neighbour's change touches.
 
+#![deny(unsafe_code)]
+
 mod headers;
 mod lifetime;
 mod nexthops;
