@@ -1,22 +1,24 @@
 #!/bin/bash
-# tests/setup.sh demo|test: install what `make demo` or `make test` needs on Debian 12 beyond
-# Rust. Asks the network for nothing that is here already.
+# tests/setup.sh demo|test|bench: install what `make demo`, `make test` or `make bench` needs on
+# Debian 12 beyond Rust. Asks the network for nothing that is here already.
 set -euo pipefail
 
 build=(gcc g++ make)
 network=(ethtool iperf3 iproute2 iputils-ping tcpdump tshark)
 peers=(e2fsprogs git python3 python3-cryptography python3-scapy qemu-system-x86 strace)
+rivals=(dpdk dpdk-dev librte-net-af-xdp23)
 
 main() {
 	case ${1:-} in
 	demo) install_packages "${build[@]}" "${network[@]}" ;;
+	bench) install_packages "${build[@]}" ethtool iproute2 "${rivals[@]}" ;;
 	test)
 		install_packages "${build[@]}" "${network[@]}" "${peers[@]}"
 		command -v cargo-fuzz > /dev/null || cargo install cargo-fuzz --locked
 		"$(dirname "$0")/peer-lab/peer-lab" build
 		;;
 	*)
-		echo "usage: $0 demo|test" >&2
+		echo "usage: $0 demo|test|bench" >&2
 		exit 2
 		;;
 	esac

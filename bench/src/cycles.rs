@@ -161,7 +161,7 @@ fn scaling() -> Vec<Load> {
     }
     for (name, suite) in [("forward", "none"), ("esp-tunnel-encap", "aes128gcm16")] {
         let Some(pipeline) = named(name, suite) else { continue };
-        for (routes, flows) in [(10, 512), (1_000_000, 512), (1_000_000, 100_000)] {
+        for (routes, flows) in [(10, 512), (10, 100_000), (1_000_000, 512), (1_000_000, 100_000)] {
             loads.push(Load { routes, flows, ..Load::new(pipeline, 64) });
         }
     }
