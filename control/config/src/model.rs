@@ -1,16 +1,18 @@
 //! What a valid file means: the typed configuration that the rest of fastgw works with.
 
+mod gateway;
+
 use std::{
     fmt,
     net::IpAddr,
     ops::{Range, RangeInclusive},
-    path::PathBuf,
     sync::Arc,
 };
 
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 use toml::Spanned;
 
+pub use self::gateway::{Crypto, Gateway, Idle};
 use crate::{Suite, diagnostic::Diagnostic, secret::Secret, source::Source};
 
 /// A whole configuration: every value is present, in range and consistent with the others.
@@ -68,41 +70,6 @@ impl Config {
     pub fn ports_of(&self, role: Role) -> impl Iterator<Item = &Port> {
         self.ports.iter().filter(move |port| port.role == role)
     }
-}
-
-/// The `[gateway]` section.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Gateway {
-    /// Letters, digits, `-`, `_` and `.`, at most 32.
-    pub name: String,
-    /// Number of workers, 1 to 64; each has a queue of its own on every port.
-    pub workers: usize,
-    /// One CPU number per worker; `None` leaves the choice to fastgw.
-    pub cores: Option<Spanned<Vec<usize>>>,
-    /// Absolute path of the Unix socket that `fastgw show` talks to.
-    pub control_socket: PathBuf,
-    /// What a worker does when there is nothing to do.
-    pub idle: Idle,
-    /// Which ciphers carry packets.
-    pub crypto: Crypto,
-}
-
-/// Which implementations of the ciphers carry packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Crypto {
-    /// The fastest that the processor has.
-    Fastest,
-    /// Only those of well-known libraries.
-    Portable,
-}
-
-/// What a worker does when there is nothing to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Idle {
-    /// Sleeps in `poll` until a frame comes.
-    Sleep,
-    /// Keeps polling its rings, for the lowest latency at the price of a busy core.
-    Spin,
 }
 
 /// A `[[port]]`: one network interface.
