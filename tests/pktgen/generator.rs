@@ -1,16 +1,16 @@
 //! The program under test, `fastgw-pktgen`, and the namespace that it runs in.
 
 use std::{
-    env,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Output,
     sync::OnceLock,
 };
 
 use serde_json::Value;
 use tests::{
+    build::build,
     netns::{Netns, Nic, veth},
-    process::{output, run, said},
+    process::{output, said},
 };
 
 /// Where the generator runs: `eth-a` sends, `eth-b` receives.
@@ -61,18 +61,5 @@ pub fn count(load: &Value, name: &str) -> u64 {
 /// `fastgw-pktgen` of this build, in the profile and folder of the running test.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        // <target>/<profile>/deps/<test>-<hash>
-        let test = env::current_exe().expect("the running test");
-        let profile = test.parent().and_then(Path::parent).expect("cargo's folders");
-        let target = profile.parent().expect("cargo's folders");
-        let name = profile.file_name().and_then(|name| name.to_str()).expect("cargo's folders");
-        let name = if name == "debug" { "dev" } else { name };
-        let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        let mut build = Command::new(cargo);
-        build.current_dir(env!("CARGO_MANIFEST_DIR"));
-        build.args(["build", "--quiet", "-p", "bench", "--bin", "fastgw-pktgen"]);
-        run(build.args(["--profile", name, "--target-dir"]).arg(target));
-        profile.join("fastgw-pktgen")
-    })
+    BINARY.get_or_init(|| build("bench", "fastgw-pktgen"))
 }

@@ -1,7 +1,6 @@
 //! The program under test: `fastgw` as a process in a namespace.
 
 use std::{
-    env,
     ffi::OsStr,
     fs,
     os::unix::fs::PermissionsExt,
@@ -15,6 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
+    build::build,
     netns::Netns,
     process::{Background, output, run, wait_for},
 };
@@ -136,18 +136,5 @@ fn spawn(netns: &Netns, config: &Path, arguments: &[&OsStr]) -> Background {
 /// The `fastgw` of this build: compiled once, in the profile and folder of the running test.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        // <target>/<profile>/deps/<test>-<hash>
-        let test = env::current_exe().expect("the running test");
-        let profile = test.parent().and_then(Path::parent).expect("cargo's folders");
-        let target = profile.parent().expect("cargo's folders");
-        let name = profile.file_name().and_then(|name| name.to_str()).expect("cargo's folders");
-        let name = if name == "debug" { "dev" } else { name };
-        let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        let mut build = Command::new(cargo);
-        build.current_dir(env!("CARGO_MANIFEST_DIR"));
-        build.args(["build", "--quiet", "-p", "fastgw", "--profile", name, "--target-dir"]);
-        run(build.arg(target));
-        profile.join("fastgw")
-    })
+    BINARY.get_or_init(|| build("fastgw", "fastgw"))
 }

@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod build;
 pub mod capture;
 pub mod gateway;
 pub mod iperf;

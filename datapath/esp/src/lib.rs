@@ -36,8 +36,9 @@
 //!
 //! # What is wiped
 //!
-//! AES-CBC key schedules, HMAC states and the IV key are overwritten on drop. The AES-GCM key
-//! schedule belongs to *ring*, which does not wipe it; only its salt is ours to wipe.
+//! Key schedules, HMAC states and the IV key are overwritten on drop, but for AES-GCM's and
+//! ChaCha20's where *ring* holds them ([`Crypto::Portable`], and processors that `simd` has no
+//! kernel for): it does not wipe, and only the salt is ours.
 
 #![deny(unsafe_code)]
 

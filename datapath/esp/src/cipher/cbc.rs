@@ -52,16 +52,11 @@ impl Encryptor {
     /// Encrypts what follows the IV; `None` when that is not whole blocks.
     #[inline]
     pub(crate) fn encrypt(&self, packet: &mut [u8]) -> Option<()> {
-        if let Self::Simd(_) = self {
-            simd::cbc_encrypt(&mut [self.job(packet)?]);
-            return Some(());
-        }
-        let (iv, blocks) = split(packet)?;
         match self {
-            Self::Simd(_) => {}
-            Self::Aes128(key) => encrypt_blocks(key, iv, blocks),
-            Self::Aes192(key) => encrypt_blocks(key, iv, blocks),
-            Self::Aes256(key) => encrypt_blocks(key, iv, blocks),
+            Self::Simd(_) => simd::cbc_encrypt(&mut [self.job(packet)?]),
+            Self::Aes128(key) => encrypt_blocks(key, split(packet)?),
+            Self::Aes192(key) => encrypt_blocks(key, split(packet)?),
+            Self::Aes256(key) => encrypt_blocks(key, split(packet)?),
         }
         Some(())
     }
@@ -113,7 +108,7 @@ fn split(packet: &mut [u8]) -> Option<(&Block, &mut [Block])> {
     rest.is_empty().then_some(((&*iv).into(), blocks))
 }
 
-fn encrypt_blocks<C>(key: &C, iv: &Block, blocks: &mut [Block])
+fn encrypt_blocks<C>(key: &C, (iv, blocks): (&Block, &mut [Block]))
 where
     C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>,
 {
