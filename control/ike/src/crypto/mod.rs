@@ -1,0 +1,1 @@
+//! What IKE computes with: key exchanges, PRFs, ciphers and signatures.
