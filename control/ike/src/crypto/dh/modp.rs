@@ -109,7 +109,7 @@ fn power_of<P: Prime<N>, const N: usize>(
 }
 
 /// Powers of the generator from which every other is put together with a quarter of the
-/// multiplications (Lim and Lee's comb): the exponent is cut into as many strips as there are teeth,
+/// multiplications (Lim and Lee's comb): the exponent is cut into one strip for each tooth,
 /// and with each squaring one bit of every strip is dealt with.
 struct Powers<P: ConstMontyParams<N>, const N: usize>([ConstMontyForm<P, N>; 1 << TEETH]);
 
