@@ -9,7 +9,7 @@ use crate::{nobody_breaks, repository};
 
 /// Each crate with those of ours that it may import. The datapath does not know the control side,
 /// and nobody imports the binary, the benches or the tests.
-const TABLE: [(&str, &[&str]); 12] = [
+const TABLE: [(&str, &[&str]); 14] = [
     ("wire", &[]),
     ("simd", &[]),
     ("esp", &["wire", "simd"]),
@@ -17,6 +17,8 @@ const TABLE: [(&str, &[&str]); 12] = [
     ("port", &["af_xdp"]),
     ("tables", &["wire", "esp"]),
     ("pipeline", &["wire", "esp", "port", "tables"]),
+    ("engine", &[]),
+    ("ike", &["wire", "engine"]),
     ("config", &["wire"]),
     ("bridge", &["wire", "esp", "tables", "config"]),
     (
@@ -24,7 +26,10 @@ const TABLE: [(&str, &[&str]); 12] = [
         &["wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "config", "bridge"],
     ),
     ("bench", &["wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "config", "bridge"]),
-    ("tests", &["wire", "simd", "esp", "port", "tables", "pipeline", "config", "bridge"]),
+    (
+        "tests",
+        &["wire", "simd", "esp", "port", "tables", "pipeline", "engine", "ike", "config", "bridge"],
+    ),
 ];
 
 #[test]
