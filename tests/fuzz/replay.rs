@@ -66,3 +66,13 @@ fn ike_messages_hold() {
     replay("fuzz/seeds/ike_v2", fuzz::ike_v2);
     replay("fuzz/seeds/ike_sealed", fuzz::ike_sealed);
 }
+
+#[test]
+fn certificates_hold() {
+    replay("fuzz/seeds/certificate", fuzz::certificate);
+}
+
+#[test]
+fn identities_hold() {
+    replay("fuzz/seeds/identity", fuzz::identity);
+}
