@@ -5,6 +5,7 @@ mod choose;
 mod describe;
 mod spelling;
 mod transforms;
+pub mod v1;
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -123,9 +123,9 @@ pub fn choose_esp(
 ) -> Result<EspChoice, Refusal> {
     let choice = allowed.iter().find_map(|ours| {
         let wanted = transforms::of_esp(ours, fresh);
-        offered.iter().find_map(|theirs| {
-            esp_choice(theirs, pick(theirs, ESP, &wanted, fresh)?, &ours.suites)
-        })
+        offered
+            .iter()
+            .find_map(|theirs| esp_choice(theirs, pick(theirs, ESP, &wanted, fresh)?, &ours.suites))
     });
     choice.ok_or_else(|| Refusal::proposed(offered, allowed))
 }
@@ -168,11 +168,7 @@ fn answer(number: u8, protocol: u8, spi: &[u8], transforms: &[Transform]) -> Pro
 }
 
 /// Proposals as they are sent, counted from 1.
-fn number(
-    all: impl Iterator<Item = Vec<Transform>>,
-    protocol: u8,
-    spi: &[u8],
-) -> Vec<Proposal> {
+fn number(all: impl Iterator<Item = Vec<Transform>>, protocol: u8, spi: &[u8]) -> Vec<Proposal> {
     let numbered = all.zip(1..=u8::MAX);
     numbered.map(|(transforms, number)| answer(number, protocol, spi, &transforms)).collect()
 }

@@ -102,6 +102,16 @@ fn one(proposal: &Proposal) -> String {
     alloc::format!("{protocol}{}", Described(shown, is_esp))
 }
 
+/// A list of IKE's transforms.
+pub(super) fn ike(transforms: &[Transform]) -> String {
+    Described(transforms, false).to_string()
+}
+
+/// A list of ESP's transforms.
+pub(super) fn esp(transforms: &[Transform]) -> String {
+    Described(transforms, true).to_string()
+}
+
 struct Described<'a>(&'a [Transform], bool);
 
 impl fmt::Display for Described<'_> {

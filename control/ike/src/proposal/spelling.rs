@@ -200,10 +200,9 @@ impl Words {
         let aead = |cipher: &suite::Encryption| !matches!(cipher, AesCbc(_) | Null);
         let count = self.ciphers.iter().filter(|cipher| aead(cipher)).count();
         match count {
-            _ if self.ciphers.is_empty() => Err(Misspelled::new(
-                "there is no cipher",
-                "begin with one such as `aes256gcm16`",
-            )),
+            _ if self.ciphers.is_empty() => {
+                Err(Misspelled::new("there is no cipher", "begin with one such as `aes256gcm16`"))
+            }
             0 => Ok(false),
             count if count == self.ciphers.len() => Ok(true),
             _ => Err(Misspelled::new(
@@ -292,7 +291,8 @@ impl FromStr for EspProposal {
                 true => alloc::vec![None],
                 false => words.integrity.iter().copied().map(Some).collect(),
             };
-            let with = move |it| beside.iter().find(|suite| integrity(suite.integrity()) == it).copied();
+            let with =
+                move |it| beside.iter().find(|suite| integrity(suite.integrity()) == it).copied();
             wanted.into_iter().filter_map(with).collect::<Vec<_>>()
         });
         Ok(Self {
@@ -342,8 +342,23 @@ fn ike_cipher(cipher: suite::Encryption) -> Result<Encryption, Misspelled> {
 
 fn unknown(word: &str) -> Misspelled {
     let known_elsewhere = [
-        "3des", "des", "blowfish", "cast", "camellia", "ecp521", "modp768", "modp6144", "modp8192",
-        "x448", "curve448", "aesxcbc", "aescmac", "mlkem512", "mlkem1024", "ecp192", "ecp224",
+        "3des",
+        "des",
+        "blowfish",
+        "cast",
+        "camellia",
+        "ecp521",
+        "modp768",
+        "modp6144",
+        "modp8192",
+        "x448",
+        "curve448",
+        "aesxcbc",
+        "aescmac",
+        "mlkem512",
+        "mlkem1024",
+        "ecp192",
+        "ecp224",
     ];
     let word = shown(word);
     let (what, remedy) = if word.is_empty() {
