@@ -18,8 +18,8 @@ const TABLE: [(&str, &[&str]); 14] = [
     ("tables", &["wire", "esp"]),
     ("pipeline", &["wire", "esp", "port", "tables"]),
     ("engine", &[]),
-    ("ike", &["wire", "engine"]),
-    ("config", &["wire"]),
+    ("ike", &["engine", "wire"]),
+    ("config", &["engine", "ike", "wire"]),
     ("bridge", &["wire", "esp", "tables", "config"]),
     (
         "fastgw",
