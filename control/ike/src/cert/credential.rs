@@ -106,7 +106,8 @@ impl Credential {
 
     /// What goes into CERT payloads of encoding 4, in order, for a peer that asked for
     /// `authorities`: the body of its IKEv2 CERTREQ payloads (RFC 7296 section 3.7), empty if it
-    /// asked for none and in IKEv1. Nothing above a certificate whose key the peer names is sent: it has that.
+    /// asked for none and in IKEv1. Nothing above a certificate whose key the peer names is sent:
+    /// it has that.
     #[must_use]
     pub fn chain_for(&self, authorities: &[u8]) -> Vec<&[u8]> {
         let known = |certificate: &&Certificate| {

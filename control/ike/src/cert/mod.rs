@@ -5,8 +5,8 @@
 //! revoked, and name the identity that the peer claims. [`auth`] signs and verifies.
 //!
 //! Determinism ends here: RSA-PSS salts and ECDSA nonces are drawn by aws-lc-rs itself, whose
-//! random source cannot be replaced. A signature differs from run to run; whether it verifies does not.
-//! Ed25519 and RSA PKCS#1 v1.5 signatures are the same in every run.
+//! random source cannot be replaced. A signature differs from run to run; whether it verifies does
+//! not. Ed25519 and RSA PKCS#1 v1.5 signatures are the same in every run.
 
 pub mod auth;
 mod certificate;

@@ -32,9 +32,10 @@ pub struct TrustAnchors {
 }
 
 impl TrustAnchors {
-    /// From PEM: certificates of authorities, and revocation lists (which may be none). Where there
-    /// is a list of an issuer, its certificates must not be on it, and it must not be too old; where
-    /// there is none, nothing is known to be revoked.
+    /// From PEM: certificates of authorities, and revocation lists (which may be none).
+    ///
+    /// Where there is a list of an issuer, its certificates must not be on it, and it must not be
+    /// too old; where there is none, nothing is known to be revoked.
     pub fn from_pem(authorities: &[u8], crls: &[u8]) -> Result<Self, Unusable> {
         let mut this = Self {
             authorities: certificates_from_pem(authorities)?,
