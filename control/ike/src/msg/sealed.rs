@@ -139,8 +139,8 @@ pub fn seal_plain(
 }
 
 /// The message in datagrams of at most `max_len` bytes: a single one with an encrypted payload if
-/// it fits, else encrypted fragments (RFC 7383 section 2.5). A limit that leaves no room for payloads,
-/// or that would take more than [`FRAGMENTS_MAX`], is not kept.
+/// it fits, else encrypted fragments (RFC 7383 section 2.5). A limit that leaves no room for
+/// payloads, or that would take more than [`FRAGMENTS_MAX`], is not kept.
 #[must_use]
 pub fn seal_fragments(
     header: &Header,
