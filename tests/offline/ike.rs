@@ -64,9 +64,9 @@ fn the_message_that_points_at_itself_is_refused() {
     assert!(Message::parse(&messages[0]).is_err());
 }
 
-/// Openswan's first IKE_AUTH request, with the keys that tcpdump's test has for it. Its ICV is right
-/// for what follows the header but does not cover the header, as RFC 7296 section 3.14 wants it, so
-/// as a message it is not authentic.
+/// Openswan's first IKE_AUTH request, with the keys that tcpdump's test has for it. Its ICV is
+/// right for what follows the header but does not cover the header, as RFC 7296 section 3.14 wants
+/// it, so as a message it is not authentic.
 #[test]
 fn the_public_ike_auth_request_opens_with_its_keys() {
     let Some(capture) = shared("public/ikev2pI2.pcap") else { return };

@@ -41,7 +41,8 @@ pub fn ike_v1(input: &[u8]) {
 
 /// Bytes as a sealed message, which they never are; and sealed by the peer that has the keys, whole
 /// and in fragments: they come out as they went in, and what they say is asked without harm. The
-/// first byte chooses the cipher, the second the size of the fragments, the third the first payload.
+/// first byte chooses the cipher, the second the size of the fragments, the third the first
+/// payload.
 pub fn ike_sealed(input: &[u8]) {
     let [choice, size, first, chain @ ..] = input else { return };
     let keys = keys(*choice);

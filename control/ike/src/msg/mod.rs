@@ -1,8 +1,8 @@
 //! IKE messages as owned values: what stands in a datagram, and the datagram again.
 //!
 //! Both versions share the header (RFC 7296 section 3.1, RFC 2408 section 3.1) and the chain of
-//! payloads; [`v1`] has the payloads that only IKEv1 knows. What is parsed and written again has the
-//! same bytes: unknown payloads, transforms, attributes and numbers are kept as they are. Only
+//! payloads; [`v1`] has the payloads that only IKEv1 knows. What is parsed and written again has
+//! the same bytes: unknown payloads, transforms, attributes and numbers are kept as they are. Only
 //! reserved fields, which a receiver has to ignore, are written as zero whatever they were.
 //!
 //! A message has at most [`LEN_MAX`] bytes, [`PAYLOADS_MAX`] payloads in a chain, [`PROPOSALS_MAX`]

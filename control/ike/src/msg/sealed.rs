@@ -51,8 +51,8 @@ impl Plain {
         parse_payloads(self.first, &self.bytes)
     }
 
-    /// What AUTH covers of an IKE_INTERMEDIATE message (RFC 9242 section 3.3.2: A and P), whether it
-    /// was sent in fragments or not: the message as if it had neither IV, padding nor ICV.
+    /// What AUTH covers of an IKE_INTERMEDIATE message (RFC 9242 section 3.3.2: A and P), whether
+    /// it was sent in fragments or not: the message as if it had neither IV, padding nor ICV.
     #[must_use]
     pub fn int_auth(&self, header: &Header) -> Vec<u8> {
         let len = self.bytes.len();
@@ -138,9 +138,9 @@ pub fn seal_plain(
     message
 }
 
-/// The message in datagrams of at most `max_len` bytes: a single one with an encrypted payload if it
-/// fits, else encrypted fragments (RFC 7383 section 2.5). A limit that leaves no room for payloads,
-/// or that would take more than [`FRAGMENTS_MAX`], is not kept.
+/// The message in datagrams of at most `max_len` bytes: a single one with an encrypted payload if
+/// it fits, else encrypted fragments (RFC 7383 section 2.5). A limit that leaves no room for
+/// payloads, or that would take more than [`FRAGMENTS_MAX`], is not kept.
 #[must_use]
 pub fn seal_fragments(
     header: &Header,
