@@ -241,7 +241,9 @@ impl Bridge {
         let mut tunnels = Vec::with_capacity(self.tunnels.len());
         for (id, spec) in self.tunnels.iter().enumerate() {
             let named = policies::protecting(&self.policies, TunnelId(id as u32));
-            tunnels.push(spec.tunnel(&named, underlay, &ports, &mut self.nexthops, &mut problems));
+            let nexthops = &mut self.nexthops;
+            let tunnel = spec.tunnel(&named, underlay, &ports, nexthops, &mut problems);
+            tunnels.push(Arc::new(tunnel));
         }
         let machine = underlay.addresses();
         for spec in &self.tunnels {

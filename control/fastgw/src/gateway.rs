@@ -266,6 +266,7 @@ impl Gateway {
                         resolved |= address.is_multicast() || self.resolve(port, address);
                     }
                 }
+                Event::Acquire { .. } => {}
                 Event::PeerMoved { spi, seq, address, port } => {
                     if let Some(name) = self.bridge.peer_moved(spi, seq, address, port) {
                         let port = port.map(|port| format!(", port {port}")).unwrap_or_default();

@@ -232,6 +232,8 @@ impl Player {
         let (mut asked, mut moved) = (false, false);
         while let Some(event) = self.events.pop() {
             match event {
+                // Nobody negotiates in a replay.
+                Event::Acquire { .. } => {}
                 Event::Resolve { port, address } => asked |= self.bridge.want(port, address),
                 Event::PeerMoved { spi, seq, address, port } => {
                     moved |= self.bridge.peer_moved(spi, seq, address, port).is_some();

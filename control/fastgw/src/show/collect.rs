@@ -140,7 +140,7 @@ impl Sources<'_> {
             let names = peers.chain([configured.name.as_str()]);
             kinds.extend(names.map(|name| (name, kind)));
         }
-        let shown = |tunnel: &tables::Tunnel| {
+        let shown = |tunnel: &Arc<tables::Tunnel>| {
             let egress = tunnel.egress.and_then(|id| self.tables.nexthops.by_id(id));
             let counters = &tunnel.counters;
             Tunnel {
