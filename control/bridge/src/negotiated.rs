@@ -213,6 +213,11 @@ impl Bridge {
         Sad::build(specs.flat_map(|(spec, n)| spec.inbound(TunnelId(n))).collect())
     }
 
+    /// How many tunnels are configured; those behind are templates' peers.
+    pub(super) fn configured(&self) -> usize {
+        self.places.configured
+    }
+
     /// Workers have been told of all changes.
     pub(super) fn changes_are_told(&mut self) {
         self.changes = Changes::default();

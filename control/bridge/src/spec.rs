@@ -167,6 +167,23 @@ impl TunnelSpec {
         }
     }
 
+    /// Goes on with the SAs and counters of the same peer's tunnel before the configuration changed.
+    pub(super) fn adopt(&mut self, before: &Self) {
+        self.protection = before.protection.clone();
+        self.sequences = Arc::clone(&before.sequences);
+        self.counters = Arc::clone(&before.counters);
+        self.follow_pair();
+    }
+
+    /// Its peer has gone: nothing leads into it any more.
+    pub(super) fn vacate(&mut self) {
+        self.prefixes.clear();
+        if let Kind::Policy(selectors) = &mut self.kind {
+            selectors.clear();
+        }
+        self.is_template = true;
+    }
+
     /// The tunnel interface's own addresses.
     pub(super) fn own_addresses(&self) -> impl Iterator<Item = IpAddr> {
         let Addresses { v4, v6 } = self.addresses;
