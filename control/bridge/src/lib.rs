@@ -17,20 +17,18 @@ mod sas;
 mod spec;
 mod underlay;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use config::{Config, Protection, RouteTarget, TunnelKind};
 use ipnet::IpNet;
 use tables::{
-    ClearTunnels, Cloud, CloudId, Fib, Nexthops, PortEntry, PortId, Role, Route, Sad, Tables,
+    ClearTunnels, Cloud, CloudId, Fib, Nexthops, PortEntry, PortId, Role, Route, Tables,
     TunnelId,
 };
 use wire::ethernet::Mac;
-use wire::protocol;
 
 use self::negotiated::{Changes, Places};
 use self::nexthops::NexthopRegister;

@@ -9,6 +9,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use config::AddressRange;
+use esp::{InboundSa, OutboundSa};
 use ike::msg::TrafficSelector;
 use ike::output::{ChildSa, ChildSaId, Input, Path};
 use tables::{PortEntry, Sad, Tables, TunnelId};
@@ -283,16 +284,12 @@ impl Bridge {
         negotiated(spec).map(|sas| &*sas.child)
     }
 
-    /// The pairs of each tunnel, the one that it sends through marked.
-    pub fn pairs(&self) -> impl Iterator<Item = (&str, ChildSaId, &esp::InboundSa, &esp::OutboundSa)> {
-        let specs = self.tunnels.iter().filter_map(|spec| Some((spec, negotiated(spec)?)));
-        specs.flat_map(|(spec, sas)| {
-            let shown = |pair: &'_ Pair| (pair.child.id, Arc::as_ref(&pair.inbound), Arc::as_ref(&pair.outbound));
-            sas.pairs.iter().map(move |pair| {
-                let (id, inbound, outbound) = shown(pair);
-                (&*spec.name, id, inbound, outbound)
-            })
-        })
+    /// The SAs of a pair, for display.
+    #[must_use]
+    pub fn pair(&self, id: ChildSaId) -> Option<(&InboundSa, &OutboundSa)> {
+        let sas = negotiated(self.tunnels.get(*self.places.pairs.get(&id)?)?)?;
+        let pair = sas.pairs.iter().find(|pair| pair.child.id == id)?;
+        Some((&pair.inbound, &pair.outbound))
     }
 
     /// The negotiated pair whose peer has sent the packet `seq` from elsewhere, if that is news.
