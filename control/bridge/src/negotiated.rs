@@ -46,8 +46,8 @@ pub(super) struct Places {
     children: BTreeMap<Box<str>, usize>,
     /// The tunnel of each pair.
     pairs: BTreeMap<ChildSaId, usize>,
-    /// Pairs whose first packet IKE waits for.
-    unused: BTreeSet<ChildSaId>,
+    /// The pair of each inbound SPI.
+    spis: BTreeMap<u32, ChildSaId>,
     /// Tunnels that a template's peer has left.
     vacant: Vec<usize>,
     /// How many tunnels the configuration has: those behind are templates' peers.
@@ -66,9 +66,7 @@ impl Places {
             }
             for pair in &sas.pairs {
                 places.pairs.insert(pair.child.id, at);
-                if pair.is_unused() {
-                    places.unused.insert(pair.child.id);
-                }
+                places.spis.insert(pair.child.inbound.spi, pair.child.id);
             }
         }
         places
@@ -94,7 +92,7 @@ impl Bridge {
         let pair = Pair::new(child, sas.replay_window, seed, sas.crypto)?;
         sas.pairs.push(pair);
         self.places.pairs.insert(child.id, at);
-        self.places.unused.insert(child.id);
+        self.places.spis.insert(child.inbound.spi, child.id);
         self.changes.tunnels.insert(at);
         Ok(())
     }
@@ -106,11 +104,12 @@ impl Bridge {
 
     /// Ends a pair. If it was the one that is sent through, nothing is sent until another is.
     pub fn remove(&mut self, id: ChildSaId) {
+        let spi = self.pair(id).map(|(inbound, _)| inbound.spi());
         self.change_pair(id, |sas| {
             sas.pairs.retain(|pair| pair.child.id != id);
             sas.sending = sas.sending.filter(|sending| *sending != id);
         });
-        self.places.unused.remove(&id);
+        spi.map(|spi| self.places.spis.remove(&spi));
         let Some(at) = self.places.pairs.remove(&id) else { return };
         let is_over = negotiated(&self.tunnels[at]).is_some_and(|sas| sas.pairs.is_empty());
         if at >= self.places.configured && is_over {
@@ -247,34 +246,33 @@ impl Bridge {
         self.find_places(self.places.configured);
     }
 
-    /// What the counters of the SAs say that IKE is to know: first packets, signs of life, limits. If
-    /// not `all`, only of pairs whose first packet has not come.
-    pub fn usage(&mut self, all: bool) -> Vec<Input> {
+    /// What the counters of the SAs say that IKE is to know: signs of life, limits, and first packets
+    /// that were not told of otherwise.
+    pub fn usage(&mut self) -> Vec<Input> {
         let mut news = Vec::new();
-        let Places { pairs, unused, .. } = &mut self.places;
-        if all {
-            let sas = self.tunnels.iter_mut().filter_map(negotiated_mut);
-            sas.flat_map(|sas| &mut sas.pairs).for_each(|pair| pair.news(&mut news));
-        } else {
-            for (id, at) in unused.iter().filter_map(|id| Some((id, pairs.get(id)?))) {
-                let sas = self.tunnels.get_mut(*at).and_then(negotiated_mut);
-                let pairs = sas.into_iter().flat_map(|sas| &mut sas.pairs);
-                let its = pairs.filter(|pair| pair.child.id == *id);
-                its.filter(|pair| pair.inbound.packets() > 0).for_each(|pair| pair.news(&mut news));
-            }
-        }
-        for input in &news {
-            if let Input::InboundUsed(id) = input {
-                unused.remove(id);
-            }
-        }
+        let sas = self.tunnels.iter_mut().filter_map(negotiated_mut);
+        sas.flat_map(|sas| &mut sas.pairs).for_each(|pair| pair.news(&mut news));
         news
     }
 
-    /// Whether IKE waits for the first packet of a pair.
+    /// The pair through whose inbound SA, with this SPI, the first packet has come, unless IKE has
+    /// been told of that already.
+    pub fn first_packet(&mut self, spi: u32) -> Option<ChildSaId> {
+        let pair = self.pair_of(spi)?;
+        pair.is_first_use().then_some(pair.child.id)
+    }
+
+    fn pair_of(&mut self, spi: u32) -> Option<&mut Pair> {
+        let id = *self.places.spis.get(&spi)?;
+        let spec = self.tunnels.get_mut(*self.places.pairs.get(&id)?)?;
+        negotiated_mut(spec)?.pairs.iter_mut().find(|pair| pair.child.id == id)
+    }
+
+    /// Where a pair goes.
     #[must_use]
-    pub fn awaits_packets(&self) -> bool {
-        !self.places.unused.is_empty()
+    pub fn path_of(&self, id: ChildSaId) -> Option<Path> {
+        let sas = negotiated(self.tunnels.get(*self.places.pairs.get(&id)?)?)?;
+        sas.pairs.iter().find(|pair| pair.child.id == id).map(|pair| pair.path)
     }
 
     /// The child that gives a tunnel its keys.
@@ -294,9 +292,7 @@ impl Bridge {
 
     /// The negotiated pair whose peer has sent the packet `seq` from elsewhere, if that is news.
     pub(super) fn pair_heard(&mut self, spi: u32, seq: u64) -> Option<&Pair> {
-        let sas = self.tunnels.iter_mut().filter_map(negotiated_mut);
-        let mut pairs = sas.flat_map(|sas| &mut sas.pairs);
-        let pair = pairs.find(|pair| pair.child.inbound.spi == spi)?;
+        let pair = self.pair_of(spi)?;
         pair.hears(seq).then_some(&*pair)
     }
 }

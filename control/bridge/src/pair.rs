@@ -113,9 +113,9 @@ impl Pair {
         newer
     }
 
-    /// Whether IKE still waits to be told of the first packet.
-    pub(super) fn is_unused(&self) -> bool {
-        !self.told.used
+    /// Whether IKE is now to be told of the first packet.
+    pub(super) fn is_first_use(&mut self) -> bool {
+        !std::mem::replace(&mut self.told.used, true)
     }
 
     /// What the counters say that IKE has not been told.

@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod explain;
 mod gateway;
+mod ike;
 mod kernel;
 mod kernel_underlay;
 mod latency_report;

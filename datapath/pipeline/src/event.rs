@@ -27,6 +27,11 @@ pub enum Event {
         /// Its UDP source port (RFC 3948); `None` when ESP is right behind IP.
         port: Option<u16>,
     },
+    /// The first authentic packet came through an inbound SA: its peer has the keys.
+    FirstPacket {
+        /// The SA's.
+        spi: u32,
+    },
     /// A packet was to enter a protected tunnel that has no SA.
     Acquire {
         /// The tunnel.
