@@ -16,6 +16,7 @@ mod findings;
 mod keys;
 mod mask;
 mod model;
+mod private_file;
 mod resolve;
 mod schema;
 mod section;

@@ -15,6 +15,7 @@ use crate::{
     findings::Findings,
     keys::{self, KeyKind},
     model::{EspMode, ManualSa, SaKeys},
+    private_file,
     schema,
     section::{Field, KeyText, One},
 };
@@ -113,9 +114,9 @@ impl Sas {
     pub(super) fn check_secrecy(&self, surroundings: Surroundings<'_>, found: &mut Findings) {
         let mode = surroundings.mode.unwrap_or(0);
         if let Some(at) = &self.first_inline
-            && mode & keys::OTHERS != 0
+            && mode & private_file::OTHERS != 0
         {
-            let path = keys::quoted_for_shell(surroundings.path);
+            let path = private_file::quoted_for_shell(surroundings.path);
             let warning = found.warning(at.clone(), "a file with keys is open to other users");
             let warning = warning.label(format!("the mode of this file is {:04o}", mode & 0o7777));
             found.push(warning.help(format!(
