@@ -23,7 +23,7 @@ use ike::{Ike, Settings};
 use mio::{Registry, Token};
 
 pub use self::key_log::KeyLog;
-pub use self::sockets::{PORT, Received, Sockets};
+pub use self::sockets::{Received, Sockets};
 
 /// The sockets of IKE in control's poll.
 pub const IKE: Token = Token(5);

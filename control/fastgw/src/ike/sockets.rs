@@ -19,7 +19,7 @@ use wire::protocol;
 use zerocopy::IntoBytes;
 
 /// IKE's port where no NAT is on the way (RFC 7296 section 2).
-pub const PORT: u16 = 500;
+const PORT: u16 = 500;
 /// Most datagrams that are read from one socket at a time: the rest waits for the next turn.
 const READ_MAX: usize = 64;
 /// Longest datagram, bytes: what UDP can carry.
