@@ -374,8 +374,9 @@ impl Gateway {
     }
 
     /// Answers a client of the control socket.
-    pub fn answer(&self, request: &Request) -> Response {
-        show::answer(request, |section| self.status(section))
+    pub fn answer(&mut self, request: &Request) -> Response {
+        let obeyed = show::answer_ike(request, |command| self.obey(command));
+        obeyed.unwrap_or_else(|| show::answer(request, |section| self.status(section)))
     }
 
     /// The state now, with the lists of `section`.
@@ -390,7 +391,8 @@ impl Gateway {
             routes: &self.routes,
             uptime: self.started.elapsed(),
         };
-        sources.status(section)
+        let ike = self.ike_status(section);
+        Status { ike, ..sources.status(section) }
     }
 
     fn facts(&self, port: &OpenedPort) -> PortFacts {

@@ -38,6 +38,7 @@ fn act(action: Action) -> Result<ExitCode, Box<dyn Error>> {
             output::print_summary(&explain::explain(&accepted(&config)?)?, json)?;
         }
         Action::Show(question) => show::client::show(&question)?,
+        Action::Ike(order) => show::client::order(&order)?,
         Action::Run { config, latency_report } => {
             run::run(&config, accepted(&config)?, latency_report.as_deref())?;
         }

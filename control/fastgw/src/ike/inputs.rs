@@ -12,6 +12,8 @@ use pipeline::Event;
 use super::Negotiator;
 use crate::gateway::Gateway;
 use crate::outer::KEEPALIVE;
+use crate::show::ike::IkeSa;
+use crate::show::{IkeAction, IkeCommand, Section};
 
 impl Gateway {
     /// Has IKE follow the configuration; it begins with the first peer that there is.
@@ -107,6 +109,35 @@ impl Gateway {
             }
             _ => self.sockets.keep_alive(peer.local, peer.remote, peer.port),
         }
+    }
+
+    /// Does what the operator wants of IKE; what is wrong with that, if it cannot be done.
+    pub fn obey(&mut self, command: IkeCommand) -> Result<(), String> {
+        let IkeCommand { action, peer, ike } = command;
+        if !self.config.ike_peers.iter().any(|known| *known.name == *peer) {
+            let names = self.config.ike_peers.iter().map(|peer| &*peer.name);
+            let names: Vec<&str> = names.collect();
+            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            return Err(format!("there is no peer {peer}; peers of IKE are: {known}"));
+        }
+        let peer = peer.into_boxed_str();
+        self.tell_ike(match action {
+            IkeAction::Initiate => Input::Initiate { peer },
+            IkeAction::Rekey => Input::Rekey { peer, ike },
+            IkeAction::Terminate => Input::Terminate { peer },
+        });
+        Ok(())
+    }
+
+    /// What IKE has to show, if the section has it.
+    pub fn ike_status(&self, section: Section) -> Option<Vec<IkeSa>> {
+        let wanted = section.has(Section::Ike) || section == Section::Sas;
+        let Some(ike) = self.negotiator.as_ref().filter(|_| wanted) else {
+            return (section == Section::Ike).then(Vec::new);
+        };
+        let now = ike.now();
+        let all = ike.status();
+        Some(all.iter().map(|status| IkeSa::collect(status, &self.bridge, now)).collect())
     }
 
     pub(super) fn tell_ike(&mut self, input: Input) {
