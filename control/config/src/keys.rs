@@ -17,12 +17,8 @@ use crate::{
 };
 
 /// A key file holds one key; the longest has 74 characters.
-const KEY_FILE: Wanted = Wanted {
-    what: "key file",
-    holds: "one key in hexadecimal",
-    len_max: 4096,
-    secret: true,
-};
+const KEY_FILE: Wanted =
+    Wanted { what: "key file", holds: "one key in hexadecimal", len_max: 4096, secret: true };
 
 /// Which of a suite's two keys.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -38,11 +38,7 @@ pub(crate) struct Trouble {
 }
 
 /// All of a file; `name` is what the configuration calls it.
-pub(crate) fn read(
-    path: &Path,
-    name: &str,
-    wanted: Wanted,
-) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+pub(crate) fn read(path: &Path, name: &str, wanted: Wanted) -> Result<Zeroizing<Vec<u8>>, Trouble> {
     let Wanted { what, holds, len_max, secret } = wanted;
     let trouble = |title: String, label: String, help: String| Trouble { title, label, help };
     let cannot = |error: io::Error| {

@@ -103,6 +103,14 @@ impl<T> Field<T> {
         }
     }
 
+    /// The value where it is, if it is there and legible.
+    pub(crate) fn given(&self) -> Option<&T> {
+        match &self.state {
+            State::Given(value) => Some(value.get_ref()),
+            State::Absent | State::Refused => None,
+        }
+    }
+
     /// Where the value stands, if it is there and legible.
     pub(crate) fn span(&self) -> Option<Range<usize>> {
         match &self.state {

@@ -15,8 +15,7 @@ use crate::{
     findings::Findings,
     keys::{self, KeyKind},
     model::{EspMode, ManualSa, SaKeys},
-    private_file,
-    schema,
+    private_file, schema,
     section::{Field, KeyText, One},
 };
 
@@ -238,7 +237,12 @@ impl Sas {
     }
 }
 
-fn window(field: Field<i64>, esn: Option<&Spanned<bool>>, found: &mut Findings) -> Option<u32> {
+/// `esn` is where extended sequence numbers are asked for, or not.
+pub(super) fn window(
+    field: Field<i64>,
+    esn: Option<&Spanned<bool>>,
+    found: &mut Findings,
+) -> Option<u32> {
     if field.is_absent() {
         return Some(WINDOW_DEFAULT);
     }
@@ -282,7 +286,7 @@ impl PartialEq for UsedKey {
 impl Eq for UsedKey {}
 
 /// The ends of ESP where the section names them: both or none, and only in tunnel mode.
-fn endpoints(
+pub(super) fn endpoints(
     local: Field<String>,
     remote: Field<String>,
     at: Range<usize>,
@@ -311,7 +315,7 @@ fn endpoints(
 }
 
 /// Transport mode needs a tunnel that brings a header of its own.
-fn check_mode(
+pub(super) fn check_mode(
     mode: EspMode,
     default_mode: EspMode,
     at: Option<Range<usize>>,

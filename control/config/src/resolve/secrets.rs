@@ -184,7 +184,10 @@ impl Secrets {
                     Some(near) => format!("did you mean `{key} = \"{ENTRY_PREFIX}{near}\"`?"),
                     None => format!("add a line of that name to [{key}] in the secrets file"),
                 };
-                error.label(format!("no line of [{key}]")).also(at.clone(), "sought here").help(help)
+                error
+                    .label(format!("no line of [{key}]"))
+                    .also(at.clone(), "sought here")
+                    .help(help)
             }
             None => error.label("no secret").help(format!(
                 "add `{key} = \"file:{}.{key}\"`, or a section [secrets] with {}",
