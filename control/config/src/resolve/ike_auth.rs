@@ -92,8 +92,8 @@ pub(super) fn resolve(
     let local_auth = match (local, &psk) {
         (Method::Psk, Some(psk)) => Some(LocalAuth::Psk(Arc::clone(psk))),
         _ => {
-            let (certificate, key) = (section.certificate.take(), section.private_key.take());
-            credential(certificate, key, ends.at.clone(), surroundings, found)
+            let files = (section.certificate.take(), section.private_key.take());
+            credential(files, ends.at.clone(), secrets, surroundings, found)
                 .map(|credential| LocalAuth::Certificate(Arc::new(credential)))
         }
     };
@@ -161,21 +161,25 @@ fn check_unused(section: &schema::Ike, [local, remote]: [Method; 2], found: &mut
 }
 
 fn credential(
-    certificate: Field<String>,
-    private_key: Field<KeyText>,
+    (certificate, private_key): (Field<String>, Field<KeyText>),
     at: Range<usize>,
+    secrets: &mut Secrets,
     surroundings: Surroundings<'_>,
     found: &mut Findings,
 ) -> Option<Credential> {
     let certificate = certificate.required(at.clone(), found);
     let key = private_key.required(at, found);
     let (certificate, key) = (certificate?, key?);
-    let Some(key_name) = key.get_ref().0.strip_prefix(FILE_PREFIX) else {
+    let text = key.get_ref().0.as_str();
+    let Some(key_name) = text.strip_prefix(FILE_PREFIX).or(is_pem(text).then_some(text)) else {
         let error = found.error(key.span(), "`private_key` does not name a file");
         let error = error.label("it does not begin with `file:`");
         found.push(error.help("write `private_key = \"file:NAME\"`, the key in PEM"));
         return None;
     };
+    if is_pem(text) {
+        secrets.note_inline(key.span());
+    }
     let chain = pem(certificate.get_ref(), certificate.span(), CERTIFICATE, surroundings, found);
     let private = pem(key_name, key.span(), PRIVATE_KEY, surroundings, found);
     match Credential::from_pem(&private?, &chain?) {
@@ -230,6 +234,12 @@ fn anchors(
     }
 }
 
+/// Whether a value is no name but what a file would hold.
+fn is_pem(text: &str) -> bool {
+    text.trim_start().starts_with("-----BEGIN ")
+}
+
+/// What stands in the file of this name, or in its place.
 fn pem(
     name: &str,
     at: Range<usize>,
@@ -237,6 +247,9 @@ fn pem(
     surroundings: Surroundings<'_>,
     found: &mut Findings,
 ) -> Option<Zeroizing<Vec<u8>>> {
+    if is_pem(name) {
+        return Some(Zeroizing::new(name.as_bytes().to_vec()));
+    }
     match private_file::read(&secrets::path_of(name, surroundings), name, wanted) {
         Ok(bytes) => Some(bytes),
         Err(trouble) => {

@@ -146,7 +146,7 @@ impl Secrets {
             return self.entry(&Spanned::new(at, entry.to_owned()), used, found);
         }
         let Some(name) = text.strip_prefix(FILE_PREFIX) else {
-            self.first_inline.get_or_insert(at.clone());
+            self.note_inline(at.clone());
             return decode(text, used, at, found);
         };
         match private_file::read(&surroundings.key_dir.join(name), name, SECRET_FILE) {
@@ -197,6 +197,11 @@ impl Secrets {
         };
         found.push(error);
         None
+    }
+
+    /// Notes that a secret stands in the configuration itself.
+    pub(super) fn note_inline(&mut self, at: Range<usize>) {
+        self.first_inline.get_or_insert(at);
     }
 
     /// Warns if secrets stand in a configuration that others may read.

@@ -11,7 +11,7 @@ use toml::Spanned;
 use crate::{
     findings::Findings,
     section::WordOrNumber,
-    spelling::{list, nearest, shown},
+    spelling::{list, nearest, shown, spell_seconds},
 };
 
 /// Longest name of a gateway, port or tunnel.
@@ -168,17 +168,6 @@ fn seconds_of(word: &str) -> Option<u64> {
         _ => return None,
     };
     digits.trim().parse::<u64>().ok()?.checked_mul(unit)
-}
-
-/// The largest unit that leaves no rest: "4h".
-pub(crate) fn spell_seconds(seconds: u64) -> String {
-    match seconds {
-        0 => "0s".to_owned(),
-        _ if seconds.is_multiple_of(86400) => format!("{}d", seconds / 86400),
-        _ if seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
-        _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
-        _ => format!("{seconds}s"),
-    }
 }
 
 /// Values of which each may occur once, with the place where it did.
