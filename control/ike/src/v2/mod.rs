@@ -26,6 +26,7 @@ mod rekey_ike;
 mod retry;
 mod sa;
 mod selectors;
+mod tend;
 mod timeout;
 mod window;
 
@@ -43,7 +44,7 @@ use self::directory::Directory;
 use self::init::Reception;
 use self::notify::{kind, notify_with};
 use self::retry::Retries;
-use self::sa::{Cx, IkeSa, Phase, Task, Wanted};
+use self::sa::{Cx, IkeSa, Phase, Wanted};
 use crate::msg::{Header, IkeSpi, Message, Payload, TrafficSelector, numbers};
 use crate::output::{IkeSaId, Level, Path};
 use crate::policy::{Child, Peer, Versions};
@@ -374,9 +375,4 @@ fn refuse_version(shared: &mut Shared, now: Instant, path: Path, header: &Header
     let answer = Header { flags: sa::flag::RESPONSE, version: sa::VERSION, ..*header };
     let payloads: Vec<Payload> = [notify::notify(kind::INVALID_MAJOR_VERSION)].into();
     shared.transmit(path, Message { header: answer, payloads }.write());
-}
-
-/// What an SA is asked to do for a child.
-fn create(wanted: Wanted) -> Task {
-    Task::CreateChild(wanted)
 }

@@ -24,6 +24,8 @@ struct Retry {
     failures: u32,
     /// By ourselves, or when a packet asks.
     by_itself: bool,
+    /// It is being tried.
+    under_way: bool,
 }
 
 impl Retries {
@@ -53,7 +55,7 @@ impl Retries {
             Lost::Gone | Lost::Restart => return,
         };
         let key = (child.name.clone(), remote);
-        self.0.insert(key, Retry { peer, child, at, failures, by_itself });
+        self.0.insert(key, Retry { peer, child, at, failures, by_itself, under_way: false });
     }
 
     /// A child is up.
@@ -72,19 +74,17 @@ impl Retries {
     }
 
     pub fn deadline(&self) -> Option<Instant> {
-        self.0.values().filter(|retry| retry.by_itself).map(|retry| retry.at).min()
+        self.0.values().filter(|retry| retry.by_itself && !retry.under_way).map(|it| it.at).min()
     }
 
-    /// What is to be tried by ourselves now. Each is tried again, later, unless it succeeds.
+    /// What is to be tried by ourselves now.
     pub fn due(&mut self, now: Instant) -> Vec<(Arc<Peer>, Arc<Child>, IpAddr)> {
         let mut due = Vec::new();
         for ((_, remote), retry) in &mut self.0 {
-            if retry.by_itself && retry.at <= now {
+            if retry.by_itself && !retry.under_way && retry.at <= now {
+                retry.under_way = true;
                 due.push((retry.peer.clone(), retry.child.clone(), *remote));
             }
-        }
-        for (_, child, remote) in &due {
-            self.0.remove(&(child.name.clone(), *remote));
         }
         due
     }
