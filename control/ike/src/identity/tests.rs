@@ -1,0 +1,1 @@
+//! Identities as users and peers write them.
