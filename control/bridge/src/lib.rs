@@ -200,7 +200,7 @@ impl Bridge {
         let first = TunnelId(self.tunnels.len() as u32);
         if let Some(remote) = &tunnel.remote {
             let remote = Some(*remote.get_ref());
-            let (name, sa) = (tunnel.name.as_str(), tunnel.sa.as_ref());
+            let (name, sa) = (tunnel.name.as_str(), tunnel.protection.manual());
             let before = before.get(name).copied();
             let peer = PeerConfig { name, before, remote, sa, prefixes: networks };
             self.tunnels.push(TunnelSpec::new(tunnel, peer, making)?);
@@ -215,7 +215,7 @@ impl Bridge {
                 name: &peer.name,
                 before: before.get(peer.name.as_str()).copied(),
                 remote: peer.remote.as_ref().map(|remote| *remote.get_ref()),
-                sa: peer.sa.as_ref(),
+                sa: peer.protection.manual(),
                 prefixes: prefixes.chain(peer.subnets.iter().map(|net| *net.get_ref())).collect(),
             };
             self.tunnels.push(TunnelSpec::new(tunnel, peer, making)?);

@@ -81,16 +81,16 @@ fn port(out: &mut String, port: &Port) -> fmt::Result {
 }
 
 fn tunnel(out: &mut String, tunnel: &Tunnel) -> fmt::Result {
-    let what = match (&tunnel.kind, &tunnel.sa) {
+    let what = match (&tunnel.kind, tunnel.protection.is_clear()) {
         (TunnelKind::Esp(_), _) => "ESP by policy",
         (TunnelKind::Vti, _) => "ESP by route",
         (TunnelKind::DynamicVti, _) => "ESP by route, one for each peer",
-        (TunnelKind::Gre(_), None) => "GRE in clear",
-        (TunnelKind::Gre(_), Some(_)) => "GRE under ESP",
-        (TunnelKind::Ipip, None) => "IPIP in clear",
-        (TunnelKind::Ipip, Some(_)) => "IPIP under ESP",
-        (TunnelKind::L2tp(_), None) => "L2TP in clear",
-        (TunnelKind::L2tp(_), Some(_)) => "L2TP under ESP",
+        (TunnelKind::Gre(_), true) => "GRE in clear",
+        (TunnelKind::Gre(_), false) => "GRE under ESP",
+        (TunnelKind::Ipip, true) => "IPIP in clear",
+        (TunnelKind::Ipip, false) => "IPIP under ESP",
+        (TunnelKind::L2tp(_), true) => "L2TP in clear",
+        (TunnelKind::L2tp(_), false) => "L2TP under ESP",
         (TunnelKind::Mgre(_), _) => "multipoint GRE",
     };
     let to = match &tunnel.remote {
@@ -115,7 +115,7 @@ fn tunnel(out: &mut String, tunnel: &Tunnel) -> fmt::Result {
         };
         writeln!(out, "    whatever routes lead into it{own}")?;
     }
-    if let Some(sa) = &tunnel.sa {
+    if let Some(sa) = tunnel.protection.manual() {
         self::sa(out, sa)?;
     }
     for item in &tunnel.peers {
@@ -166,7 +166,7 @@ fn peer(out: &mut String, peer: &Peer) -> fmt::Result {
         inside => format!(", with {}", inside.join(", ")),
     };
     writeln!(out, "    peer {} {remote}{inside}", peer.name)?;
-    peer.sa.as_ref().map_or(Ok(()), |sa| self::sa(out, sa))
+    peer.protection.manual().map_or(Ok(()), |sa| self::sa(out, sa))
 }
 
 fn sa(out: &mut String, sa: &ManualSa) -> fmt::Result {

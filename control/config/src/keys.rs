@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use engine::Secret;
 use toml::Spanned;
 use zeroize::Zeroizing;
 
@@ -16,7 +17,6 @@ use crate::{
     Suite,
     diagnostic::Diagnostic,
     findings::Findings,
-    secret::Secret,
     section::KeyText,
     spelling::{count, shown},
 };

@@ -70,6 +70,7 @@ pub(crate) fn resolve(
         gateway,
         ports: ports.list,
         tunnels: tunnels.list,
+        ike_peers: Vec::new(),
         policies,
         routes,
         source: found.source(),

@@ -103,9 +103,10 @@ pub fn random_seed() -> Result<[u8; 32], Box<dyn Error>> {
 /// Says which suites are weak, once for each tunnel and each reading of the file.
 pub fn warn_of_weak_suites(config: &Config) {
     for tunnel in &config.tunnels {
-        let own = tunnel.sa.iter().map(|sa| (&tunnel.name, sa));
-        let peers = tunnel.peers.iter().filter_map(|peer| Some((&peer.name, peer.sa.as_ref()?)));
-        for (name, sa) in own.chain(peers) {
+        let own = tunnel.protection.manual().map(|sa| (&tunnel.name, sa));
+        let of_peer = |peer: &'_ config::Peer| Some((&peer.name, peer.protection.manual()?));
+        let peers = tunnel.peers.iter().filter_map(of_peer);
+        for (name, sa) in own.into_iter().chain(peers) {
             if let Some(weakness) = sa.suite.weakness() {
                 tracing::warn!("tunnel {name}: {} is weak: {weakness}", sa.suite.name());
             }

@@ -295,8 +295,8 @@ impl Machine {
             port.addresses.iter().map(|net| *net.get_ref()).collect::<Vec<IpNet>>()
         };
         let endpoint = |tunnel: &config::Tunnel| {
-            let peers = tunnel.peers.iter().filter_map(|peer| peer.sa.as_ref());
-            let named = tunnel.sa.iter().chain(peers).filter_map(|sa| sa.endpoints.as_ref());
+            let peers = tunnel.peers.iter().filter_map(|peer| peer.protection.endpoints());
+            let named = tunnel.protection.endpoints().into_iter().chain(peers);
             let named: Vec<_> = named.map(|[local, _]| *local.get_ref()).collect();
             if named.is_empty() { vec![*tunnel.local.get_ref()] } else { named }
         };

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     findings::Findings,
-    model::{EspMode, Peer},
+    model::{EspMode, Peer, Protection},
     schema,
     section::{Field, Many},
     spelling::shown,
@@ -44,7 +44,7 @@ pub(super) fn resolve(
             continue;
         };
         protected |= peer.sa.is_some();
-        if peer.sa.is_none() && clear.is_none() {
+        if peer.protection.is_clear() && clear.is_none() {
             clear = Some(at);
         }
         peers.push(peer);
@@ -96,7 +96,8 @@ fn one(
     if wanted && sa.is_none() {
         return None;
     }
-    Some(Peer { name: name?.into_inner(), remote: remote?, address, subnets, sa })
+    let protection = sa.map_or(Protection::Clear, |sa| Protection::Manual(Box::new(sa)));
+    Some(Peer { name: name?.into_inner(), remote: remote?, address, subnets, protection })
 }
 
 /// Where the peer is: `Some(None)` is not known yet.

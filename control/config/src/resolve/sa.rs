@@ -2,6 +2,7 @@
 
 use std::{cmp::Ordering, net::IpAddr, ops::Range};
 
+use engine::Secret;
 use toml::Spanned;
 
 use super::{
@@ -15,7 +16,6 @@ use crate::{
     keys::{self, KeyKind},
     model::{EspMode, ManualSa, SaKeys},
     schema,
-    secret::Secret,
     section::{Field, KeyText, One},
 };
 

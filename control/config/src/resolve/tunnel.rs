@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     findings::Findings,
-    model::{EspMode, ManualSa, Peer, Tunnel, TunnelKind},
+    model::{EspMode, Peer, Protection, Tunnel, TunnelKind},
     schema,
     section::{Field, Many, One, Words},
     spelling::{list, nearest, shown},
@@ -162,13 +162,13 @@ fn one(
 
     let Some(name) = name else { return };
     let one_remote = parts.one_remote;
-    let index = match (parts.kind, parts.local, parts.sa) {
-        (Some(kind), Some(local), Some(sa)) if !one_remote || parts.remote.is_some() => {
-            warn_of_clear_l2tp(&kind, &sa, &name, found);
+    let index = match (parts.kind, parts.local, parts.protection) {
+        (Some(kind), Some(local), Some(protection)) if !one_remote || parts.remote.is_some() => {
+            warn_of_clear_l2tp(&kind, &protection, &name, found);
             let (remote, addresses, peers) = (parts.remote, parts.addresses, parts.peers);
             let name = name.get_ref().clone();
             let tunnel =
-                Tunnel { name, kind, local, remote, addresses, outer, mtu, mss, sa, peers };
+                Tunnel { name, kind, local, remote, addresses, outer, mtu, mss, protection, peers };
             tunnels.list.push(tunnel);
             Some(tunnels.list.len() - 1)
         }
@@ -187,8 +187,8 @@ struct Parts {
     remote: Option<Spanned<IpAddr>>,
     one_remote: bool,
     addresses: Vec<Spanned<IpNet>>,
-    /// `Some(None)` is in clear; `None` follows an error.
-    sa: Option<Option<ManualSa>>,
+    /// `None` follows an error.
+    protection: Option<Protection>,
     peers: Vec<Peer>,
 }
 
@@ -219,12 +219,12 @@ fn parts(
         taken.check_endpoints(kind, apart, local, remote, found);
     }
     let to = remote.as_ref().map(|remote| *remote.get_ref());
-    let sa = one_sa(sa, kind.filter(|_| one_remote), to, at, taken, surroundings, found);
+    let protection = one_sa(sa, kind.filter(|_| one_remote), to, at, taken, surroundings, found);
     let kind = kind.unwrap_or(Kind::Vti);
     let hub = Hub { kind, key: apart, local: local.as_ref(), addresses: &addresses };
     let peers = peers.optional().map_or(Many(Vec::new()), Spanned::into_inner);
     let peers = peer::resolve(peers, &hub, taken, surroundings, found);
-    Parts { kind: body, local, remote, one_remote, addresses, sa, peers }
+    Parts { kind: body, local, remote, one_remote, addresses, protection, peers }
 }
 
 /// Reports what does not go together with the kind: peers, one remote, an SA, an address.
@@ -269,7 +269,7 @@ fn check_shape(kind: Kind, section: &schema::Tunnel, found: &mut Findings) {
     }
 }
 
-/// `Some(None)` is a tunnel in clear; `None` follows an error.
+/// `None` follows an error.
 fn one_sa(
     field: Field<One<schema::Sa>>,
     kind: Option<Kind>,
@@ -278,17 +278,18 @@ fn one_sa(
     taken: &mut Taken,
     surroundings: Surroundings<'_>,
     found: &mut Findings,
-) -> Option<Option<ManualSa>> {
-    let Some(kind) = kind else { return Some(None) };
+) -> Option<Protection> {
+    let Some(kind) = kind else { return Some(Protection::Clear) };
     let absent = field.is_absent();
     let needed = matches!(kind, Kind::Esp | Kind::Vti);
     let section = if needed { field.required(at, found) } else { field.optional() };
     match section {
-        None if absent && !needed => Some(None),
+        None if absent && !needed => Some(Protection::Clear),
         None => None,
         Some(section) => {
             let mode = kind.default_mode();
-            taken.sas.resolve(section, to, mode, surroundings, found).map(Some)
+            let sa = taken.sas.resolve(section, to, mode, surroundings, found);
+            sa.map(|sa| Protection::Manual(Box::new(sa)))
         }
     }
 }
@@ -385,11 +386,11 @@ fn warn_of_small_mtu(
 
 fn warn_of_clear_l2tp(
     kind: &TunnelKind,
-    sa: &Option<ManualSa>,
+    protection: &Protection,
     name: &Spanned<String>,
     found: &mut Findings,
 ) {
-    if let (TunnelKind::L2tp(_), None) = (kind, sa) {
+    if let (TunnelKind::L2tp(_), Protection::Clear) = (kind, protection) {
         let title = format!("L2TP tunnel {} is in clear", shown(name.get_ref()));
         let warning = found.warning(name.span(), title);
         let warning = warning.label("anyone on the path reads and forges its packets");
