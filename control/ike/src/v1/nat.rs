@@ -1,14 +1,15 @@
 //! NAT traversal (RFC 3947): is there a NAT on the way, before which of us, and how ESP passes it.
 
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 
 use engine::Random;
 use subtle::ConstantTimeEq;
 
 use crate::algorithm::Prf;
-use crate::crypto::digest;
+use crate::keymat::nat_detection_v1;
 use crate::msg::IkeSpi;
+use crate::msg::v1::NatNumbers;
 use crate::output::Path;
 use crate::policy::Mode;
 
@@ -22,19 +23,11 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// Type of the NAT-D payload (RFC 3947 section 3.2).
-    pub fn nat_d(self) -> u8 {
+    /// Whose numbers the codec gives payloads.
+    pub fn numbers(self) -> NatNumbers {
         match self {
-            Self::Rfc => 20,
-            Self::Draft => 130,
-        }
-    }
-
-    /// Type of the NAT-OA payload (RFC 3947 section 5.2).
-    pub fn nat_oa(self) -> u8 {
-        match self {
-            Self::Rfc => 21,
-            Self::Draft => 131,
+            Self::Rfc => NatNumbers::Rfc3947,
+            Self::Draft => NatNumbers::Draft,
         }
     }
 }
@@ -72,12 +65,7 @@ impl Nat {
 
 /// HASH(CKY-I | CKY-R | IP | port) (RFC 3947 section 3.2).
 fn hash(prf: Prf, cookies: (IkeSpi, IkeSpi), address: SocketAddr) -> Vec<u8> {
-    let (initiator, responder) = (cookies.0.0.to_be_bytes(), cookies.1.0.to_be_bytes());
-    let port = address.port().to_be_bytes();
-    match address.ip() {
-        IpAddr::V4(ip) => digest(prf, &[&initiator, &responder, &ip.octets(), &port]),
-        IpAddr::V6(ip) => digest(prf, &[&initiator, &responder, &ip.octets(), &port]),
-    }
+    nat_detection_v1(prf, cookies.0.0.to_be_bytes(), cookies.1.0.to_be_bytes(), address)
 }
 
 /// The hashes we send: of the peer's end as we see it, and of our own. With `force` ours fits no
