@@ -65,7 +65,7 @@ pub(super) enum State {
     Up(Box<Established>),
     /// Its keys are gone. Pairs of ESP SAs outlive it (RFC 2409 section 5.5 ties them to no IKE SA)
     /// until another one takes them over.
-    Gone(Identity),
+    Gone(Option<Identity>),
 }
 
 /// What an authenticated SA has.
@@ -105,7 +105,11 @@ pub(super) struct PeerKey {
 impl PeerKey {
     pub fn new(identity: &Identity, path: Path) -> Self {
         let remote = path.remote.ip();
-        let hidden = identity.address().is_some_and(|address| address != remote);
+        let hidden = match identity {
+            Identity::Ipv4(address) => remote != IpAddr::V4(*address),
+            Identity::Ipv6(address) => remote != IpAddr::V6(*address),
+            _ => false,
+        };
         Self { identity: identity.clone(), address: hidden.then_some(remote) }
     }
 }
@@ -143,7 +147,7 @@ impl Phase1 {
     pub fn key(&self) -> Option<PeerKey> {
         match &self.state {
             State::Up(up) => Some(PeerKey::new(&up.identity, self.path)),
-            State::Gone(identity) => Some(PeerKey::new(identity, self.path)),
+            State::Gone(Some(identity)) => Some(PeerKey::new(identity, self.path)),
             _ => None,
         }
     }

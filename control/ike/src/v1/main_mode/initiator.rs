@@ -16,12 +16,14 @@ use super::{
     learn_nat, method, nat_payloads,
 };
 use crate::crypto::dh::KeyPair;
+use crate::identity::Identity;
+use crate::keymat::v1::{Iv, Phase1Keys};
 use crate::msg::numbers::notify_v1;
 use crate::msg::v1::{Body1, DOI_IPSEC, IDENTITY_ONLY, Payload1, Sa1};
 use crate::msg::{ExchangeType, IKE, IkeSpi, Notify};
 use crate::output::Path;
 use crate::policy::{Peer, RemoteAuth};
-use crate::proposal::v1::{Lifetime, choose_phase1, offer_phase1};
+use crate::proposal::v1::{Lifetime, Phase1Choice, choose_phase1, offer_phase1};
 use crate::shared::Shared;
 
 /// Message 1: an SA that waits for its answer, and the message.
@@ -77,16 +79,17 @@ impl Phase1 {
         body: &Body1,
         first_contact: bool,
     ) -> Result<Step, Flaw> {
-        let State::Calling(calling) = &mut self.state else {
-            return Err(Flaw::Dropped("main mode message for an SA that is up".into()));
+        let calling = match core::mem::replace(&mut self.state, State::Gone(None)) {
+            State::Calling(calling) => *calling,
+            other => {
+                self.state = other;
+                return Err(Flaw::Dropped("main mode message for an SA that is up".into()));
+            }
         };
-        match (core::mem::replace(&mut **calling, Calling::Sa(Offer(Vec::new()))), body) {
+        match (calling, body) {
             (Calling::Sa(offer), Body1::Clear(payloads)) => {
-                match self.on_message2(shared, responder, &offer, payloads) {
-                    Ok((state, message)) => {
-                        let Calling::Ke(_, choice, pair, nonce) = state else {
-                            return Err(Flaw::Dropped("no key exchange".into()));
-                        };
+                match self.on_message2(shared, responder, payloads) {
+                    Ok((choice, pair, nonce, message)) => {
                         self.wait(Calling::Ke(offer, choice, pair, nonce));
                         Ok(Step::Ask(message))
                     }
@@ -143,9 +146,8 @@ impl Phase1 {
         &mut self,
         shared: &mut Shared,
         responder: IkeSpi,
-        offer: &Offer,
         payloads: &[Payload1],
-    ) -> Result<(Calling, Vec<u8>), Flaw> {
+    ) -> Result<(Phase1Choice, KeyPair, Vec<u8>, Vec<u8>), Flaw> {
         let peer = self.candidates[0].clone();
         let sa = payloads.iter().find_map(|payload| match payload {
             Payload1::Sa(sa) => Some(sa),
@@ -157,8 +159,7 @@ impl Phase1 {
         let choice = choose_phase1(&sa.proposals, &peer.proposals, &methods)
             .map_err(|refusal| Flaw::Dropped(format!("answer refused: {refusal}")))?;
         // RFC 2409 section 5.4 has one transform of those that were offered, unchanged.
-        let body = Payload1::Sa(sa.clone()).body();
-        if !single || body.len() > offer.0.len() {
+        if !single {
             return Err(Flaw::Dropped("peer answered with more than one suite".into()));
         }
         if responder.0 == 0 {
@@ -180,7 +181,7 @@ impl Phase1 {
         payloads.extend(certificate_requests(&peer, choice.method));
         payloads.extend(nat_payloads(self, &choice, shared));
         let message = message::clear(self.cookies, ExchangeType::MAIN_MODE, 0, payloads);
-        Ok((Calling::Ke(Offer(Vec::new()), choice, pair, nonce), message))
+        Ok((choice, pair, nonce, message))
     }
 
     /// Message 5, from the other port if there is a NAT (RFC 3947 section 4).
@@ -212,12 +213,12 @@ impl Phase1 {
     fn on_message6(
         &self,
         agreed: &Agreed,
-        keys: &crate::keymat::v1::Phase1Keys,
-        iv: crate::keymat::v1::Iv,
+        keys: &Phase1Keys,
+        iv: Iv,
         first: u8,
         body: &[u8],
         wall: UnixTime,
-    ) -> Result<(Opened, crate::identity::Identity), Flaw> {
+    ) -> Result<(Opened, Identity), Flaw> {
         let peer = &self.candidates[0];
         let garbled = || Flaw::Dropped("the peer's proof cannot be decrypted".into());
         let opened = message::open(keys, iv, first, body).ok_or_else(garbled)?;
@@ -236,8 +237,8 @@ impl Phase1 {
     fn up(
         &mut self,
         agreed: Agreed,
-        keys: crate::keymat::v1::Phase1Keys,
-        (opened, identity): (Opened, crate::identity::Identity),
+        keys: Phase1Keys,
+        (opened, identity): (Opened, Identity),
     ) -> Step {
         let authenticated = Authenticated {
             peer: self.candidates[0].clone(),
