@@ -244,7 +244,14 @@ fn fits(
         why: "its client identities are of a kind that we do not know".into(),
     })?;
     let covered = |asked: &TrafficSelector, allowed: Vec<TrafficSelector>| {
-        allowed.iter().find_map(|allowed| selectors::within(asked, allowed))
+        allowed.iter().find_map(|allowed| {
+            let mut asked = asked.clone();
+            // Who names nothing leaves it to us which traffic of both hosts it is.
+            if said.ids.is_none() {
+                asked.protocol = allowed.protocol;
+            }
+            selectors::within(&asked, allowed)
+        })
     };
     let local = covered(&asked_local, selectors::resolve_all(&child.local, ours));
     let remote = covered(&asked_remote, selectors::resolve_all(&child.remote, theirs));
