@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
@@ -185,6 +186,15 @@ impl Engine {
     pub(super) fn no_retry(&mut self, child: &Child, remote: IpAddr) {
         self.retries.remove(&(child.name.clone(), remote));
         self.touch(Timer::Retry(child.name.clone(), remote));
+    }
+
+    /// Nothing of this peer's is tried any longer.
+    pub(super) fn cancel_retries(&mut self, peer: &str) {
+        let of_it = self.retries.iter().filter(|(_, retry)| &*retry.peer.name == peer);
+        for key in of_it.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.retries.remove(&key);
+            self.touch(Timer::Retry(key.0, key.1));
+        }
     }
 
     /// The clock of what has failed.

@@ -122,6 +122,11 @@ impl Pair {
         [renew, self.ends.expires_at, switch, quiet].into_iter().flatten().min()
     }
 
+    /// It carries packets, or is about to.
+    pub fn useful(&self) -> bool {
+        self.state != PairState::Draining
+    }
+
     /// In words.
     pub fn state_name(&self) -> &'static str {
         match self.state {
@@ -138,7 +143,6 @@ impl Engine {
     pub(super) fn add_pair(&mut self, shared: &mut Shared, now: Instant, pair: Pair) {
         let id = pair.sa.id;
         let live = pair.state == PairState::Live;
-        self.spis.insert(pair.sa.outbound.spi, id);
         self.pairs.insert(id, pair);
         self.touch(Timer::Pair(id));
         if live {
@@ -206,7 +210,6 @@ impl Engine {
         let siblings = self.siblings(id);
         let Some(pair) = self.pairs.remove(&id) else { return };
         self.touch(Timer::Pair(id));
-        self.spis.remove(&pair.sa.outbound.spi);
         shared.release_esp_spi(pair.sa.inbound.spi);
         shared.emit(Event::Remove(id, reason));
         if tell {
@@ -229,7 +232,7 @@ impl Engine {
             self.settle(shared, now, *first);
         } else if reason != RemovalReason::Terminated && pair.child.start == Start::Always {
             let remote = pair.sa.path.remote.ip();
-            self.retry_at(now, now, &pair.peer, &pair.child, remote);
+            self.retry_at(now, &pair.peer, &pair.child, remote);
         }
         self.bury(shared, pair.ike);
     }

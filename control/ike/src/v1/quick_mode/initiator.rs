@@ -134,7 +134,7 @@ impl Engine {
                 quick.answered = Some(Answered::new(now, bytes, message.clone()));
                 shared.emit(Event::InstallInbound(pair.sa.clone()));
                 shared.transmit(path, message);
-                self.retries.remove(&pair.child.name);
+                self.no_retry(&pair.child.clone(), path.remote.ip());
                 self.add_pair(shared, now, pair);
             }
             Err(refused) => self.fail_quick(shared, now, ike, id, Some(refused.notify), &refused.why),

@@ -200,7 +200,8 @@ impl Engine {
         up.dpd.hear(now);
         if let Some(pair) = self.pairs.get_mut(&pair) {
             pair.live(now);
-            self.retries.remove(&pair.child.name);
+            let (child, remote) = (pair.child.clone(), pair.sa.path.remote.ip());
+            self.no_retry(&child, remote);
         }
         self.settle(shared, now, pair);
         self.touch(Timer::Sa(ike));
