@@ -86,7 +86,6 @@ impl Engine {
             stage: Stage::Offered(Box::new(offered)),
             sent: Some(Retransmit::new(&shared.settings, now, message)),
             answered: None,
-            replaces: wanted.replaces,
         };
         up.quick.insert(id, quick);
         self.touch(Timer::Sa(ike));

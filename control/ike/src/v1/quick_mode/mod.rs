@@ -41,8 +41,6 @@ pub(super) struct Quick {
     pub stage: Stage,
     pub sent: Option<Retransmit>,
     pub answered: Option<Answered>,
-    /// The pair that it replaces.
-    pub replaces: Option<ChildSaId>,
 }
 
 /// How far it is.

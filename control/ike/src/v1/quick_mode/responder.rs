@@ -157,7 +157,6 @@ impl Engine {
             stage: Stage::Answered { pair: child_sa.id, nonces: nonces.clone() },
             sent: Some(Retransmit::new(&shared.settings, now, message.clone())),
             answered: Some(Answered::new(now, bytes, message.clone())),
-            replaces: None,
         };
         let key = sa.key().ok_or_else(malformed)?;
         let path = sa.path;
