@@ -28,7 +28,7 @@ use tables::{DropReason, Neighbour, PortId, Tables};
 use wire::ethernet::Mac;
 
 use crate::ports::HEADROOM;
-use bridge::{Bridge, PortState, Underlay};
+use bridge::{Bridge, Heard, PortState, Underlay};
 
 /// Largest frame that a capture may hold: jumbo frames, with room for headers.
 const CHUNK: usize = 16_384;
@@ -232,9 +232,12 @@ impl Player {
         let (mut asked, mut moved) = (false, false);
         while let Some(event) = self.events.pop() {
             match event {
+                // Nobody negotiates in a replay.
+                Event::Acquire { .. } | Event::FirstPacket { .. } => {}
                 Event::Resolve { port, address } => asked |= self.bridge.want(port, address),
                 Event::PeerMoved { spi, seq, address, port } => {
-                    moved |= self.bridge.peer_moved(spi, seq, address, port).is_some();
+                    let heard = self.bridge.peer_moved(spi, seq, address, port);
+                    moved |= matches!(heard, Some(Heard::Moved(_)));
                 }
             }
         }
