@@ -189,7 +189,13 @@ impl Engine {
                 for spi in &delete.spis {
                     let Ok(spi) = <[u8; 4]>::try_from(&spi[..]) else { continue };
                     if let Some(id) = self.pair_of_peer(ike, u32::from_be_bytes(spi)) {
-                        self.remove_pair(shared, now, id, RemovalReason::DeletedByPeer, false);
+                        let replaced = self.pairs.get(&id).is_some_and(|pair| !pair.useful());
+                        let why = if replaced {
+                            RemovalReason::Replaced
+                        } else {
+                            RemovalReason::DeletedByPeer
+                        };
+                        self.remove_pair(shared, now, id, why, false);
                     }
                 }
             }
