@@ -170,6 +170,11 @@ pub enum TunnelKind {
 }
 
 impl TunnelKind {
+    /// Whether it leads to one peer, and not to many.
+    pub const fn has_one_peer(&self) -> bool {
+        !matches!(self, Self::DynamicVti | Self::Mgre(_))
+    }
+
     /// The name in a configuration.
     pub const fn name(&self) -> &'static str {
         match self {
