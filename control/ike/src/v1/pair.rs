@@ -112,9 +112,8 @@ impl Pair {
         let before = |one: &Self, other: &Self| {
             one.live_since.is_some_and(|live| live + CROSSING < other.began)
         };
-        let crossed = self.initiator != other.initiator
-            && !before(self, other)
-            && !before(other, self);
+        let crossed =
+            self.initiator != other.initiator && !before(self, other) && !before(other, self);
         if crossed {
             return self.rank > other.rank;
         }
