@@ -215,8 +215,8 @@ impl Engine {
         own.or_else(other).map(|sa| sa.id)
     }
 
-    /// An SA is over: its keys are wiped, and what was under way on it fails. Its pairs go to another
-    /// one, or wait for one.
+    /// An SA is over: its keys are wiped, and what was under way on it fails. Its pairs go to
+    /// another one, or wait for one.
     pub(super) fn close(&mut self, shared: &mut Shared, now: Instant, ike: IkeSaId) {
         let Some(up) = self.sas.get(&ike).and_then(Phase1::established) else { return };
         let under_way = up.quick.iter().filter(|(_, quick)| quick.under_way());

@@ -28,8 +28,8 @@ fn before(hard: Duration) -> Duration {
     hard / 10 * 9
 }
 
-/// The SA's end and the moment to replace it, of an IKE SA that is up now. A responder waits longer,
-/// for the initiator comes first and both at once would be one too many.
+/// The SA's end and the moment to replace it, of an IKE SA that is up now. A responder waits
+/// longer, for the initiator comes first and both at once would be one too many.
 pub(super) fn of_ike(
     shared: &mut Shared,
     now: Instant,

@@ -1,8 +1,8 @@
 //! Pairs of ESP SAs: which one of a child packets are sent through, and when the others go.
 //!
 //! Both ends may begin a quick mode at once. Then there are two pairs, of which the one whose lower
-//! nonce is higher stays: both ends know all nonces, so both choose the same. Every inbound SA takes
-//! packets until it has been quiet for a while, whichever the peer sends through.
+//! nonce is higher stays: both ends know all nonces, so both choose the same. Every inbound SA
+//! takes packets until it has been quiet for a while, whichever the peer sends through.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -64,8 +64,8 @@ pub(super) enum PairState {
 /// ready: message 3 is not answered.
 const SWITCH_DELAY: Duration = Duration::from_millis(500);
 
-/// A quick mode that begins this soon after another one was over may have been under way before: the
-/// two ends do not see messages in the same order.
+/// A quick mode that begins this soon after another one was over may have been under way before:
+/// the two ends do not see messages in the same order.
 const CROSSING: Duration = Duration::from_secs(1);
 
 impl Pair {

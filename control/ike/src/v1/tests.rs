@@ -239,8 +239,8 @@ fn initiator_understands_what_strongswan_said() {
     let remote = path.remote.ip();
     engine.acquire(&mut shared, NOW, &peer, &peer.children[0], remote, None);
     let said = drain(&mut shared);
-    // Proposals may be written in more than one way: the rest is what strongSwan wrote. From here on
-    // its message is taken for ours, for the next one's IV is its last block.
+    // Proposals may be written in more than one way: the rest is what strongSwan wrote. From here
+    // on its message is taken for ours, for the next one's IV is its last block.
     let id = u32::from_be_bytes(bytes("quick_1")[20..24].try_into().unwrap());
     let up = engine.sas.first_entry().unwrap().into_mut().established_mut().unwrap();
     let payloads = |message: &[u8]| {

@@ -3,3 +3,4 @@
 mod lifecycle;
 mod negotiation;
 mod net;
+mod strangers;
