@@ -210,7 +210,7 @@ impl Engine {
         let own = self.sas.get(&ike).filter(|sa| sa.established().is_some());
         let other = || {
             let with_it = self.sas.values().filter(|sa| sa.key().as_ref() == Some(key));
-            with_it.filter(|sa| sa.established().is_some()).last()
+            with_it.filter(|sa| sa.established().is_some()).next_back()
         };
         own.or_else(other).map(|sa| sa.id)
     }
