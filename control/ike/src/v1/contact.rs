@@ -209,8 +209,8 @@ impl Engine {
     pub(super) fn usable_for(&self, key: &PeerKey, ike: IkeSaId) -> Option<IkeSaId> {
         let own = self.sas.get(&ike).filter(|sa| sa.established().is_some());
         let other = || {
-            let with_it = self.sas.values().filter(|sa| sa.key().as_ref() == Some(key));
-            with_it.filter(|sa| sa.established().is_some()).next_back()
+            let with_it = |sa: &&Phase1| sa.key().as_ref() == Some(key);
+            self.sas.values().filter(with_it).rfind(|sa| sa.established().is_some())
         };
         own.or_else(other).map(|sa| sa.id)
     }

@@ -53,7 +53,7 @@ impl Engine {
         if asked {
             return;
         }
-        let usable = self.sas.values().filter(with_it).filter(|sa| sa.usable()).next_back();
+        let usable = self.sas.values().filter(with_it).rfind(|sa| sa.usable());
         if let Some(ike) = usable.map(|sa| sa.id) {
             return self.begin_quick(shared, now, ike, wanted);
         }
@@ -62,7 +62,7 @@ impl Engine {
         if let Some(sa) = same.find(calling) {
             return sa.wanted.push(wanted);
         }
-        let known = self.sas.values().filter(with_it).next_back().map(|sa| sa.path);
+        let known = self.sas.values().rfind(with_it).map(|sa| sa.path);
         let path = known.unwrap_or_else(|| Path {
             local: SocketAddr::new(shared.local_address(peer, remote), shared.settings.port),
             remote: SocketAddr::new(remote, shared.settings.port),
