@@ -9,7 +9,6 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use engine::{Instant, Secret};
-use wire::Suite;
 
 use super::notify::{self, has, kind, notify};
 use super::sa::{Cx, Effect, IkeSa, Lost, Wanted};
@@ -29,7 +28,6 @@ pub(crate) struct ChildRecord {
     pub spi_in: u32,
     pub spi_out: u32,
     pub mode: Mode,
-    pub suite: Suite,
     pub description: String,
     pub local: Vec<TrafficSelector>,
     pub remote: Vec<TrafficSelector>,
@@ -375,7 +373,6 @@ pub(crate) fn install(
         spi_in,
         spi_out,
         mode: agreed.mode,
-        suite,
         description: format!("{}", agreed.choice),
         local: agreed.local,
         remote: agreed.remote,
