@@ -1,7 +1,5 @@
 //! IKEv2 in virtual time: two gateways of ours, and which SAs each has installed.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 mod sim;
 
 use std::net::IpAddr;
@@ -195,9 +193,12 @@ fn a_replayed_request_gets_the_same_answer_and_makes_nothing() {
         net.inject(*path, bytes.clone());
     }
     net.run(seconds(1));
+    let answers = net.sent[sent.len()..].iter();
+    let auth = |(_, bytes): &&(_, Vec<u8>)| bytes[18] == 35;
+    assert!(answers.filter(auth).all(|answer| sent.contains(answer)));
+    // An IKE_SA_INIT that comes late looks like a new one, which comes to nothing.
+    net.run(seconds(60));
     assert_one(&net);
-    let answers: Vec<_> = net.sent[sent.len()..].iter().collect();
-    assert!(answers.iter().all(|answer| sent.contains(answer)));
 }
 
 #[test]

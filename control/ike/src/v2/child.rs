@@ -232,14 +232,18 @@ pub(crate) fn choose(
     let mode = of.map_or_else(|| mode(payloads), |old| old.mode);
     let mut refused = Refused::new(
         kind::TS_UNACCEPTABLE,
-        format!("its traffic selectors {} fit no child", selectors::describe(parts.responder, parts.initiator)),
+        format!(
+            "its traffic selectors {} fit no child",
+            selectors::describe(parts.responder, parts.initiator)
+        ),
     );
     let matching = |child: &&Arc<Child>| of.is_none_or(|old| old.child.name == child.name);
     for child in sa.peer.children.iter().filter(matching) {
         let (local, remote, original) = substitute(sa, mode, parts.responder, parts.initiator);
         let ours = selectors::from_policy(&child.local, sa.path.local.ip());
         let theirs = selectors::from_policy(&child.remote, sa.path.remote.ip());
-        let (local, remote) = (selectors::narrow(&local, &ours), selectors::narrow(&remote, &theirs));
+        let (local, remote) =
+            (selectors::narrow(&local, &ours), selectors::narrow(&remote, &theirs));
         if local.is_empty() || remote.is_empty() {
             continue;
         }

@@ -47,11 +47,8 @@ pub fn gre(name: &str, local: IpAddr, remote: Option<IpAddr>) -> Peer {
 
 /// GRE in transport mode between the two ends.
 pub fn child(name: &str) -> Child {
-    let gre = SelectorTemplate {
-        addresses: SelectorAddresses::Dynamic,
-        protocol: 47,
-        ports: (0, 65535),
-    };
+    let gre =
+        SelectorTemplate { addresses: SelectorAddresses::Dynamic, protocol: 47, ports: (0, 65535) };
     Child {
         name: name.into(),
         mode: Mode::Transport,
