@@ -61,7 +61,8 @@ impl Engine {
             proven.choice.group.name()
         );
         shared.key_log(KeyLogTable::Ikev1, || key_line(&sa, &proven.keys.cipher));
-        let text = format!("IKEv1 SA with {} at {} is up: {suite}", proven.identity, sa.path.remote);
+        let text =
+            format!("IKEv1 SA with {} at {} is up: {suite}", proven.identity, sa.path.remote);
         shared.log(Level::Info, &peer.name, text);
         shared.emit(Event::IkeUp(id));
         let identity = proven.identity;

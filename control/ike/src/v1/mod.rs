@@ -149,7 +149,10 @@ impl Engine {
                 self.on_alive(now, *id);
                 self.inbound_used(shared, now, *id);
             }
-            Input::PeerAlive(id) => self.on_alive(now, *id),
+            Input::PeerAlive(id) => {
+                self.on_alive(now, *id);
+                self.follow(shared, now, *id);
+            }
             Input::PeerMoved(id, remote) => self.on_moved(shared, *id, *remote),
             Input::SoftLimit(id) => self.rekey_pair(shared, now, *id),
             Input::HardLimit(id) => {

@@ -104,9 +104,7 @@ impl Agreed {
                 crate::keymat::v1::skeyid_signature(prf, nonce_i, nonce_r, &self.shared)
             }
             _ => match &peer.remote_auth {
-                RemoteAuth::Psk(psk) => {
-                    crate::keymat::v1::skeyid_psk(prf, psk, nonce_i, nonce_r)
-                }
+                RemoteAuth::Psk(psk) => crate::keymat::v1::skeyid_psk(prf, psk, nonce_i, nonce_r),
                 RemoteAuth::Certificate(_) => return None,
             },
         };

@@ -90,8 +90,8 @@ impl Engine {
         let found = find(sa, &said)?;
         let (public, secret) = match (found.choice.group, said.public) {
             (Some(group), Some(theirs)) => {
-                let (public, secret) = dh::respond(group, theirs, &mut *shared.random)
-                    .map_err(|_| Refused {
+                let (public, secret) =
+                    dh::respond(group, theirs, &mut *shared.random).map_err(|_| Refused {
                         notify: notify_v1::INVALID_KEY_INFORMATION,
                         why: "the peer's public value is invalid".into(),
                     })?;
