@@ -15,8 +15,8 @@ use crate::{lab::Lab, status::Status};
 /// Longest time in which a tunnel is to be there, or to be back.
 const LIMIT: Duration = Duration::from_secs(10);
 
-const ON_DEMAND: Join = Join::Ike("dpd = \"2s\"\ndpd_timeout = \"4s\"", "start = \"demand\"");
-const AT_START: Join = Join::Ike("dpd = \"2s\"\ndpd_timeout = \"4s\"", "start = \"always\"");
+const ON_DEMAND: Join = Join::Ike("dpd = \"5s\"\ndpd_timeout = \"5s\"", "start = \"demand\"");
+const AT_START: Join = Join::Ike("dpd = \"5s\"\ndpd_timeout = \"5s\"", "start = \"always\"");
 
 /// The established IKE SAs that a gateway shows.
 fn established(gateway: &Gateway) -> Vec<Value> {
