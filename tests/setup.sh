@@ -5,7 +5,8 @@ set -euo pipefail
 
 build=(gcc g++ make)
 network=(ethtool iperf3 iproute2 iputils-ping tcpdump tshark)
-peers=(e2fsprogs git python3 python3-cryptography python3-scapy qemu-system-x86 strace)
+peers=(e2fsprogs git ike-scan nftables openssl python3 python3-cryptography python3-scapy
+	qemu-system-x86 strace util-linux)
 rivals=(dpdk dpdk-dev librte-net-af-xdp23)
 
 main() {
