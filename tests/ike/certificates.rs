@@ -189,8 +189,19 @@ impl Shop<'_> {
         self.openssl(&["req", "-new", "-key", &files[0], "-out", &files[1], "-subj", &subject]);
         self.configure_ca(&format!("subjectAltName=DNS:{identity}"), "");
         self.openssl(&[
-            "ca", "-batch", "-config", "ca.conf", "-in", &files[1], "-out", &files[2], "-notext",
-            "-startdate", "20200101000000Z", "-enddate", "20210101000000Z", "-rand_serial",
+            "ca",
+            "-batch",
+            "-config",
+            "ca.conf",
+            "-in",
+            &files[1],
+            "-out",
+            &files[2],
+            "-notext",
+            "-startdate",
+            "20200101000000Z",
+            "-enddate",
+            "20210101000000Z",
         ]);
     }
 
@@ -210,8 +221,9 @@ impl Shop<'_> {
     fn configure_ca(&self, extensions: &str, index: &str) {
         let settings = format!(
             "[ca]\ndefault_ca=root\n[root]\nprivate_key=root.key\ncertificate=root.crt\n\
-             database=index\nnew_certs_dir=.\ndefault_md=sha256\ndefault_crl_days=30\n\
-             policy=any\nx509_extensions=end\n[any]\ncommonName=supplied\n[end]\n{extensions}\n"
+             database=index\nserial=serial\nrand_serial=yes\nnew_certs_dir=.\ndefault_md=sha256\ndefault_crl_days=30\n\
+             policy=any\nx509_extensions=end\ncrl_extensions=list\n[any]\ncommonName=supplied\n\
+             [list]\nauthorityKeyIdentifier=keyid\n[end]\n{extensions}\n"
         );
         for (file, text) in [("ca.conf", settings.as_str()), ("index", index)] {
             fs::write(self.folder.join(file), text).expect("a writable folder");

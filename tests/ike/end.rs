@@ -26,13 +26,11 @@ pub trait End {
     fn kill(&mut self);
     /// Negotiates the SA; returns when that is done or has failed.
     fn initiate(&self) -> Result<(), String>;
-    /// Makes new keys for the child.
+    /// Begins to make new keys for the child, and does not wait for the end of it.
     fn rekey_child(&self) -> Result<(), String>;
-    /// Makes new keys for the IKE SA.
+    /// Begins to make new keys for the IKE SA.
     fn rekey_ike(&self) -> Result<(), String>;
-    /// The same without waiting for the end of it, for the IKE SA if `ike` and else for the child.
-    fn begin_rekey(&self, ike: bool) -> Result<(), String>;
-    /// Authenticates anew.
+    /// Begins to authenticate anew.
     fn reauthenticate(&self) -> Result<(), String>;
     /// Deletes the SA, and tells the peer.
     fn terminate(&self) -> Result<(), String>;

@@ -7,18 +7,17 @@
 //! ```
 
 use std::{
-    fmt::Write,
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use tests::{
     netns::{Netns, answered, veth},
-    process::{output, said, wait_for},
+    peer::Peer,
+    process::{output, wait_for},
 };
 
-use crate::case::{Case, Side};
+use crate::case::{Case, Mode, Side};
 
 /// Pings under which an event happens, and the seconds between two of them.
 const STREAM: (u32, f64) = (75, 0.02);
@@ -29,89 +28,123 @@ pub const PINGS: u32 = 3;
 /// Largest packet where it is narrow, in bytes: the smallest that IPv6 allows.
 const NARROW_MTU: u32 = 1280;
 
-/// The namespaces of one case.
+/// Where their daemon is.
+pub enum Theirs {
+    /// In a namespace.
+    Namespace(Netns),
+    /// In a guest with a kernel of its own.
+    Guest(Peer),
+}
+
+/// The namespaces of a case, or of all cases with a guest.
 pub struct Lab {
-    pub host: Netns,
+    host: Netns,
     pub ours: Netns,
-    pub router: Netns,
-    pub theirs: Netns,
+    router: Netns,
+    pub theirs: Theirs,
 }
 
 impl Lab {
-    /// Makes them; `kernel` forwards in our gateway's, for a daemon without a datapath of its own.
-    pub fn new(case: &Case, kernel: bool) -> Self {
-        let [host, ours, router, theirs] = ["host", "ours", "router", "theirs"].map(Netns::new);
-        veth(host.nic("eth0"), ours.nic("lan0"), 1);
-        veth(ours.nic("wan0"), router.nic("ours"), 1);
-        veth(theirs.nic("eth0"), router.nic("theirs"), 1);
-        host.nic("eth0").address(&format!("{}/24", Side::Ours.host()));
-        ours.nic("lan0").address("10.1.0.1/24");
-        host.ip("route add default via 10.1.0.1");
-        for (netns, device, side) in [(&ours, "wan0", Side::Ours), (&theirs, "eth0", Side::Theirs)]
-        {
-            netns.nic(device).address(&format!("{}/24", side.wan()));
-            netns.ip(&format!("route add default via {}", side.router()));
-        }
-        theirs.nic("lo").address(&format!("{}/24", Side::Theirs.host()));
-        for (device, side) in [("ours", Side::Ours), ("theirs", Side::Theirs)] {
-            router.nic(device).address(&format!("{}/24", side.router()));
-        }
-        router.set("net/ipv4/ip_forward", "1");
-        if kernel {
-            ours.set("net/ipv4/ip_forward", "1");
-        }
-        let lab = Self { host, ours, router, theirs };
-        if case.narrow {
-            let ends = [(&lab.ours, "wan0"), (&lab.theirs, "eth0")];
-            for (netns, device) in
-                ends.into_iter().chain(["ours", "theirs"].map(|end| (&lab.router, end)))
-            {
-                netns.ip(&format!("link set {device} mtu {NARROW_MTU}"));
-            }
-        }
-        lab.load_rules(case);
-        lab
+    /// With their daemon in a namespace; `kernel` forwards in our gateway's, for a daemon without a
+    /// datapath of its own.
+    pub fn with_namespace(kernel: bool) -> Self {
+        let (netns, [host, ours, router]) = (Netns::new("theirs"), near_half(kernel));
+        veth(netns.nic("eth0"), router.nic("theirs"), 1);
+        let (wan, host_there) = (Side::Theirs.wan(), Side::Theirs.host());
+        netns.nic("eth0").address(&format!("{wan}/24"));
+        netns.ip(&format!("route add default via {}", Side::Theirs.router()));
+        netns.nic("lo").address(&format!("{host_there}/24"));
+        Self::complete(host, ours, router, Theirs::Namespace(netns))
     }
 
-    fn load_rules(&self, case: &Case) {
-        let mut rules = String::new();
+    /// With their daemon in a guest, which takes some seconds to boot.
+    pub fn with_guest(kernel: bool) -> Self {
+        let [host, ours, router] = near_half(kernel);
+        let peer = Peer::boot("peer", &[router.nic("theirs")]);
+        peer.exec(&format!(
+            "ip addr add {}/24 dev eth0
+            ip route add default via {}
+            ip addr add {}/24 dev lo",
+            Side::Theirs.wan(),
+            Side::Theirs.router(),
+            Side::Theirs.host(),
+        ));
+        Self::complete(host, ours, router, Theirs::Guest(peer))
+    }
+
+    fn complete(host: Netns, ours: Netns, router: Netns, theirs: Theirs) -> Self {
+        router.nic("theirs").address(&format!("{}/24", Side::Theirs.router()));
+        Self { host, ours, router, theirs }
+    }
+
+    /// Makes the network what a case wants it to be.
+    pub fn prepare(&self, case: &Case) {
+        if case.narrow {
+            self.narrow();
+        }
+        let mut rules = "flush ruleset\n".to_owned();
         if case.narrow {
             // Before the kernel reassembles, which it does for the NAT's sake.
             rules += "table ip narrow { chain in { type filter hook prerouting priority -450; \
-                      ip frag-off & 0x3fff != 0 drop; } }\n";
+                      ip frag-off & 0x3fff != 0 drop; }; }\n";
         }
         if let Some(behind) = case.nat {
             let outside = if behind == Side::Ours { "theirs" } else { "ours" };
-            let _ = writeln!(
-                rules,
+            rules += &format!(
                 "table ip nat {{ chain out {{ type nat hook postrouting priority 100; \
-                 oifname \"{outside}\" masquerade; }} }}"
+                 oifname \"{outside}\" masquerade; }}; }}\n"
             );
         }
-        if !rules.is_empty() {
-            self.router.sh(&format!("nft '{rules}'"));
+        self.router.sh(&format!("nft '{rules}'"));
+        if let Theirs::Guest(peer) = &self.theirs {
+            peer.exec(&guest_script(case.mode));
+        }
+    }
+
+    fn narrow(&self) {
+        let mtu = format!("mtu {NARROW_MTU}");
+        self.ours.ip(&format!("link set wan0 {mtu}"));
+        for device in ["ours", "theirs"] {
+            self.router.ip(&format!("link set {device} {mtu}"));
+        }
+        match &self.theirs {
+            Theirs::Namespace(netns) => drop(netns.ip(&format!("link set eth0 {mtu}"))),
+            Theirs::Guest(peer) => drop(peer.exec(&format!("ip link set eth0 {mtu}"))),
         }
     }
 
     /// The NAT gets another address, and forgets what it knew.
     pub fn rebind(&self, behind: Side) {
-        let (device, outside) = match behind {
-            Side::Ours => ("theirs", (&self.theirs, "198.51.100")),
-            Side::Theirs => ("ours", (&self.ours, "203.0.113")),
+        let (device, network) = match behind {
+            Side::Ours => ("theirs", "198.51.100"),
+            Side::Theirs => ("ours", "203.0.113"),
         };
-        let (far, network) = outside;
         self.router.ip(&format!("addr del {network}.254/24 dev {device}"));
         self.router.ip(&format!("addr add {network}.253/24 dev {device}"));
-        far.ip(&format!("route replace default via {network}.253"));
+        let route = format!("ip route replace default via {network}.253");
+        match behind {
+            Side::Ours => self.their_sh(&route),
+            Side::Theirs => self.ours.sh(&route),
+        };
     }
 
     /// The peer's gateway gets another address in place of the one it had.
     pub fn move_theirs(&self) {
-        self.theirs.ip("addr add 198.51.100.2/24 dev eth0");
-        self.theirs.ip("addr del 198.51.100.1/24 dev eth0");
-        // The route over it may have gone with it.
-        self.theirs.ip("addr replace 198.51.100.2/24 dev eth0");
-        self.theirs.ip(&format!("route replace default via {}", Side::Theirs.router()));
+        self.their_sh(&format!(
+            "ip addr add 198.51.100.2/24 dev eth0
+            ip addr del 198.51.100.1/24 dev eth0
+            ip addr replace 198.51.100.2/24 dev eth0
+            ip route replace default via {}",
+            Side::Theirs.router()
+        ));
+    }
+
+    /// Runs lines of shell where their daemon is. Panics when they fail.
+    fn their_sh(&self, lines: &str) -> String {
+        match &self.theirs {
+            Theirs::Namespace(netns) => netns.sh(lines),
+            Theirs::Guest(peer) => peer.exec(lines),
+        }
     }
 
     /// Pings from behind our end: how many of [`PINGS`] are answered.
@@ -121,9 +154,10 @@ impl Lab {
 
     /// Pings from behind their end.
     pub fn ping_from_theirs(&self) -> u32 {
-        let mut ping = self.theirs.command("ping");
-        ping.args(["-n", "-q", "-i", "0.1", "-W", "2", "-I", Side::Theirs.host()]);
-        answered(&said(&output(ping.args(["-c", &PINGS.to_string(), Side::Ours.host()]))))
+        let [from, to] = [Side::Theirs, Side::Ours].map(Side::host);
+        // Its summary is wanted, whether all are answered or not.
+        let ping = format!("ping -n -q -i 0.1 -W 2 -c {PINGS} -I {from} {to} || true");
+        answered(&self.their_sh(&ping))
     }
 
     /// How many seconds pass until a ping from behind our end is answered.
@@ -140,7 +174,10 @@ impl Lab {
     }
 
     /// Does something in the midst of pings from behind our end; all of them must be answered.
-    pub fn under_pings(&self, event: impl FnOnce() -> Result<(), String>) -> Result<String, String> {
+    pub fn under_pings(
+        &self,
+        event: impl FnOnce() -> Result<(), String>,
+    ) -> Result<String, String> {
         let (count, interval) = STREAM;
         let to = Side::Theirs.host();
         let mut pings = self.host.spawn(&format!("ping -n -q -i {interval} -W 1 -c {count} {to}"));
@@ -154,14 +191,48 @@ impl Lab {
 
     /// What could be told of a failure: addresses and routes of both ends.
     pub fn state(&self) -> String {
-        let mut text = String::new();
-        for netns in [&self.ours, &self.theirs] {
-            for words in [["addr", "show"], ["route", "show"]] {
-                let mut ip = Command::new("ip");
-                ip.args(["-brief", "-n", netns.name()]).args(words);
-                text += &said(&output(&mut ip));
-            }
-        }
-        text
+        let look = "ip -brief addr; ip route show table all type unicast";
+        format!("{}\n{}", self.ours.sh(look), self.their_sh(look))
     }
+}
+
+/// A host, our gateway and the router, with all addresses but the router's towards them.
+fn near_half(kernel: bool) -> [Netns; 3] {
+    let [host, ours, router] = ["host", "ours", "router"].map(Netns::new);
+    veth(host.nic("eth0"), ours.nic("lan0"), 1);
+    veth(ours.nic("wan0"), router.nic("ours"), 1);
+    host.nic("eth0").address(&format!("{}/24", Side::Ours.host()));
+    ours.nic("lan0").address("10.1.0.1/24");
+    host.ip("route add default via 10.1.0.1");
+    ours.nic("wan0").address(&format!("{}/24", Side::Ours.wan()));
+    ours.ip(&format!("route add default via {}", Side::Ours.router()));
+    router.nic("ours").address(&format!("{}/24", Side::Ours.router()));
+    router.set("net/ipv4/ip_forward", "1");
+    if kernel {
+        ours.set("net/ipv4/ip_forward", "1");
+    }
+    [host, ours, router]
+}
+
+/// Takes away what an earlier case left in a guest's kernel, and makes the tunnel of this one.
+fn guest_script(mode: Mode) -> String {
+    let [there, here] = [Side::Theirs, Side::Ours];
+    let reset = "ip xfrm state flush; ip xfrm policy flush; ip link del join 2> /dev/null || true";
+    let kind = match mode {
+        Mode::Tunnel => return reset.to_owned(),
+        Mode::TransportGre => "gre",
+        Mode::TransportIpip => "ipip",
+    };
+    format!(
+        "{reset}
+        ip tunnel add join mode {kind} local {} remote {} ttl 64
+        ip addr add {}/30 dev join
+        ip link set join mtu 1400 up
+        ip route add {} dev join src {}",
+        there.wan(),
+        here.wan(),
+        there.overlay(),
+        here.subnet(),
+        there.host(),
+    )
 }

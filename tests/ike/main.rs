@@ -12,32 +12,69 @@ mod certificates;
 mod checks;
 mod end;
 mod lab;
+mod libreswan;
+mod machine;
 mod rows;
 mod strongswan;
 
-use std::env;
+use std::{
+    env,
+    panic::{self, AssertUnwindSafe},
+};
 
 use tests::report::{Report, Row};
 
 use crate::{
-    case::{Case, Event, Side},
+    case::{Case, Daemon, Event, Mode, Side},
     certificates::Certificates,
     checks::Bench,
     end::End,
-    lab::Lab,
-    strongswan::StrongSwan,
+    lab::{Lab, Theirs},
+    libreswan::Libreswan,
+    machine::{Guest, Namespace},
+    strongswan::{Esp, StrongSwan},
 };
 
 #[test]
 fn strongswan_and_fastgw_keep_keys_for_each_other() {
-    let certificates = Certificates::new();
-    let only = env::var("IKE_ONLY").unwrap_or_default();
-    let mut report = Report::new("negotiation");
-    for case in rows::all().iter().filter(|case| case.name().contains(&only)) {
-        report.add(try_out(case, &certificates));
+    // charon's own ESP never asks it for an SA.
+    let possible = |case: &Case| !(control() && case.event == Event::OnDemand);
+    let rows = chosen(rows::between_namespaces().into_iter().filter(possible));
+    try_all(&rows, |case, certificates| {
+        let lab = Lab::with_namespace(control());
+        lab.prepare(case);
+        let Theirs::Namespace(netns) = &lab.theirs else { unreachable!("as it was made") };
+        let machine = Namespace::new(netns);
+        let esp = Esp::InUserspace;
+        let mut theirs = StrongSwan::new(machine, esp, case, Side::Theirs, certificates);
+        try_out(&lab, case, certificates, &mut theirs)
+    });
+}
+
+#[test]
+fn daemons_with_the_esp_of_a_kernel_and_fastgw_keep_keys_for_each_other() {
+    // strongSwan's own ESP, which the control has, is always in UDP and in tunnel mode.
+    let possible = |case: &Case| !control() || case.mode == Mode::Tunnel;
+    let rows = chosen(rows::with_guest().into_iter().filter(possible));
+    if rows.is_empty() {
+        return;
     }
-    report.print();
-    report.assert_all_passed();
+    let lab = Lab::with_guest(control());
+    let Theirs::Guest(peer) = &lab.theirs else { unreachable!("as it was made") };
+    try_all(&rows, |case, certificates| {
+        lab.prepare(case);
+        let machine = Guest::new(peer);
+        let mut theirs: Box<dyn End> = match case.daemon {
+            Daemon::StrongSwan => {
+                let esp = Esp::Kernel;
+                Box::new(StrongSwan::new(machine, esp, case, Side::Theirs, certificates))
+            }
+            Daemon::Libreswan => {
+                Box::new(Libreswan::new(machine, case, Side::Theirs, certificates))
+            }
+        };
+        try_out(&lab, case, certificates, &mut *theirs)
+    });
 }
 
 /// Whether strongSwan is at both ends.
@@ -45,13 +82,35 @@ fn control() -> bool {
     env::var_os("IKE_CONTROL").is_some()
 }
 
-/// Makes one network with both ends, lets the event happen in it, and judges both.
-fn try_out(case: &Case, certificates: &Certificates) -> Row {
-    let lab = Lab::new(case, control());
+/// The rows that were asked for.
+fn chosen(rows: impl Iterator<Item = Case>) -> Vec<Case> {
+    let only = env::var("IKE_ONLY").unwrap_or_default();
+    rows.filter(|case| case.name().contains(&only)).collect()
+}
+
+/// Tries rows one after the other and prints the table.
+fn try_all(rows: &[Case], mut try_one: impl FnMut(&Case, &Certificates) -> Row) {
+    let certificates = Certificates::new();
+    let mut report = Report::new("negotiation");
+    for case in rows {
+        // A daemon that does not start is one failed row, and no reason to stop.
+        let tried = panic::catch_unwind(AssertUnwindSafe(|| try_one(case, &certificates)));
+        report.add(tried.unwrap_or_else(|_| {
+            let mut row = Row::new(&case.name());
+            row.check("connect", Err("a panic, told above".to_owned()));
+            row
+        }));
+    }
+    report.print();
+    report.assert_all_passed();
+}
+
+/// Starts our end beside theirs, lets the event happen, and judges both.
+fn try_out(lab: &Lab, case: &Case, certificates: &Certificates, theirs: &mut dyn End) -> Row {
+    let machine = Namespace::new(&lab.ours);
     let mut ours: Box<dyn End> =
-        Box::new(StrongSwan::new(&lab.ours, case, Side::Ours, certificates));
-    let mut theirs = StrongSwan::new(&lab.theirs, case, Side::Theirs, certificates);
-    let mut bench = Bench { lab: &lab, ours: &mut *ours, theirs: &mut theirs };
+        Box::new(StrongSwan::new(machine, Esp::InUserspace, case, Side::Ours, certificates));
+    let mut bench = Bench { lab, ours: &mut *ours, theirs };
 
     let mut row = Row::new(&case.name());
     let connected = bench.connect(case);
@@ -64,12 +123,12 @@ fn try_out(case: &Case, certificates: &Certificates) -> Row {
     let after = if goes_on { bench.pings(Side::Theirs) } else { Ok("-".to_owned()) };
     row.check("after", after);
     if !row.failures().is_empty() {
-        let name = case.name();
         row.explain_failures(&format!(
-            "{name}\n{}\nours:\n{}\ntheirs:\n{}",
+            "{}\n{}\nours:\n{}\ntheirs:\n{}",
+            case.name(),
             lab.state(),
-            tail(&ours.log()),
-            tail(&theirs.log())
+            tail(&bench.ours.log()),
+            tail(&bench.theirs.log())
         ));
     }
     row

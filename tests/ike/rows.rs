@@ -1,7 +1,7 @@
 //! The rows of the report.
 
 use crate::{
-    case::{Auth, Case, Event, Side},
+    case::{Auth, Case, Daemon, Event, Mode, Side},
     certificates::Kind,
 };
 
@@ -12,16 +12,16 @@ const V2_SUITES: [(&str, &str); 16] = [
     ("aes128gcm16-prfsha256-x25519", "aes128gcm16-x25519"),
     ("aes256gcm16-prfsha384-ecp384", "aes256gcm16-ecp384"),
     ("chacha20poly1305-prfsha256-x25519", "chacha20poly1305-x25519"),
-    ("aes128gcm16-prfsha256-ecp256", "aes128gcm16-esn-ecp256"),
+    ("aes128gcm16-prfsha256-ecp256", "aes128gcm16-ecp256"),
     ("aes192gcm16-prfsha512-modp2048", "aes192gcm16-modp2048"),
     ("aes128-sha256-modp2048", "aes128-sha256-modp2048"),
     ("aes256-sha512-modp4096", "aes256-sha512-modp4096"),
     ("aes192-sha384-modp3072", "aes192-sha384-modp3072"),
     ("aes128-sha1-modp2048", "aes128-sha1"),
-    ("aes256-sha256-ecp256", "aes256-sha256-esn-ecp256"),
+    ("aes256-sha256-ecp256", "aes256-sha256-ecp256"),
     ("aes128-sha256-x25519", "null-sha256-x25519"),
     ("aes256-sha384-ecp384", "null-sha1"),
-    ("aes256gcm16-prfsha256-modp3072", "aes256gcm16-esn-noesn"),
+    ("aes256gcm16-prfsha256-modp3072", "aes256gcm16-modp3072"),
     ("aes256gcm12-prfsha384-x25519", "aes128gcm12"),
     ("aes128gcm8-prfsha256-ecp256", "aes128gcm8"),
     ("aes128-sha256-prfsha512-modp2048", "aes128-sha512"),
@@ -70,7 +70,7 @@ const V1_EVENTS: [Event; 9] = [
 ];
 
 /// All rows between namespaces.
-pub fn all() -> Vec<Case> {
+pub fn between_namespaces() -> Vec<Case> {
     let mut rows = Vec::new();
     for initiator in SIDES {
         rows.extend(version_2(initiator));
@@ -126,4 +126,38 @@ fn version_1(initiator: Side) -> Vec<Case> {
 fn refusals(plain: &Case, kinds: &[Kind]) -> Vec<Case> {
     let auths = kinds.iter().map(|kind| Auth::Certificate(*kind)).chain([Auth::WrongPsk]);
     auths.map(|auth| Case { auth, event: Event::Refused, ..plain.clone() }).collect()
+}
+
+/// Rows with a guest: ESP by its kernel, in transport mode and without UDP, and Libreswan.
+pub fn with_guest() -> Vec<Case> {
+    let mut rows = Vec::new();
+    for initiator in SIDES {
+        let plain = Case::new(initiator);
+        let rekey = Event::RekeyChild(initiator);
+        for esp in ["aes128gcm16-esn-x25519", "aes256-sha256-esn", "chacha20poly1305", "null-sha1"]
+        {
+            rows.push(Case { esp, event: rekey, ..plain.clone() });
+        }
+        for mode in [Mode::TransportGre, Mode::TransportIpip] {
+            rows.push(Case { mode, event: rekey, ..plain.clone() });
+        }
+        let mode = Mode::TransportGre;
+        rows.push(Case { mode, event: Event::RekeyIke(initiator.other()), ..plain.clone() });
+        rows.push(Case { event: Event::Restart(Side::Theirs), ..plain.clone() });
+        let (ike, esp) = V1_SUITES[0];
+        let version_1 = Case { version: 1, ike, esp, ..plain.clone() };
+        rows.push(version_1.clone());
+        rows.push(Case { mode, event: rekey, ..version_1.clone() });
+        rows.push(Case { mode: Mode::TransportIpip, ..version_1.clone() });
+
+        let libreswan = Case { daemon: Daemon::Libreswan, ..plain };
+        for event in [rekey, Event::RekeyIke(Side::Theirs), Event::Delete(Side::Theirs)] {
+            rows.push(Case { event, ..libreswan.clone() });
+        }
+        let auth = Auth::Certificate(Kind::Ecdsa256);
+        rows.push(Case { auth, ..libreswan.clone() });
+        rows.push(Case { mode, ..libreswan.clone() });
+        rows.push(Case { version: 1, ike: "aes128-sha256-modp2048", esp, ..libreswan });
+    }
+    rows
 }

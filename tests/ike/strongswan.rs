@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use tests::{
-    netns::Netns,
-    process::{output, said, wait_for},
-    userland::Userland,
-};
+use tests::process::wait_for;
 
 use crate::{
     case::{Auth, Case, Event, Mode, Side},
     certificates::{Certificates, Credential, Kind},
     end::{Child, End, Ike},
+    machine::Machine,
 };
 
 /// ESP's implementation that charon drives.
@@ -23,86 +20,70 @@ pub enum Esp {
     InUserspace,
 }
 
-/// charon in a namespace, with its own ESP.
-pub struct StrongSwan {
-    userland: Userland,
+/// charon on a machine.
+pub struct StrongSwan<M> {
+    machine: M,
 }
 
-impl StrongSwan {
+impl<M: Machine> StrongSwan<M> {
     /// A daemon that is not running yet.
-    pub fn new(netns: &Netns, case: &Case, side: Side, certificates: &Certificates) -> Self {
-        let userland = Userland::new(netns, &["/usr/lib/ipsec/charon"]);
-        for (path, text) in files(case, side, Esp::InUserspace, certificates) {
-            userland.write(&path, &text);
+    pub fn new(machine: M, esp: Esp, case: &Case, side: Side, certificates: &Certificates) -> Self {
+        for (path, text) in files(case, side, esp, certificates) {
+            machine.write(&path, &text);
         }
-        Self { userland }
+        Self { machine }
     }
 
     fn swanctl(&self, words: &[&str]) -> Result<String, String> {
-        let output = output(self.userland.command("/usr/sbin/swanctl").args(words));
-        if output.status.success() { Ok(said(&output)) } else { Err(said(&output)) }
+        self.machine.run(&[&["/usr/sbin/swanctl"], words].concat())
     }
 }
 
-impl End for StrongSwan {
+impl<M: Machine> End for StrongSwan<M> {
     fn start(&mut self) {
-        self.userland.start();
-        let userland = &mut self.userland;
-        wait_for("charon", Duration::from_secs(20), || {
-            userland.assert_runs();
-            let mut load = userland.command("/usr/sbin/swanctl");
-            output(load.args(["--load-all"])).status.success().then_some(())
+        self.machine.start(&["/usr/lib/ipsec/charon"]);
+        let machine = &mut self.machine;
+        wait_for("charon", Duration::from_secs(30), || {
+            machine.assert_runs();
+            machine.run(&["/usr/sbin/swanctl", "--load-all"]).ok()
         });
     }
 
     fn kill(&mut self) {
-        self.userland.kill();
+        self.machine.kill();
     }
 
     fn initiate(&self) -> Result<(), String> {
-        self.swanctl(&INITIATE).map(drop)
+        self.swanctl(&["--initiate", "--child", "net", "--timeout", "20"]).map(drop)
     }
 
     fn rekey_child(&self) -> Result<(), String> {
-        self.swanctl(&REKEY_CHILD).map(drop)
+        self.swanctl(&["--rekey", "--child", "net"]).map(drop)
     }
 
     fn rekey_ike(&self) -> Result<(), String> {
-        self.swanctl(&REKEY_IKE).map(drop)
-    }
-
-    fn begin_rekey(&self, ike: bool) -> Result<(), String> {
-        // swanctl does not wait for the peer.
-        if ike { self.rekey_ike() } else { self.rekey_child() }
+        self.swanctl(&["--rekey", "--ike", "site"]).map(drop)
     }
 
     fn reauthenticate(&self) -> Result<(), String> {
-        self.swanctl(&REAUTHENTICATE).map(drop)
+        self.swanctl(&["--rekey", "--ike", "site", "--reauth"]).map(drop)
     }
 
     fn terminate(&self) -> Result<(), String> {
-        self.swanctl(&TERMINATE).map(drop)
+        self.swanctl(&["--terminate", "--ike", "site", "--timeout", "10"]).map(drop)
     }
 
     fn sas(&self) -> Vec<Ike> {
-        read_sas(&self.swanctl(&LIST).unwrap_or_default())
+        read_sas(&self.swanctl(&["--list-sas", "--raw"]).unwrap_or_default())
     }
 
     fn log(&self) -> String {
-        self.userland.log()
+        self.machine.log()
     }
 }
 
-/// The words of swanctl for what an [`End`] does.
-pub const INITIATE: [&str; 5] = ["--initiate", "--child", "net", "--timeout", "20"];
-pub const REKEY_CHILD: [&str; 3] = ["--rekey", "--child", "net"];
-pub const REKEY_IKE: [&str; 3] = ["--rekey", "--ike", "site"];
-pub const REAUTHENTICATE: [&str; 4] = ["--rekey", "--ike", "site", "--reauth"];
-pub const TERMINATE: [&str; 5] = ["--terminate", "--ike", "site", "--timeout", "10"];
-pub const LIST: [&str; 2] = ["--list-sas", "--raw"];
-
 /// What `swanctl --list-sas --raw` says: a line for each IKE SA.
-pub fn read_sas(text: &str) -> Vec<Ike> {
+fn read_sas(text: &str) -> Vec<Ike> {
     let lines = text.lines().filter(|line| line.starts_with("list-sa event"));
     let established = lines.filter_map(|line| {
         let (ike, children) = line.split_once("child-sas").unwrap_or((line, ""));
@@ -112,10 +93,8 @@ pub fn read_sas(text: &str) -> Vec<Ike> {
         let spis = format!("{}{}", value(ike, "initiator-spi"), value(ike, "responder-spi"));
         let children = children.split("name=").filter(|child| value(child, "state") == "INSTALLED");
         let spi = |child, key| u32::from_str_radix(value(child, key), 16).unwrap_or(0);
-        let children = children.map(|child| Child {
-            inbound: spi(child, "spi-in"),
-            outbound: spi(child, "spi-out"),
-        });
+        let children = children
+            .map(|child| Child { inbound: spi(child, "spi-in"), outbound: spi(child, "spi-out") });
         Some(Ike { spis, children: children.collect() })
     });
     established.collect()
@@ -128,12 +107,7 @@ fn value<'a>(text: &'a str, key: &str) -> &'a str {
 }
 
 /// All files of a side's daemon.
-pub fn files(
-    case: &Case,
-    side: Side,
-    esp: Esp,
-    certificates: &Certificates,
-) -> Vec<(String, String)> {
+fn files(case: &Case, side: Side, esp: Esp, certificates: &Certificates) -> Vec<(String, String)> {
     let mut files = vec![
         ("/etc/strongswan.conf".to_owned(), daemon(esp)),
         ("/etc/swanctl/swanctl.conf".to_owned(), connection(case, side)),
@@ -181,7 +155,6 @@ fn daemon(esp: Esp) -> String {
   filelog {{
     stderr {{
       default = 1
-      ike = 2
       time_format = %H:%M:%S
     }}
   }}
@@ -201,7 +174,8 @@ fn connection(case: &Case, side: Side) -> String {
         Auth::Certificate(_) => ("pubkey", ["certs = own.pem", "cacerts = root.pem"]),
     };
     let keeps_up = case.event.keeps_up() && case.calls(side);
-    let dpd = if case.event.keeps_up() { "dpd_delay = 1s\n    dpd_timeout = 4s" } else { "" };
+    let asks = case.event.keeps_up() || case.event == Event::Rebind;
+    let dpd = if asks { "dpd_delay = 1s\n    dpd_timeout = 4s" } else { "" };
     let start = if keeps_up { "start_action = start" } else { "" };
     let again = if keeps_up { "dpd_action = restart" } else { "dpd_action = clear" };
     let tries = if keeps_up { "keyingtries = 0" } else { "" };

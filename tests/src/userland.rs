@@ -40,18 +40,16 @@ pub struct Userland {
     netns: String,
     files: TempDir,
     place: TempDir,
-    words: Vec<String>,
     daemon: Option<Background>,
 }
 
 impl Userland {
-    /// A daemon that is not running yet: its command line, paths as on the guests' disk.
-    pub fn new(netns: &Netns, words: &[&str]) -> Self {
+    /// A daemon that is not running yet.
+    pub fn new(netns: &Netns) -> Self {
         Self {
             netns: netns.name().to_owned(),
             files: tempfile::tempdir().expect("a temporary folder"),
             place: tempfile::tempdir().expect("a temporary folder"),
-            words: words.iter().map(|&word| word.to_owned()).collect(),
             daemon: None,
         }
     }
@@ -63,11 +61,11 @@ impl Userland {
         fs::write(file, text).expect("a writable folder");
     }
 
-    /// Starts it.
-    pub fn start(&mut self) {
+    /// Starts it by its command line, with paths as on the guests' disk.
+    pub fn start(&mut self, words: &[&str]) {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.netns, "sh", "-c", ENTER, "enter"]);
-        command.arg(root()).arg(self.files.path()).arg(self.place.path()).args(&self.words);
+        command.arg(root()).arg(self.files.path()).arg(self.place.path()).args(words);
         self.daemon = Some(Background::spawn(&mut command));
     }
 
