@@ -27,8 +27,8 @@ main() {
 	make_network
 
 	heading "A gateway for each site"
-	start_gateway gw-a configs/core.toml
-	start_gateway gw-b configs/core-peer.toml
+	start_gateway gw-a configs/manual.toml
+	start_gateway gw-b configs/manual-peer.toml
 
 	heading "Ping from site a to site b"
 	record host-a eth0 icmp
@@ -40,7 +40,7 @@ main() {
 	decode host-a -Y icmp -O ip,icmp
 	heading "The same packet on the wire"
 	decode wire -O ip,esp
-	heading "What is in it, for those who have the keys of configs/core.toml"
+	heading "What is in it, for those who have the keys of configs/manual.toml"
 	decode wire -O esp,icmp -o esp.enable_encryption_decode:TRUE \
 		-o esp.enable_authentication_check:TRUE \
 		-o "$(esp_sa out 203.0.113.1 203.0.113.2)" -o "$(esp_sa in 203.0.113.2 203.0.113.1)"
@@ -48,8 +48,8 @@ main() {
 	heading "iperf3 from site a to site b, and what both gateways count meanwhile"
 	load
 	sleep 1.5
-	show gw-a fastgw show --config configs/core.toml
-	show gw-b fastgw show --config configs/core-peer.toml
+	show gw-a fastgw show --config configs/manual.toml
+	show gw-b fastgw show --config configs/manual-peer.toml
 	finish_load
 
 	heading "iperf3 from site b to site a"
@@ -57,7 +57,7 @@ main() {
 	finish_load
 
 	heading "Counters for programs"
-	show gw-a fastgw show tunnels --json --config configs/core.toml
+	show gw-a fastgw show tunnels --json --config configs/manual.toml
 
 	if [ $failed -ne 0 ]; then
 		heading "${red}The sites did NOT reach each other as they should"
@@ -175,14 +175,14 @@ decode() {
 	tshark -n -r "$scratch/$1.pcap" -c 1 "${@:2}" 2> /dev/null || failed=1
 }
 
-# esp_sa out|in SOURCE DESTINATION: a row of tshark's table, with the keys of configs/core.toml.
+# esp_sa out|in SOURCE DESTINATION: a row of tshark's table, with the keys of configs/manual.toml.
 esp_sa() {
 	local spi key
 	read -r spi key < <(awk -v section="[tunnel.sa.$1]" '
 		/^\[/ { inside = ($1 == section) }
 		inside && $1 == "spi" { spi = $3 }
 		inside && $1 == "encryption_key" { key = $3 }
-		END { gsub(/"/, "", key); print spi, key }' configs/core.toml)
+		END { gsub(/"/, "", key); print spi, key }' configs/manual.toml)
 	printf 'uat:esp_sa:"IPv4","%s","%s","0x%08x","%s","%s","NULL",""' \
 		"$2" "$3" "$spi" 'AES-GCM with 16 octet ICV [RFC4106]' "$key"
 }

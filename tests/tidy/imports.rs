@@ -9,7 +9,7 @@ use crate::{nobody_breaks, repository};
 
 /// Each crate with those of ours that it may import. The datapath does not know the control side,
 /// and nobody imports the binary, the benches or the tests.
-const TABLE: [(&str, &[&str]); 12] = [
+const TABLE: [(&str, &[&str]); 14] = [
     ("wire", &[]),
     ("simd", &[]),
     ("esp", &["wire", "simd"]),
@@ -17,7 +17,9 @@ const TABLE: [(&str, &[&str]); 12] = [
     ("port", &["af_xdp"]),
     ("tables", &["wire", "esp"]),
     ("pipeline", &["wire", "esp", "port", "tables"]),
-    ("config", &["wire"]),
+    ("engine", &[]),
+    ("ike", &["engine", "wire"]),
+    ("config", &["engine", "ike", "wire"]),
     ("bridge", &["wire", "esp", "tables", "config"]),
     (
         "fastgw",

@@ -53,7 +53,7 @@ pub fn explain(config: &Config) -> Result<Explanation, Box<dyn Error>> {
     // Nothing is sealed here.
     let mut bridge = Bridge::new(config, &mut || Ok([0; 32]))?;
     let built = bridge.build(&Machine::new(config));
-    Ok(Explanation(built.tables.tunnels.iter().map(entry).collect()))
+    Ok(Explanation(built.tables.tunnels.iter().map(|tunnel| entry(tunnel)).collect()))
 }
 
 fn entry(tunnel: &Tunnel) -> Entry {

@@ -9,11 +9,17 @@ extern crate alloc;
 pub mod algorithm;
 pub mod cert;
 pub mod crypto;
+pub mod endpoint;
 pub mod identity;
 pub mod keymat;
 pub mod msg;
 pub mod output;
 pub mod policy;
 pub mod proposal;
+mod shared;
+pub mod status;
 mod v1;
 mod v2;
+
+pub use endpoint::Ike;
+pub use shared::Settings;

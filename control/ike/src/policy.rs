@@ -6,6 +6,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -54,6 +55,13 @@ pub struct Peer {
     pub uniqueness: Uniqueness,
     /// What is protected; at least one.
     pub children: Vec<Arc<Child>>,
+}
+
+impl fmt::Debug for Peer {
+    /// Shows the name: the rest may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// Versions of IKE.

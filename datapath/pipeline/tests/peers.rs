@@ -30,7 +30,7 @@ fn nbma(n: u8) -> IpAddr {
 fn hub() -> Site {
     let mut a = Site::a(Join::Carried(Carrier::Gre(Some(7)), Cover::Clear));
     a.change(|tables| {
-        let template = tables.tunnels[0].clone();
+        let template = Tunnel::clone(&tables.tunnels[0]);
         let ends = |n| Endpoints { local: A_OUTER.into(), remote: nbma(n) };
         let peer = |n: u8| Tunnel {
             ends: ends(n),
@@ -39,7 +39,7 @@ fn hub() -> Site {
             counters: Arc::default(),
             ..template.clone()
         };
-        tables.tunnels = [2, 3, 4].map(peer).into();
+        tables.tunnels = [2, 3, 4].map(|n| Arc::new(peer(n))).into();
         let ids = [2, 3, 4].map(|n| (n, TunnelId(u32::from(n) - 2)));
         tables.clouds = [Cloud::build(ids.map(|(n, id)| (overlay(n), id)))].into();
         let clear = ids.map(|(n, id)| (ClearKind::Gre(Some(7)), ends(n), id));

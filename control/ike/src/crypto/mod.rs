@@ -1,1 +1,10 @@
-//! What IKE computes with: key exchanges, PRFs, ciphers and signatures.
+//! What IKE computes with: key exchanges, pseudo-random functions, and the protection of messages.
+//! Every algorithm itself is a library's; here they get IKE's inputs, encodings and checks.
+
+pub(crate) mod cbc;
+pub mod dh;
+mod message;
+mod prf;
+
+pub use self::message::{MessageKeys, NotAuthentic};
+pub use self::prf::{digest, prf, prf_plus, sha1};

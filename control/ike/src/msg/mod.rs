@@ -2,9 +2,29 @@
 //!
 //! Both versions share the header (RFC 7296 section 3.1, RFC 2408 section 3.1) and the chain of
 //! payloads; [`v1`] has the payloads that only IKEv1 knows. What is parsed and written again has the
-//! same bytes: unknown payloads, transforms, attributes and numbers are kept as they are.
+//! same bytes: unknown payloads, transforms, attributes and numbers are kept as they are. Only what
+//! a receiver has to ignore is written as zero: reserved fields, and the critical bit of payloads
+//! that are known.
+//!
+//! A message has at most [`LEN_MAX`] bytes, [`PAYLOADS_MAX`] payloads in a chain, [`PROPOSALS_MAX`]
+//! proposals in a payload, [`TRANSFORMS_MAX`] transforms in each, [`ATTRIBUTES_MAX`] attributes in
+//! each of those, and 255 traffic selectors in a payload, so what is parsed takes less than 2 MiB.
 
+mod cursor;
+mod header;
+mod malformed;
+pub mod numbers;
+mod payload;
+mod sa;
+pub mod sealed;
+mod selectors;
 pub mod v1;
+
+pub use self::header::{LEN_MAX, PAYLOADS_MAX, Raw, chain};
+pub use self::malformed::{Fault, Malformed};
+pub use self::numbers::protocol::{AH, ESP, IKE};
+pub use self::payload::{parse_payloads, write_payloads};
+pub use self::sa::{ATTRIBUTES_MAX, PROPOSALS_MAX, TRANSFORMS_MAX};
 
 use alloc::vec::Vec;
 use core::net::IpAddr;

@@ -1,0 +1,148 @@
+//! INFORMATIONAL exchanges (RFC 7296 section 1.4): deletions, and whether the other is alive.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::child::{self, ChildState};
+use super::mobike;
+use super::notify::{self, has, kind};
+use super::sa::{Active, Cx, Effect, IkeSa, Phase};
+use crate::msg::{Delete, ExchangeType, Header, Payload};
+use crate::output::{ChildSaId, Level, Path, RemovalReason};
+
+/// Protocols of a Delete payload (RFC 7296 section 3.11).
+const IKE: u8 = 1;
+const ESP: u8 = 3;
+
+/// Asks whether the peer is alive (RFC 7296 section 2.4).
+pub(super) fn begin_liveness(sa: &mut IkeSa, cx: &mut Cx<'_>) {
+    sa.active = Active::Liveness;
+    let payloads = mobike::liveness_payloads(sa);
+    sa.request(cx, ExchangeType::INFORMATIONAL, &payloads);
+}
+
+/// Deletes a pair.
+pub(super) fn begin_delete_child(sa: &mut IkeSa, cx: &mut Cx<'_>, id: ChildSaId) {
+    let Some(record) = sa.child_mut(id) else { return };
+    if matches!(record.state, ChildState::Deleting | ChildState::Draining) {
+        return;
+    }
+    let (spi, replaced) = (record.spi_in, record.state == ChildState::Replaced);
+    record.state = ChildState::Deleting;
+    sa.active = Active::DeleteChild { id, replaced };
+    let delete = Payload::Delete(Delete { protocol: ESP, spis: [spi].into() });
+    sa.request(cx, ExchangeType::INFORMATIONAL, &[delete]);
+}
+
+/// Deletes a pair that the peer has made and we have not taken. `spi` would have been ours.
+pub(super) fn begin_refuse_child(sa: &mut IkeSa, cx: &mut Cx<'_>, spi: u32) {
+    sa.active = Active::Liveness;
+    let delete = Payload::Delete(Delete { protocol: ESP, spis: [spi].into() });
+    sa.request(cx, ExchangeType::INFORMATIONAL, &[delete]);
+    cx.shared.release_esp_spi(spi);
+}
+
+/// The peer has confirmed that a pair is deleted.
+pub(super) fn child_deleted(sa: &mut IkeSa, cx: &mut Cx<'_>, id: ChildSaId, replaced: bool) {
+    if replaced {
+        child::drain(sa, cx, id);
+    } else {
+        child::remove(sa, cx, id, RemovalReason::Terminated);
+    }
+}
+
+/// Deletes the IKE SA.
+pub(super) fn begin_delete(sa: &mut IkeSa, cx: &mut Cx<'_>) {
+    sa.tasks.clear();
+    sa.phase = Phase::Deleting;
+    sa.active = Active::DeleteIke;
+    let delete = Payload::Delete(Delete { protocol: IKE, spis: Vec::new() });
+    sa.request(cx, ExchangeType::INFORMATIONAL, &[delete]);
+}
+
+/// A request of the peer's.
+pub(super) fn answer(
+    sa: &mut IkeSa,
+    cx: &mut Cx<'_>,
+    path: Path,
+    header: &Header,
+    payloads: &[Payload],
+) {
+    let deletes_ike = |payload: &Payload| match payload {
+        Payload::Delete(delete) => delete.protocol == IKE,
+        _ => false,
+    };
+    if payloads.iter().any(deletes_ike) {
+        sa.respond(cx, header, &[]);
+        return deleted(sa, cx);
+    }
+    // RFC 7296 section 2.21.2: the initiator does not take our proof.
+    if has(payloads, kind::AUTHENTICATION_FAILED) {
+        sa.log(cx, Level::Warning, notify::words(kind::AUTHENTICATION_FAILED).into());
+        sa.respond(cx, header, &[]);
+        return sa.end(cx, RemovalReason::DeletedByPeer);
+    }
+    let mut reply = Vec::new();
+    let mut spis = Vec::new();
+    for payload in payloads {
+        if let Payload::Delete(delete) = payload
+            && delete.protocol == ESP
+        {
+            spis.extend(delete.spis.iter().filter_map(|spi| delete_child(sa, cx, *spi)));
+        }
+    }
+    if !spis.is_empty() {
+        reply.push(Payload::Delete(Delete { protocol: ESP, spis }));
+    }
+    mobike::answer(sa, cx, path, payloads, &mut reply);
+    sa.respond(cx, header, &reply);
+}
+
+/// The peer deletes the pair by which it receives with `spi_out`: the SPI that goes into our answer.
+fn delete_child(sa: &mut IkeSa, cx: &mut Cx<'_>, spi_out: u32) -> Option<u32> {
+    let record = sa.children.iter().find(|record| record.spi_out == spi_out)?;
+    let (id, spi_in, state) = (record.id, record.spi_in, record.state);
+    match state {
+        ChildState::Draining => None,
+        // RFC 7296 section 1.4.1: when both delete it, neither names it in the answer.
+        ChildState::Deleting => {
+            if child::activate_successor(sa, cx, id) {
+                child::drain(sa, cx, id);
+            } else {
+                child::remove(sa, cx, id, RemovalReason::Terminated);
+            }
+            None
+        }
+        ChildState::Waiting { .. } => {
+            // The peer's own, which lost a collision.
+            child::remove(sa, cx, id, RemovalReason::Abandoned);
+            Some(spi_in)
+        }
+        ChildState::Live | ChildState::Replaced => {
+            if child::activate_successor(sa, cx, id) {
+                child::drain(sa, cx, id);
+            } else {
+                let text = format!("it has deleted the pair with SPI {spi_in:08x}");
+                sa.log(cx, Level::Info, text);
+                child::remove(sa, cx, id, RemovalReason::DeletedByPeer);
+            }
+            Some(spi_in)
+        }
+    }
+}
+
+/// The peer has deleted the IKE SA.
+fn deleted(sa: &mut IkeSa, cx: &mut Cx<'_>) {
+    // RFC 7296 section 2.25.2: a rekeying of ours is forgotten.
+    match sa.phase {
+        Phase::Established => {
+            if let Some(old) = sa.crossed {
+                // It lost a collision whose winner is not known here yet.
+                cx.effects.push(Effect::Inherit { from: sa.id, to: old });
+            }
+            sa.log(cx, Level::Info, "it has deleted the connection".into());
+            sa.end(cx, RemovalReason::DeletedByPeer);
+        }
+        _ => sa.end(cx, RemovalReason::Replaced),
+    }
+}

@@ -1,0 +1,298 @@
+//! An IKE SA: what it remembers, how its messages are sealed and opened, and which exchange a
+//! message belongs to.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use engine::{Instant, UnixTime};
+
+use super::child::ChildRecord;
+use super::handshake::{Answering, Connecting};
+use super::nat::Nat;
+use super::window::{Patience, Window};
+use super::{auth, create_child, init, informational, rekey_ike};
+use crate::identity::Identity;
+use crate::keymat::v2::SkKeys;
+use crate::msg::sealed::{self, Reassembly};
+use crate::msg::{ExchangeType, Header, IkeSpi, Payload, TrafficSelector};
+use crate::output::{ChildSaId, Event, IkeSaId, Level, Path};
+use crate::policy::{Child, Peer};
+use crate::proposal::IkeChoice;
+use crate::shared::Shared;
+
+/// What an IKE SA works with: the time, what all share, and what it wants of the engine.
+pub(crate) struct Cx<'a> {
+    pub now: Instant,
+    pub wall: UnixTime,
+    pub shared: &'a mut Shared,
+    pub directory: &'a super::directory::Directory,
+    pub effects: Vec<Effect>,
+}
+
+/// What an IKE SA wants of the engine: it concerns other SAs.
+pub(crate) enum Effect {
+    /// A new SA takes the place of this one.
+    Add(Box<IkeSa>),
+    /// Children and what is still to be done move from one SA to another.
+    Inherit { from: IkeSaId, to: IkeSaId },
+    /// Something to do for whichever SA has inherited from this one.
+    PassOn { from: IkeSaId, task: Task },
+    /// The peer is authenticated: older SAs with it may have to go.
+    Authenticated { id: IkeSaId, initial_contact: bool },
+    /// A child could not be negotiated, or is gone without one in its place.
+    Lost { peer: Arc<Peer>, child: Arc<Child>, remote: IpAddr, why: Lost },
+    /// A child is up.
+    Up { child: Arc<Child> },
+    /// A new SA with the same peer and children, authenticated from scratch.
+    Reauthenticate { id: IkeSaId },
+}
+
+/// Why a child is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// The peer refuses it, or cannot be reached.
+    Failed,
+    /// It was there and is gone.
+    Gone,
+    /// It was there, the peer is dead, and it is wanted again at once.
+    Restart,
+}
+
+/// Something that this SA is to do when no other request is outstanding.
+pub(crate) enum Task {
+    CreateChild(Wanted),
+    RekeyChild(ChildSaId),
+    DeleteChild(ChildSaId),
+    RekeyIke,
+    DeleteIke,
+    Liveness,
+}
+
+/// A child that is wanted.
+#[derive(Clone)]
+pub(crate) struct Wanted {
+    pub child: Arc<Child>,
+    /// What the packet that asks for it is from and to.
+    pub packet: Option<(TrafficSelector, TrafficSelector)>,
+    /// Which worker it is for (RFC 9611).
+    pub worker: Option<u16>,
+}
+
+/// The exchange that we have begun and that has not ended.
+pub(crate) enum Active {
+    Nothing,
+    Init(Box<init::Offer>),
+    Auth(Box<auth::Offer>),
+    Child(Box<create_child::Offer>),
+    Ike(Box<rekey_ike::Offer>),
+    DeleteChild(ChildSaId),
+    DeleteIke,
+    Liveness,
+}
+
+/// How far an IKE SA has come.
+pub(crate) enum Phase {
+    /// We have begun it.
+    Connecting(Box<Connecting>),
+    /// The peer has begun it, and has not proven who it is.
+    Answering(Box<Answering>),
+    /// Both know who the other is.
+    Established,
+    /// Another one has its children; one side will delete it.
+    Replaced,
+    /// It is being deleted.
+    Deleting,
+    /// It is over: the engine forgets it.
+    Closed,
+}
+
+/// What the peer can do.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Features {
+    pub fragmentation: bool,
+    pub mobike: bool,
+    pub childless: bool,
+    pub intermediate: bool,
+    pub per_worker: bool,
+}
+
+/// An IKE SA.
+pub(crate) struct IkeSa {
+    pub id: IkeSaId,
+    /// Of the initiator and of the responder.
+    pub spis: (IkeSpi, IkeSpi),
+    /// Whether we are the original initiator.
+    pub initiator: bool,
+    pub path: Path,
+    pub nat: Nat,
+    pub peer: Arc<Peer>,
+    pub peer_identity: Option<Identity>,
+    pub phase: Phase,
+    pub suite: Option<IkeChoice>,
+    pub keys: Option<SkKeys>,
+    pub features: Features,
+    pub window: Window,
+    pub reassembly: Reassembly,
+    pub active: Active,
+    pub tasks: VecDeque<Task>,
+    pub children: Vec<ChildRecord>,
+    /// When its first message came or went.
+    pub created: Instant,
+    pub established: Option<Instant>,
+    pub last_heard: Instant,
+    pub rekey_at: Option<Instant>,
+    pub reauthenticate_at: Option<Instant>,
+    /// When it ends, whatever state it is in.
+    pub hard_at: Option<Instant>,
+    /// Nothing is begun before: the peer was busy.
+    pub not_before: Option<Instant>,
+    /// The SA whose children it has or will have.
+    pub replaces: Option<IkeSaId>,
+    /// The SA that has its children.
+    pub replaced_by: Option<IkeSaId>,
+}
+
+/// Flags of a header (RFC 7296 section 3.1).
+pub(crate) mod flag {
+    pub const INITIATOR: u8 = 0x08;
+    pub const RESPONSE: u8 = 0x20;
+}
+
+/// The version that we speak, as it stands in a header.
+pub(crate) const VERSION: u8 = 0x20;
+
+impl IkeSa {
+    /// Our SPI of this SA.
+    pub fn own_spi(&self) -> IkeSpi {
+        if self.initiator { self.spis.0 } else { self.spis.1 }
+    }
+
+    /// Whether children can be negotiated on it.
+    pub fn is_established(&self) -> bool {
+        matches!(self.phase, Phase::Established)
+    }
+
+    /// Whether it is over.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+
+    /// A header of ours.
+    pub fn header(&self, exchange: ExchangeType, message_id: u32, response: bool) -> Header {
+        let mut flags = 0;
+        if self.initiator {
+            flags |= flag::INITIATOR;
+        }
+        if response {
+            flags |= flag::RESPONSE;
+        }
+        let (initiator_spi, responder_spi) = self.spis;
+        Header { initiator_spi, responder_spi, version: VERSION, exchange, flags, message_id }
+    }
+
+    /// A message of ours, sealed: in fragments if the peer can take them and it is long.
+    pub fn seal(&self, shared: &mut Shared, header: &Header, payloads: &[Payload]) -> Vec<Vec<u8>> {
+        let Some(keys) = &self.keys else { return Vec::new() };
+        let keys = if self.initiator { &keys.initiator } else { &keys.responder };
+        let random = &mut *shared.random;
+        match self.peer.fragment_len {
+            Some(len) if self.features.fragmentation => {
+                // IP and UDP headers, and the marker of port 4500, count.
+                let headers = if self.path.remote.is_ipv4() { 20 } else { 40 } + 8 + 4;
+                let room = usize::from(len).saturating_sub(headers);
+                sealed::seal_fragments(header, payloads, keys, room, random)
+            }
+            _ => [sealed::seal(header, payloads, keys, random)].into(),
+        }
+    }
+
+    /// Sends a request; its exchange must have been noted in `active`.
+    pub fn request(&mut self, cx: &mut Cx<'_>, exchange: ExchangeType, payloads: &[Payload]) {
+        let header = self.header(exchange, self.window.request_id(), false);
+        let datagrams = self.seal(cx.shared, &header, payloads);
+        let patience = self.patience(cx);
+        self.window.send(cx.shared, cx.now, self.path, datagrams, patience);
+    }
+
+    /// Answers the request that was due.
+    pub fn respond(&mut self, cx: &mut Cx<'_>, header: &Header, payloads: &[Payload]) {
+        let header = self.header(header.exchange, header.message_id, true);
+        let datagrams = self.seal(cx.shared, &header, payloads);
+        self.window.answer(cx.shared, self.path, datagrams);
+    }
+
+    /// How long a request waits: as long as a dead peer may go unnoticed, where policy says that.
+    pub fn patience(&self, cx: &Cx<'_>) -> Patience {
+        let settings = &cx.shared.settings;
+        let total = match self.peer.dpd {
+            Some(dpd) if self.is_established() => dpd.timeout,
+            _ => settings.retransmit_first * ((2 << settings.retransmit_tries) - 1),
+        };
+        let first = settings.retransmit_first.min(total / 8);
+        Patience { first, longest: (total / 6).max(first), total }
+    }
+
+    /// A sentence about this SA.
+    pub fn log(&self, cx: &mut Cx<'_>, level: Level, text: String) {
+        cx.shared.log(level, &self.peer.name, text);
+    }
+
+    /// An authentic or at least plausible message for this SA.
+    pub fn handle_message(&mut self, cx: &mut Cx<'_>, path: Path, header: &Header, bytes: &[u8]) {
+        // RFC 7296 section 3.1: the flag says which SPI is whose.
+        if (header.flags & flag::INITIATOR != 0) == self.initiator {
+            return;
+        }
+        if header.flags & flag::RESPONSE == 0 {
+            super::receive::request(self, cx, path, header, bytes);
+        } else {
+            super::receive::response(self, cx, path, header, bytes);
+        }
+    }
+
+    /// Ends it at once, and its children with it. Nothing is sent.
+    pub fn close(&mut self, cx: &mut Cx<'_>) {
+        if self.is_closed() {
+            return;
+        }
+        if self.established.is_some() {
+            cx.shared.emit(Event::IkeDown(self.id));
+        }
+        self.active = Active::Nothing;
+        self.window.withdraw();
+        self.phase = Phase::Closed;
+    }
+
+    /// Begins the next of what is to be done, if nothing is under way.
+    pub fn next_task(&mut self, cx: &mut Cx<'_>) {
+        while !self.window.is_busy() && matches!(self.active, Active::Nothing) {
+            if matches!(self.phase, Phase::Connecting(_) | Phase::Answering(_) | Phase::Closed) {
+                return;
+            }
+            let waits = self.not_before.is_some_and(|time| time > cx.now);
+            let Some(task) = self.take_task(waits) else { return };
+            match task {
+                Task::CreateChild(wanted) => create_child::begin(self, cx, wanted),
+                Task::RekeyChild(id) => create_child::begin_rekey(self, cx, id),
+                Task::DeleteChild(id) => informational::begin_delete_child(self, cx, id),
+                Task::RekeyIke => rekey_ike::begin(self, cx),
+                Task::DeleteIke => informational::begin_delete(self, cx),
+                Task::Liveness => informational::begin_liveness(self, cx),
+            }
+        }
+    }
+
+    /// Deletions first, and alone while the peer is busy or this SA is not to live.
+    fn take_task(&mut self, deletions_only: bool) -> Option<Task> {
+        let deletion = |task: &Task| matches!(task, Task::DeleteChild(_) | Task::DeleteIke);
+        let first = self.tasks.iter().position(deletion);
+        if first.is_some() || deletions_only || !self.is_established() {
+            return self.tasks.remove(first?);
+        }
+        self.tasks.pop_front()
+    }
+}
