@@ -31,6 +31,8 @@ impl<M: Machine> Libreswan<M> {
     pub fn new(machine: M, case: &Case, side: Side, certificates: &Certificates) -> Self {
         let secret = format!("%any %any : PSK \"{}\"\n", case.secret(side));
         machine.write("/etc/ipsec.secrets", &secret);
+        // It reads both when it starts, and will not without.
+        machine.write("/etc/resolv.conf", "nameserver 127.0.0.1\n");
         machine.write("/etc/ipsec.conf", &configuration(case, side));
         if let Some(kind) = case.kind() {
             let own = certificates.of(kind, side);
