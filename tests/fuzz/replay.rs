@@ -59,3 +59,13 @@ fn configurations_hold() {
 fn captures_hold() {
     replay("fuzz/seeds/capture", fuzz::capture);
 }
+
+#[test]
+fn certificates_hold() {
+    replay("fuzz/seeds/certificate", fuzz::certificate);
+}
+
+#[test]
+fn identities_hold() {
+    replay("fuzz/seeds/identity", fuzz::identity);
+}

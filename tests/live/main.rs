@@ -14,6 +14,7 @@ mod lab;
 mod latency;
 mod lifecycle;
 mod load;
+mod negotiation;
 mod show;
 mod status;
 mod syscalls;

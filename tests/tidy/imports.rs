@@ -26,7 +26,10 @@ const TABLE: [(&str, &[&str]); 14] = [
         &["wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "config", "bridge"],
     ),
     ("bench", &["wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "config", "bridge"]),
-    ("tests", &["wire", "simd", "esp", "port", "tables", "pipeline", "config", "bridge"]),
+    (
+        "tests",
+        &["wire", "simd", "esp", "port", "tables", "pipeline", "engine", "ike", "config", "bridge"],
+    ),
 ];
 
 #[test]

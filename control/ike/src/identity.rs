@@ -154,17 +154,10 @@ impl fmt::Display for Identity {
         match self {
             Self::Ipv4(address) => write!(f, "ipv4:{address}"),
             Self::Ipv6(address) => write!(f, "ipv6:{address}"),
-            Self::Fqdn(name) => write!(f, "fqdn:{name}"),
-            Self::Mail(name) => write!(f, "email:{name}"),
+            Self::Fqdn(name) => write!(f, "fqdn:{}", text_or_hex(name.as_bytes())),
+            Self::Mail(name) => write!(f, "email:{}", text_or_hex(name.as_bytes())),
             Self::Dn(name) => write!(f, "asn1dn:#{}", hex(name.der())),
-            Self::KeyId(id) => match core::str::from_utf8(id) {
-                Ok(text)
-                    if text.bytes().all(|b| b.is_ascii_graphic()) && !text.starts_with('#') =>
-                {
-                    write!(f, "keyid:{text}")
-                }
-                _ => write!(f, "keyid:#{}", hex(id)),
-            },
+            Self::KeyId(id) => write!(f, "keyid:{}", text_or_hex(id)),
         }
     }
 }
@@ -177,23 +170,24 @@ impl FromStr for Identity {
         if let Some((prefix, rest)) = text.split_once(':')
             && let Some((_, kind)) = PREFIXES.iter().find(|(name, _)| name == &prefix)
         {
-            return of_kind(*kind, rest);
+            return match rest.strip_prefix('#') {
+                Some(digits) => of_digits(*kind, digits),
+                None => of_text(*kind, rest),
+            };
         }
-        of_kind(guess(text), text.strip_prefix('@').unwrap_or(text))
+        match text.strip_prefix('@') {
+            None => of_text(guess(text), text),
+            Some(rest) => match (rest.strip_prefix('#'), rest.strip_prefix('@')) {
+                (Some(digits), _) => of_digits(KIND_KEY_ID, digits),
+                (_, Some(mail)) => of_text(KIND_MAIL, mail),
+                (None, None) => of_text(KIND_FQDN, rest),
+            },
+        }
     }
 }
 
-/// The kind of a text without a prefix.
+/// The kind of a text without a prefix or an `@` in front.
 fn guess(text: &str) -> u8 {
-    if text.starts_with("@#") {
-        return KIND_KEY_ID;
-    }
-    if text.starts_with("@@") {
-        return KIND_MAIL;
-    }
-    if text.starts_with('@') {
-        return KIND_FQDN;
-    }
     if text.contains('=') {
         return KIND_DN;
     }
@@ -209,14 +203,15 @@ fn guess(text: &str) -> u8 {
     if text.contains(':') { KIND_KEY_ID } else { KIND_FQDN }
 }
 
+/// Hexadecimal digits of a kind that is known.
+fn of_digits(kind: u8, digits: &str) -> Result<Identity, NotAnIdentity> {
+    let bytes = unhex(digits)
+        .ok_or_else(|| NotAnIdentity(format!("'#{digits}': hexadecimal digits are expected")))?;
+    Identity::from_payload(kind, &bytes)
+}
+
 /// Text of a kind that is known.
-fn of_kind(kind: u8, text: &str) -> Result<Identity, NotAnIdentity> {
-    let text = if kind == KIND_MAIL { text.strip_prefix('@').unwrap_or(text) } else { text };
-    if let Some(digits) = text.strip_prefix('#') {
-        let bytes = unhex(digits)
-            .ok_or_else(|| NotAnIdentity(format!("'{text}': hexadecimal digits are expected")))?;
-        return Identity::from_payload(kind, &bytes);
-    }
+fn of_text(kind: u8, text: &str) -> Result<Identity, NotAnIdentity> {
     match kind {
         KIND_IPV4 => text.parse().map(Identity::Ipv4).map_err(|_| not_an_address(text, 4)),
         KIND_IPV6 => text.parse().map(Identity::Ipv6).map_err(|_| not_an_address(text, 6)),
@@ -234,6 +229,14 @@ fn printable(data: &[u8]) -> Result<Box<str>, NotAnIdentity> {
     match core::str::from_utf8(data) {
         Ok(text) if !text.chars().any(char::is_control) => Ok(text.into()),
         _ => Err(NotAnIdentity("a name with characters that cannot be printed".to_string())),
+    }
+}
+
+/// What follows a prefix: text where it reads back as the same bytes.
+fn text_or_hex(bytes: &[u8]) -> String {
+    match printable(bytes) {
+        Ok(text) if !text.starts_with('#') && text.trim() == &*text => text.into(),
+        _ => format!("#{}", hex(bytes)),
     }
 }
 

@@ -2,7 +2,7 @@
 //! ordered queue of what they have to say.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -85,6 +85,7 @@ pub(crate) struct Shared {
     output: VecDeque<Output>,
     esp_spis: BTreeSet<u32>,
     ike_spis: BTreeSet<IkeSpi>,
+    owners: BTreeMap<ChildSaId, IkeSaId>,
     next_child: u64,
     next_ike: u64,
     stranger_lines: Bucket,
@@ -103,6 +104,7 @@ impl Shared {
             output: VecDeque::new(),
             esp_spis,
             ike_spis: BTreeSet::new(),
+            owners: BTreeMap::new(),
             next_child: 1,
             next_ike: 1,
             stranger_lines: Bucket::default(),
@@ -162,6 +164,21 @@ impl Shared {
         let id = IkeSaId(self.next_ike);
         self.next_ike += 1;
         id
+    }
+
+    /// A child belongs to this IKE SA from here on.
+    pub fn own_child(&mut self, child: ChildSaId, ike: IkeSaId) {
+        self.owners.insert(child, ike);
+    }
+
+    /// A child is over.
+    pub fn disown_child(&mut self, child: ChildSaId) {
+        self.owners.remove(&child);
+    }
+
+    /// The IKE SA that a child belongs to.
+    pub fn owner(&self, child: ChildSaId) -> Option<IkeSaId> {
+        self.owners.get(&child).copied()
     }
 
     /// An SPI for an inbound ESP SA: random, unused, and none of the reserved ones below 256

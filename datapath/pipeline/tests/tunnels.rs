@@ -4,6 +4,8 @@ mod common;
 
 use common::*;
 use esp::Suite;
+use std::sync::Arc;
+
 use tables::{DropReason, Tunnel};
 use wire::ipv6::Ipv6;
 

@@ -2,9 +2,11 @@
 //!
 //! Nothing here needs libFuzzer, so that a plain test can replay the seeds.
 
+mod certificates;
 mod files;
 mod frames;
 mod sites;
 
+pub use certificates::{certificate, identity};
 pub use files::{capture, config};
 pub use frames::{decap_carried, decap_esp, decap_gre, frame_inside, frame_outside};

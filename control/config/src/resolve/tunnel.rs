@@ -19,7 +19,7 @@ use crate::{
     findings::Findings,
     model::{EspMode, Peer, Protection, Tunnel, TunnelKind},
     schema,
-    section::{Field, Many, One, OneOrName, Words},
+    section::{Field, Many, One, Words},
     spelling::{list, nearest, shown},
 };
 

@@ -125,9 +125,17 @@ impl Certificate {
     /// alternative names, or by its key identifier. A `*` in it is no wildcard.
     #[must_use]
     pub fn names(&self, identity: &Identity) -> bool {
+        self.named(identity).is_some()
+    }
+
+    /// The identity as the certificate spells it: what is sent has these bytes, because there are
+    /// peers that compare distinguished names byte by byte (RFC 4945 section 3.1.5).
+    #[must_use]
+    pub fn named(&self, identity: &Identity) -> Option<&Identity> {
         // An empty subject names nobody.
         let nobody = matches!(identity, Identity::Dn(name) if name.is_empty());
-        !nobody && (*identity == self.subject || self.alternatives.contains(identity))
+        let mut names = core::iter::once(&self.subject).chain(&self.alternatives);
+        names.find(|name| !nobody && *name == identity)
     }
 
     /// First and last moment at which it is valid.

@@ -13,8 +13,8 @@ use rustls_pki_types::{
 use webpki::aws_lc_rs as algorithms;
 use webpki::{
     CertRevocationList, EndEntityCert, Error, ExpirationPolicy, ExtendedKeyUsageValidator,
-    KeyPurposeId, KeyPurposeIdIter, OwnedCertRevocationList, RevocationOptionsBuilder,
-    UnknownStatusPolicy, VerifiedPath,
+    KeyPurposeId, KeyPurposeIdIter, KeyUsage, OwnedCertRevocationList, RequiredEkuNotFoundContext,
+    RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
 };
 
 use super::credential::certificates_from_pem;
@@ -131,13 +131,12 @@ impl TrustAnchors {
                 .with_expiration_policy(ExpirationPolicy::Enforce)
                 .build()
         });
-        let time = rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(now.0));
         EndEntityCert::try_from(&own)?
             .verify_for_usage(
                 ALGORITHMS,
                 &self.anchors,
                 &others,
-                time,
+                moment(now),
                 ForIke,
                 revocation,
                 Some(&|path| self.check_issuers(path, now)),
@@ -268,7 +267,11 @@ impl ExtendedKeyUsageValidator for ForIke {
             }
             present.push(usage.to_decoded_oid());
         }
-        if present.is_empty() { Ok(()) } else { Err(Error::EmptyEkuExtension) }
+        if present.is_empty() {
+            return Ok(());
+        }
+        let required = KeyUsage::required_if_present(IPSEC_IKE);
+        Err(Error::RequiredEkuNotFoundContext(RequiredEkuNotFoundContext { required, present }))
     }
 }
 
@@ -282,9 +285,10 @@ const USAGES: [KeyPurposeId<'static>; 7] = [
     KeyPurposeId::new(&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x05]),
     KeyPurposeId::new(&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x06]),
     KeyPurposeId::new(&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x07]),
-    // ipsecIKE
-    KeyPurposeId::new(&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x11]),
+    KeyPurposeId::new(IPSEC_IKE),
 ];
+
+const IPSEC_IKE: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x11];
 
 /// What certificates and revocation lists may be signed with: nothing with SHA-1.
 static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[

@@ -124,6 +124,16 @@ fn control_characters_do_not_reach_logs() {
     assert_eq!(Identity::from_payload(11, b"\n").unwrap().to_string(), "keyid:#0a");
 }
 
+#[test]
+fn odd_names_print_what_reads_back() {
+    for name in ["#00", "@a", "@@a@b.c", " a ", "10.0.0.1", "a=b", "fqdn:a", "%any", "a:b", "é"] {
+        for kind in [2, 3, 11] {
+            let identity = Identity::from_payload(kind, name.as_bytes()).unwrap();
+            assert_eq!(identity.to_string().parse(), Ok(identity));
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn no_payload_panics_and_what_parses_survives(

@@ -184,6 +184,20 @@ impl Attribute1 {
         }
     }
 
+    /// The attributes in the data of RESPONDER-LIFETIME (RFC 2407 section 4.6.3.1).
+    #[must_use]
+    pub fn parse_all(bytes: &[u8]) -> Option<Vec<Self>> {
+        Some(attributes(bytes).ok()?.into_iter().map(Self::from_wire).collect())
+    }
+
+    /// The bytes of several attributes.
+    #[must_use]
+    pub fn write_all(attributes: &[Self]) -> Vec<u8> {
+        let mut out = Vec::new();
+        attributes.iter().for_each(|attribute| attribute.write(&mut out));
+        out
+    }
+
     fn from_wire((kind, value): (u16, Vec<u8>)) -> Self {
         match value[..] {
             [high, low] if kind & SHORT != 0 => {

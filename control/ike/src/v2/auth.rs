@@ -9,18 +9,18 @@ use alloc::vec::Vec;
 use super::child::{self, ChildOffer, KeySource};
 use super::handshake::Transcript;
 use super::init;
-use super::notify::{self, has, kind, notify, notify_with};
+use super::notify::{self, has, kind, notify};
 use super::proof::{self, Proof};
 use super::sa::{Active, Cx, Effect, IkeSa, Lost, Phase, Task, Wanted};
 use crate::identity::Identity;
-use crate::msg::{ExchangeType, Header, IdPayload, Payload};
+use crate::msg::{ExchangeType, Header, IdPayload, Payload, numbers};
 use crate::output::{Event, Level};
 use crate::policy::{Peer, RemoteAuth, Uniqueness};
 
 /// An IKE_AUTH request that waits for its response.
 pub(crate) struct Offer {
     /// `None` makes the IKE SA without a child (RFC 6023).
-    child: Option<ChildOffer>,
+    pub child: Option<ChildOffer>,
 }
 
 /// Sends our IKE_AUTH.
@@ -53,7 +53,7 @@ pub(super) fn begin(sa: &mut IkeSa, cx: &mut Cx<'_>) {
         payloads.push(notify(kind::MOBIKE_SUPPORTED));
     }
     sa.active = Active::Auth(Box::new(Offer { child }));
-    sa.request(cx, ExchangeType::IKE_AUTH, &payloads);
+    sa.request(cx, ExchangeType(numbers::exchange::IKE_AUTH), &payloads);
 }
 
 /// Our CERT, AUTH and PPK payloads.
@@ -87,7 +87,7 @@ pub(super) fn response(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, payloads: 
         Ok(identity) => identity,
         Err(text) => {
             // RFC 7296 section 2.21.2: told in an exchange of its own, for nobody to answer.
-            let header = sa.header(ExchangeType::INFORMATIONAL, sa.window.request_id(), false);
+            let header = sa.header(ExchangeType(numbers::exchange::INFORMATIONAL), sa.window.request_id(), false);
             let told = sa.seal(cx.shared, &header, &[notify(kind::AUTHENTICATION_FAILED)]);
             told.into_iter().for_each(|datagram| cx.shared.transmit(sa.path, datagram));
             return abandon(sa, cx, offer, format!("cannot connect: {text}"));
@@ -106,7 +106,8 @@ pub(super) fn response(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, payloads: 
     cx.effects.push(Effect::Authenticated { id: sa.id, initial_contact: false });
 }
 
-fn abandon(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, text: String) {
+/// Nothing came of the connection.
+pub(super) fn abandon(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, text: String) {
     if let Some(offer) = offer.child {
         offer.abandon(cx);
         if let Phase::Connecting(connecting) = &mut sa.phase {
@@ -290,11 +291,7 @@ fn check(
         return Err(format!("it says it is {identity}, {} is expected", peer.remote_identity));
     }
     let keys = sa.keys.as_mut().ok_or("there are no keys")?;
-    let transcript = match &sa.phase {
-        Phase::Connecting(connecting) => &connecting.transcript,
-        Phase::Answering(answering) => &answering.transcript,
-        _ => return Err("the handshake is over".into()),
-    };
+    let transcript = sa.phase.transcript().ok_or("the handshake is over")?;
     // RFC 9242 section 3.3.2: both sign the message id of the first IKE_AUTH request.
     let message_id =
         if sa.initiator { sa.window.answered_id() } else { sa.window.due_id() };
@@ -327,7 +324,7 @@ fn identity_asked(payloads: &[Payload]) -> Option<Identity> {
 
 pub(crate) fn id_payload(identity: &Identity) -> IdPayload {
     let (kind, data) = identity.to_payload();
-    IdPayload { kind, data: data.into_owned() }
+    IdPayload { kind, data }
 }
 
 /// Both know who the other is.
@@ -354,5 +351,4 @@ fn establish(sa: &mut IkeSa, cx: &mut Cx<'_>, identity: Identity) {
         }
     );
     sa.log(cx, Level::Info, text);
-    let _ = notify_with;
 }

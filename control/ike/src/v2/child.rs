@@ -50,6 +50,8 @@ pub(crate) enum ChildState {
     Live,
     /// Another pair is used; one side will delete this one.
     Replaced,
+    /// It has lost a collision and was never used; one side will delete it.
+    Lost,
     /// Our DELETE is on its way.
     Deleting,
     /// Deleted; what is on its way is still taken.
@@ -65,6 +67,7 @@ pub(crate) struct ChildOffer {
 }
 
 /// What both have agreed upon.
+#[derive(Clone)]
 pub(crate) struct Agreed {
     pub choice: EspChoice,
     pub mode: Mode,
@@ -231,7 +234,7 @@ pub(crate) fn choose(
     let mode = of.map_or_else(|| mode(payloads), |old| old.mode);
     let mut refused = Refused::new(
         kind::TS_UNACCEPTABLE,
-        format!("its traffic selectors {} fit no child", selectors::describe(&parts)),
+        format!("its traffic selectors {} fit no child", selectors::describe(parts.responder, parts.initiator)),
     );
     let matching = |child: &&Arc<Child>| of.is_none_or(|old| old.child.name == child.name);
     for child in sa.peer.children.iter().filter(matching) {
@@ -384,7 +387,8 @@ pub(crate) fn install(
     });
     super::key_log::esp(cx, sa, &pair);
     cx.shared.emit(Event::InstallInbound(Arc::new(pair)));
-    cx.effects.push(Effect::Up { child });
+    cx.shared.own_child(id, sa.id);
+    cx.effects.push(Effect::Up { child, remote: sa.path.remote.ip() });
     Some(id)
 }
 
@@ -399,7 +403,7 @@ pub(crate) fn activate(sa: &mut IkeSa, cx: &mut Cx<'_>, id: ChildSaId) {
         record.description,
         record.spi_in,
         record.spi_out,
-        selectors::describe_pair(&record.local, &record.remote),
+        selectors::describe(&record.local, &record.remote),
     );
     cx.shared.emit(Event::InstallOutbound(id));
     sa.log(cx, Level::Info, text);
@@ -430,6 +434,7 @@ pub(crate) fn drain(sa: &mut IkeSa, cx: &mut Cx<'_>, id: ChildSaId) {
 pub(crate) fn remove(sa: &mut IkeSa, cx: &mut Cx<'_>, id: ChildSaId, reason: RemovalReason) {
     let Some(index) = sa.children.iter().position(|record| record.id == id) else { return };
     let record = sa.children.remove(index);
+    cx.shared.disown_child(id);
     cx.shared.emit(Event::Remove(id, reason));
     cx.shared.release_esp_spi(record.spi_in);
     let why = match reason {

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::sa::Wanted;
 use crate::algorithm::Group;
+use crate::cert::auth::Hashes;
 use crate::keymat::v2::{Intermediate, Seed};
 use crate::msg::IkeSpi;
 use crate::policy::Peer;
@@ -40,11 +41,11 @@ pub(crate) struct Transcript {
     /// Key exchanges that are still to be done in IKE_INTERMEDIATE (RFC 9370).
     pub additional: VecDeque<Group>,
     /// Hash algorithms with which the peer can verify signatures (RFC 7427).
-    pub peer_hashes: Vec<u16>,
+    pub peer_hashes: Option<Hashes>,
     /// Both can use a post-quantum pre-shared key (RFC 8784).
     pub ppk: bool,
-    /// Authorities that the peer trusts: encodings and bodies of its CERTREQ payloads.
-    pub peer_authorities: Vec<(u8, Vec<u8>)>,
+    /// Authorities that the peer trusts: the bodies of its CERTREQ payloads.
+    pub peer_authorities: Vec<u8>,
 }
 
 impl Transcript {

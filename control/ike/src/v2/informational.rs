@@ -7,18 +7,13 @@ use super::child::{self, ChildState};
 use super::mobike;
 use super::notify::{self, has, kind};
 use super::sa::{Active, Cx, Effect, IkeSa, Phase};
-use crate::msg::{Delete, ExchangeType, Header, Payload};
+use crate::msg::{Delete, ESP, ExchangeType, Header, IKE, Payload, numbers};
 use crate::output::{ChildSaId, Level, Path, RemovalReason};
-
-/// Protocols of a Delete payload (RFC 7296 section 3.11).
-const IKE: u8 = 1;
-const ESP: u8 = 3;
 
 /// Asks whether the peer is alive (RFC 7296 section 2.4).
 pub(super) fn begin_liveness(sa: &mut IkeSa, cx: &mut Cx<'_>) {
     sa.active = Active::Liveness;
-    let payloads = mobike::liveness_payloads(sa);
-    sa.request(cx, ExchangeType::INFORMATIONAL, &payloads);
+    sa.request(cx, ExchangeType(numbers::exchange::INFORMATIONAL), &[]);
 }
 
 /// Deletes a pair.
@@ -27,37 +22,46 @@ pub(super) fn begin_delete_child(sa: &mut IkeSa, cx: &mut Cx<'_>, id: ChildSaId)
     if matches!(record.state, ChildState::Deleting | ChildState::Draining) {
         return;
     }
-    let (spi, replaced) = (record.spi_in, record.state == ChildState::Replaced);
+    let spi = record.spi_in;
+    let reason = match record.state {
+        ChildState::Replaced => RemovalReason::Replaced,
+        ChildState::Lost => RemovalReason::Abandoned,
+        _ => RemovalReason::Terminated,
+    };
     record.state = ChildState::Deleting;
-    sa.active = Active::DeleteChild { id, replaced };
+    sa.active = Active::DeleteChild { id, reason };
     let delete = Payload::Delete(Delete { protocol: ESP, spis: [spi].into() });
-    sa.request(cx, ExchangeType::INFORMATIONAL, &[delete]);
+    sa.request(cx, ExchangeType(numbers::exchange::INFORMATIONAL), &[delete]);
 }
 
 /// Deletes a pair that the peer has made and we have not taken. `spi` would have been ours.
 pub(super) fn begin_refuse_child(sa: &mut IkeSa, cx: &mut Cx<'_>, spi: u32) {
     sa.active = Active::Liveness;
     let delete = Payload::Delete(Delete { protocol: ESP, spis: [spi].into() });
-    sa.request(cx, ExchangeType::INFORMATIONAL, &[delete]);
+    sa.request(cx, ExchangeType(numbers::exchange::INFORMATIONAL), &[delete]);
     cx.shared.release_esp_spi(spi);
 }
 
 /// The peer has confirmed that a pair is deleted.
-pub(super) fn child_deleted(sa: &mut IkeSa, cx: &mut Cx<'_>, id: ChildSaId, replaced: bool) {
-    if replaced {
+pub(super) fn child_deleted(
+    sa: &mut IkeSa,
+    cx: &mut Cx<'_>,
+    id: ChildSaId,
+    reason: RemovalReason,
+) {
+    if reason == RemovalReason::Replaced {
         child::drain(sa, cx, id);
     } else {
-        child::remove(sa, cx, id, RemovalReason::Terminated);
+        child::remove(sa, cx, id, reason);
     }
 }
 
 /// Deletes the IKE SA.
 pub(super) fn begin_delete(sa: &mut IkeSa, cx: &mut Cx<'_>) {
-    sa.tasks.clear();
     sa.phase = Phase::Deleting;
     sa.active = Active::DeleteIke;
     let delete = Payload::Delete(Delete { protocol: IKE, spis: Vec::new() });
-    sa.request(cx, ExchangeType::INFORMATIONAL, &[delete]);
+    sa.request(cx, ExchangeType(numbers::exchange::INFORMATIONAL), &[delete]);
 }
 
 /// A request of the peer's.
@@ -113,7 +117,7 @@ fn delete_child(sa: &mut IkeSa, cx: &mut Cx<'_>, spi_out: u32) -> Option<u32> {
             }
             None
         }
-        ChildState::Waiting { .. } => {
+        ChildState::Waiting { .. } | ChildState::Lost => {
             // The peer's own, which lost a collision.
             child::remove(sa, cx, id, RemovalReason::Abandoned);
             Some(spi_in)
@@ -138,7 +142,8 @@ fn deleted(sa: &mut IkeSa, cx: &mut Cx<'_>) {
         Phase::Established => {
             if let Some(old) = sa.crossed {
                 // It lost a collision whose winner is not known here yet.
-                cx.effects.push(Effect::Inherit { from: sa.id, to: old });
+                let children = core::mem::take(&mut sa.children);
+                cx.effects.push(Effect::Hand { children, to: old });
             }
             sa.log(cx, Level::Info, "it has deleted the connection".into());
             sa.end(cx, RemovalReason::DeletedByPeer);

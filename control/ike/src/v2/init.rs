@@ -12,13 +12,15 @@ use super::nat::{self, Nat};
 use super::notify::{self, has, kind, notify, notify_with};
 use super::sa::{Active, Cx, Effect, Features, IkeSa, Lost, Phase, VERSION, Wanted, flag};
 use super::window::Window;
-use super::{auth, intermediate};
+use super::rekey_ike::choose;
+use super::child::Refused;
+use super::{intermediate, proof};
 use crate::algorithm::Group;
 use crate::crypto::dh::{self, KeyPair};
 use crate::keymat::v2::SkKeys;
-use crate::msg::{ExchangeType, Header, IkeSpi, KeyExchange, Message, Payload};
+use crate::msg::{ExchangeType, Header, IkeSpi, KeyExchange, Message, Payload, numbers};
 use crate::output::{IkeSaId, Level, Path};
-use crate::policy::{LocalAuth, Peer, RemoteAuth};
+use crate::policy::{Peer, RemoteAuth};
 use crate::proposal;
 
 /// An IKE_SA_INIT request that waits for its response.
@@ -75,7 +77,7 @@ fn send(sa: &mut IkeSa, cx: &mut Cx<'_>, mut offer: Offer) {
     if let Some(cookie) = &offer.cookie {
         payloads.push(notify_with(kind::COOKIE, cookie.clone()));
     }
-    payloads.push(Payload::Sa(proposal::ike_offer(&peer.proposals, None)));
+    payloads.push(Payload::Sa(proposal::offer_ike(&peer.proposals, &[])));
     payloads.push(Payload::Ke(KeyExchange {
         group: offer.pair.group().id(),
         data: offer.pair.public().to_vec(),
@@ -85,14 +87,14 @@ fn send(sa: &mut IkeSa, cx: &mut Cx<'_>, mut offer: Offer) {
     if peer.fragment_len.is_some() {
         payloads.push(notify(kind::IKEV2_FRAGMENTATION_SUPPORTED));
     }
-    payloads.extend(auth::hash_algorithms());
+    payloads.push(proof::hash_algorithms());
     if peer.proposals.iter().any(|proposal| proposal.additional.iter().any(|g| !g.is_empty())) {
         payloads.push(notify(kind::INTERMEDIATE_EXCHANGE_SUPPORTED));
     }
     if peer.ppk.is_some() {
         payloads.push(notify(kind::USE_PPK));
     }
-    let header = sa.header(ExchangeType::IKE_SA_INIT, 0, false);
+    let header = sa.header(ExchangeType(numbers::exchange::IKE_SA_INIT), 0, false);
     offer.request = Message { header, payloads }.write();
     let datagrams = [offer.request.clone()].into();
     let patience = sa.patience(cx);
@@ -122,7 +124,7 @@ pub(super) fn response(sa: &mut IkeSa, cx: &mut Cx<'_>, path: Path, header: &Hea
     match accept(sa, cx, path, header, &offer, bytes, payloads) {
         Ok(()) => {
             sa.window.complete();
-            intermediate::continue_or(sa, cx, auth::begin);
+            intermediate::continue_or_auth(sa, cx);
         }
         Err(text) => fail(sa, cx, text),
     }
@@ -163,7 +165,7 @@ fn accept(
     payloads: &[Payload],
 ) -> Result<(), alloc::string::String> {
     let parts = Parts::of(payloads).ok_or("its IKE_SA_INIT lacks a payload")?;
-    let choice = proposal::ike_accept(&sa.peer.proposals, parts.sa)
+    let choice = proposal::accept_ike(parts.sa, &sa.peer.proposals)
         .map_err(|refusal| format!("cannot connect: {refusal}"))?;
     if choice.group != offer.pair.group() || parts.ke.group != choice.group.id() {
         return Err("it answers with another key exchange than it has chosen".into());
@@ -184,7 +186,7 @@ fn accept(
     }
     sa.keys = Some(SkKeys::derive(choice.suite(), &transcript.seed(sa.spis), &shared));
     sa.suite = Some(choice);
-    sa.log_keys(cx);
+    sa.key_log(cx);
     // RFC 7296 section 2.23 and RFC 4555 section 3.3: from here on by port 4500.
     if sa.nat.any() || sa.peer.force_udp || (sa.peer.mobike && sa.nat.peer_can) {
         let port = cx.shared.settings.nat_port;
@@ -249,15 +251,8 @@ fn note_transcript(
 ) {
     transcript.additional = choice.additional.iter().flatten().copied().collect();
     transcript.ppk = peer.ppk.is_some() && has(payloads, kind::USE_PPK);
-    if let Some(hashes) = notify::find(payloads, kind::SIGNATURE_HASH_ALGORITHMS) {
-        transcript.peer_hashes =
-            hashes.data.chunks_exact(2).map(|id| u16::from_be_bytes([id[0], id[1]])).collect();
-    }
-    for payload in payloads {
-        if let Payload::CertReq(encoding, body) = payload {
-            transcript.peer_authorities.push((*encoding, body.clone()));
-        }
-    }
+    transcript.peer_hashes = proof::peer_hashes(payloads);
+    transcript.peer_authorities = proof::authorities(payloads);
 }
 
 /// What becomes of a stranger's IKE_SA_INIT.
@@ -284,25 +279,18 @@ pub(crate) fn answer(
         return Reception::Answer(refuse(header, &[notify(kind::INVALID_SYNTAX)]));
     };
     let first = candidates[0].clone();
-    let mut refusal = None;
-    let mut fitting = candidates.iter().filter_map(|peer| {
-        let chosen = proposal::ike_choose(&peer.proposals, parts.sa, Group::from_id(parts.ke.group));
-        chosen.map_err(|error| refusal.get_or_insert(error).fmt_for_log()).ok()
-    });
-    let chosen = fitting.next();
-    drop(fitting);
-    let Some((choice, answer)) = chosen else {
-        if let Some(refusal) = refusal {
-            let text = format!("connection from {} refused: {refusal}", path.remote);
-            cx.shared.log_stranger(cx.now, Level::Warning, Some(&first.name), text);
+    let choose = |peer: &Arc<Peer>| choose(parts.sa, &peer.proposals, parts.ke.group);
+    let choice = match choose_first(&candidates, choose) {
+        Ok(choice) => choice,
+        Err(refused) => {
+            if refused.kind == kind::NO_PROPOSAL_CHOSEN {
+                let text = format!("connection from {} refused: {}", path.remote, refused.text);
+                cx.shared.log_stranger(cx.now, Level::Warning, Some(&first.name), text);
+            }
+            return Reception::Answer(refuse(header, &[refused.payload()]));
         }
-        return Reception::Answer(refuse(header, &[notify(kind::NO_PROPOSAL_CHOSEN)]));
     };
-    if parts.ke.group != choice.group.id() {
-        // RFC 7296 section 1.2: tell which group instead.
-        let wanted = choice.group.id().to_be_bytes().to_vec();
-        return Reception::Answer(refuse(header, &[notify_with(kind::INVALID_KE_PAYLOAD, wanted)]));
-    }
+    let answer = choice.to_msg(&[]);
     let Ok((public, shared)) = dh::respond(choice.group, &parts.ke.data, &mut *cx.shared.random)
     else {
         return Reception::Answer(refuse(header, &[notify(kind::INVALID_SYNTAX)]));
@@ -317,7 +305,7 @@ pub(crate) fn answer(
     note_features(&mut sa, payloads);
     let nonce = cx.shared.random_bytes(NONCE_LEN);
     let reply = reply(&sa, answer, choice.group, public, nonce.clone(), payloads);
-    let header = sa.header(ExchangeType::IKE_SA_INIT, 0, true);
+    let header = sa.header(ExchangeType(numbers::exchange::IKE_SA_INIT), 0, true);
     let response = Message { header, payloads: reply }.write();
     let Phase::Answering(answering) = &mut sa.phase else { return Reception::Nothing };
     let transcript = &mut answering.transcript;
@@ -329,8 +317,18 @@ pub(crate) fn answer(
     sa.keys = Some(SkKeys::derive(choice.suite(), &transcript.seed(spis), &shared));
     sa.suite = Some(choice);
     sa.window.answer(cx.shared, path, [response].into());
-    sa.log_keys(cx);
+    sa.key_log(&mut *cx);
     Reception::Sa(Box::new(sa))
+}
+
+/// The choice for the first candidate that there is one for; else why there is none for the first.
+fn choose_first(
+    candidates: &[Arc<Peer>],
+    choose: impl Fn(&Arc<Peer>) -> Result<proposal::IkeChoice, Refused>,
+) -> Result<proposal::IkeChoice, Refused> {
+    let mut all = candidates.iter().map(choose);
+    let first = all.next().unwrap_or_else(|| Err(Refused::new(kind::NO_PROPOSAL_CHOSEN, "")));
+    first.or_else(|refused| all.find_map(Result::ok).ok_or(refused))
 }
 
 /// The payloads of our answer.
@@ -352,13 +350,13 @@ fn reply(
         payloads.extend(nat::notifications(sa.spis, sa.path, peer.force_udp));
     }
     if let RemoteAuth::Certificate(anchors) = &peer.remote_auth {
-        payloads.push(auth::certificate_request(anchors));
+        payloads.push(proof::certificate_request(anchors));
     }
     if sa.features.fragmentation && peer.fragment_len.is_some() {
         payloads.push(notify(kind::IKEV2_FRAGMENTATION_SUPPORTED));
     }
     if has(request, kind::SIGNATURE_HASH_ALGORITHMS) {
-        payloads.extend(auth::hash_algorithms());
+        payloads.push(proof::hash_algorithms());
     }
     if sa.features.intermediate {
         payloads.push(notify(kind::INTERMEDIATE_EXCHANGE_SUPPORTED));

@@ -42,9 +42,9 @@ pub(crate) fn esp(cx: &mut Cx<'_>, sa: &IkeSa, pair: &ChildSa) {
                 Field::Text(&alloc::format!("{from}")),
                 Field::Text(&alloc::format!("{to}")),
                 Field::Text(&alloc::format!("0x{:08x}", keys.spi)),
-                Field::Text(esp_encryption(pair.suite.encryption)),
+                Field::Text(esp_encryption(pair.suite.encryption())),
                 Field::Prefixed(keys.encryption.expose()),
-                Field::Text(esp_integrity(pair.suite.integrity)),
+                Field::Text(esp_integrity(pair.suite.integrity())),
                 Field::Prefixed(keys.authentication.expose()),
             ])
         });
@@ -124,11 +124,21 @@ fn integrity(algorithm: Option<Integrity>) -> &'static str {
 }
 
 fn esp_encryption(algorithm: suite::Encryption) -> &'static str {
-    let _ = algorithm;
-    "NULL"
+    match algorithm {
+        suite::Encryption::Null | suite::Encryption::NullAesGmac(_) => "NULL",
+        suite::Encryption::AesCbc(_) => "AES-CBC [RFC3602]",
+        suite::Encryption::AesGcm(..) => "AES-GCM [RFC4106]",
+        suite::Encryption::ChaCha20Poly1305 => "ChaCha20 with Poly1305 [RFC7634]",
+    }
 }
 
 fn esp_integrity(algorithm: suite::Integrity) -> &'static str {
-    let _ = algorithm;
-    "NULL"
+    match algorithm {
+        suite::Integrity::Combined => "NULL",
+        suite::Integrity::HmacMd5 => "HMAC-MD5-96 [RFC2403]",
+        suite::Integrity::HmacSha1 => "HMAC-SHA-1-96 [RFC2404]",
+        suite::Integrity::HmacSha256 => "HMAC-SHA-256-128 [RFC4868]",
+        suite::Integrity::HmacSha384 => "HMAC-SHA-384-192 [RFC4868]",
+        suite::Integrity::HmacSha512 => "HMAC-SHA-512-256 [RFC4868]",
+    }
 }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use engine::{Random, Secret, UnixTime};
 
 use super::handshake::Transcript;
-use super::notify::{self, has, kind, notify_with};
+use super::notify::{self, kind, notify_with};
 use crate::cert::auth::{self as signature, Hashes};
 use crate::cert::{self, ENCODING_X509_SIGNATURE, TrustAnchors};
 use crate::identity::Identity;
@@ -144,8 +144,8 @@ impl Proof<'_> {
                     Payload::Cert(encoding, data) => Some((*encoding, &data[..])),
                     _ => None,
                 });
-                let chain = cert::received(sent);
-                let own = anchors.verify(&chain, wall, identity).map_err(|it| it.to_string())?;
+                let chain = cert::received(sent).map_err(|it| it.to_string())?;
+                let own = anchors.verify(&chain, identity, wall).map_err(|it| it.to_string())?;
                 signature::verify(anchors, &own, method, data, octets)
                     .map_err(|refusal| refusal.to_string())?;
                 Ok(())
@@ -214,9 +214,4 @@ pub(crate) fn authorities(payloads: &[Payload]) -> Vec<u8> {
         }
     }
     all
-}
-
-/// Whether a responder has used our PPK.
-pub(crate) fn uses_ppk(payloads: &[Payload]) -> bool {
-    has(payloads, kind::PPK_IDENTITY)
 }

@@ -6,10 +6,11 @@ use alloc::vec;
 use super::notify::{kind, notify, notify_with};
 use super::sa::{Active, Cx, IkeSa, Phase};
 use super::window::Arrival;
-use super::{auth, create_child, informational, init, intermediate, rekey_ike};
-use crate::msg::sealed::{OpenError, Opened};
-use crate::msg::{ExchangeType, Header, Payload};
-use crate::output::{Level, Path};
+use super::{auth, create_child, followup, informational, init, intermediate, mobike, rekey_ike};
+use crate::msg::numbers::exchange;
+use crate::msg::sealed::{self, Opened, Plain};
+use crate::msg::{Header, Payload};
+use crate::output::{Level, Path, RemovalReason};
 
 /// A request of the peer's.
 pub(super) fn request(sa: &mut IkeSa, cx: &mut Cx<'_>, path: Path, header: &Header, bytes: &[u8]) {
@@ -24,15 +25,16 @@ pub(super) fn request(sa: &mut IkeSa, cx: &mut Cx<'_>, path: Path, header: &Head
         }
         Arrival::New => {}
     }
-    let Some(opened) = open(sa, cx, path, bytes) else { return };
+    let Some(plain) = open(sa, cx, path, bytes) else { return };
+    sa.reassembly.clear();
     heard(sa, cx, path);
-    let payloads = match opened {
+    let payloads = match plain.payloads() {
         Ok(payloads) => payloads,
         Err(text) => {
             // RFC 7296 section 2.21.3: the peer is authenticated and yet malformed.
             sa.log(cx, Level::Warning, format!("its request is malformed: {text}"));
             sa.respond(cx, header, &[notify(kind::INVALID_SYNTAX)]);
-            return sa.close(cx);
+            return sa.end(cx, RemovalReason::DeletedByPeer);
         }
     };
     if let Some(unknown) = critical(&payloads) {
@@ -42,15 +44,15 @@ pub(super) fn request(sa: &mut IkeSa, cx: &mut Cx<'_>, path: Path, header: &Head
         let answer = notify_with(kind::UNSUPPORTED_CRITICAL_PAYLOAD, vec![unknown]);
         return sa.respond(cx, header, &[answer]);
     }
-    match (header.exchange, &sa.phase) {
-        (ExchangeType::IKE_INTERMEDIATE, Phase::Answering(_)) => {
-            intermediate::answer(sa, cx, header, &payloads);
+    match (header.exchange.0, &sa.phase) {
+        (exchange::IKE_INTERMEDIATE, Phase::Answering(_)) => {
+            intermediate::answer(sa, cx, header, &plain, &payloads);
         }
-        (ExchangeType::IKE_AUTH, Phase::Answering(_)) => auth::answer(sa, cx, header, &payloads),
+        (exchange::IKE_AUTH, Phase::Answering(_)) => auth::answer(sa, cx, header, &payloads),
         (_, Phase::Answering(_) | Phase::Connecting(_) | Phase::Closed) => return,
-        (ExchangeType::CREATE_CHILD_SA, _) => create_child::dispatch(sa, cx, header, &payloads),
-        (ExchangeType::IKE_FOLLOWUP_KE, _) => create_child::followup(sa, cx, header, &payloads),
-        (ExchangeType::INFORMATIONAL, _) => informational::answer(sa, cx, path, header, &payloads),
+        (exchange::CREATE_CHILD_SA, _) => create_child::dispatch(sa, cx, header, &payloads),
+        (exchange::IKE_FOLLOWUP_KE, _) => followup::answer(sa, cx, header, &payloads),
+        (exchange::INFORMATIONAL, _) => informational::answer(sa, cx, path, header, &payloads),
         _ => sa.respond(cx, header, &[notify(kind::INVALID_SYNTAX)]),
     }
     sa.next_task(cx);
@@ -65,52 +67,48 @@ pub(super) fn response(sa: &mut IkeSa, cx: &mut Cx<'_>, path: Path, header: &Hea
         init::response(sa, cx, path, header, bytes);
         return sa.next_task(cx);
     }
-    let Some(opened) = open(sa, cx, path, bytes) else { return };
+    let Some(plain) = open(sa, cx, path, bytes) else { return };
+    sa.reassembly.clear();
     heard(sa, cx, path);
-    let payloads = match opened {
+    let payloads = match plain.payloads() {
         Ok(payloads) => payloads,
         Err(text) => {
             sa.log(cx, Level::Warning, format!("its answer is malformed: {text}"));
-            return sa.close(cx);
+            return sa.end(cx, RemovalReason::DeletedByPeer);
         }
     };
     sa.window.complete();
     if let Some(unknown) = critical(&payloads) {
         let text = format!("its answer has the critical payload {unknown}, which is not known");
         sa.log(cx, Level::Warning, text);
-        return sa.close(cx);
+        return sa.end(cx, RemovalReason::DeletedByPeer);
     }
     match core::mem::replace(&mut sa.active, Active::Nothing) {
         Active::Nothing | Active::Init(_) => {}
         Active::Intermediate(offer) => {
-            intermediate::response(sa, cx, *offer, header, &payloads);
+            intermediate::response(sa, cx, *offer, header, &plain, &payloads);
         }
         Active::Auth(offer) => auth::response(sa, cx, *offer, &payloads),
         Active::Child(offer) => create_child::response(sa, cx, *offer, &payloads),
         Active::Ike(offer) => rekey_ike::response(sa, cx, *offer, &payloads),
-        Active::DeleteChild(id) => informational::child_deleted(sa, cx, id),
-        Active::DeleteIke => sa.close(cx),
+        Active::FollowUp(offer) => followup::response(sa, cx, *offer, &payloads),
+        Active::DeleteChild { id, reason } => informational::child_deleted(sa, cx, id, reason),
+        Active::Update { cookie } => mobike::response(sa, cx, path, &cookie, &payloads),
+        Active::DeleteIke => sa.end(cx, RemovalReason::Terminated),
         Active::Liveness => {}
     }
     sa.next_task(cx);
 }
 
-/// What is inside; `None` if it is not authentic or not complete, an error if it is authentic and
-/// yet malformed.
-fn open(
-    sa: &mut IkeSa,
-    cx: &mut Cx<'_>,
-    path: Path,
-    bytes: &[u8],
-) -> Option<Result<alloc::vec::Vec<Payload>, alloc::string::String>> {
+/// What is inside; `None` if it is not authentic or not complete.
+fn open(sa: &mut IkeSa, cx: &mut Cx<'_>, path: Path, bytes: &[u8]) -> Option<Plain> {
     let keys = sa.keys.as_ref()?;
     let keys = if sa.initiator { &keys.responder } else { &keys.initiator };
-    match sa.reassembly.open(bytes, keys) {
-        Ok(Opened::Whole(payloads)) => Some(Ok(payloads)),
-        Ok(Opened::Partial) => None,
-        Err(OpenError::Malformed(malformed)) => Some(Err(format!("{malformed}"))),
-        Err(OpenError::NotAuthentic) => {
-            let text = format!("message from {} dropped: it is not authentic", path.remote);
+    match sealed::open(bytes, keys) {
+        Ok(Opened::Whole(plain)) => Some(plain),
+        Ok(Opened::Fragment(fragment)) => sa.reassembly.add(fragment),
+        Err(error) => {
+            let text = format!("message from {} dropped: {error}", path.remote);
             cx.shared.log_stranger(cx.now, Level::Debug, Some(&sa.peer.name), text);
             None
         }
@@ -139,8 +137,13 @@ fn critical(payloads: &[Payload]) -> Option<u8> {
     })
 }
 
-/// Whether a message is whole, or the first of its fragments.
+/// Whether a message is authentic, and whole or the first of its fragments.
 fn is_first(sa: &IkeSa, bytes: &[u8]) -> bool {
-    let _ = sa;
-    crate::msg::sealed::fragment_number(bytes).is_none_or(|number| number == 1)
+    let Some(keys) = &sa.keys else { return false };
+    let keys = if sa.initiator { &keys.responder } else { &keys.initiator };
+    match sealed::open(bytes, keys) {
+        Ok(Opened::Whole(_)) => true,
+        Ok(Opened::Fragment(fragment)) => fragment.number == 1,
+        Err(_) => false,
+    }
 }

@@ -1,5 +1,4 @@
-//! An IKE SA: what it remembers, how its messages are sealed and opened, and which exchange a
-//! message belongs to.
+//! An IKE SA: what it remembers, how its messages are sealed and opened, and what it does next.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -8,18 +7,20 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use engine::{Instant, UnixTime};
+use engine::{Instant, Secret, UnixTime};
 
 use super::child::ChildRecord;
-use super::handshake::{Answering, Connecting};
+use super::directory::Directory;
+use super::followup::{self, Awaited};
+use super::handshake::{Answering, Connecting, Transcript};
 use super::nat::Nat;
 use super::window::{Patience, Window};
-use super::{auth, create_child, init, informational, rekey_ike};
+use super::{auth, create_child, informational, init, intermediate, key_log, mobike, rekey_ike};
 use crate::identity::Identity;
 use crate::keymat::v2::SkKeys;
 use crate::msg::sealed::{self, Reassembly};
-use crate::msg::{ExchangeType, Header, IkeSpi, Payload, TrafficSelector};
-use crate::output::{ChildSaId, Event, IkeSaId, Level, Path};
+use crate::msg::{ExchangeType, Header, IkeSpi, Payload, TrafficSelector, numbers::exchange};
+use crate::output::{ChildSaId, Event, IkeSaId, Level, Path, RemovalReason};
 use crate::policy::{Child, Peer};
 use crate::proposal::IkeChoice;
 use crate::shared::Shared;
@@ -29,8 +30,19 @@ pub(crate) struct Cx<'a> {
     pub now: Instant,
     pub wall: UnixTime,
     pub shared: &'a mut Shared,
-    pub directory: &'a super::directory::Directory,
+    pub directory: &'a Directory,
     pub effects: Vec<Effect>,
+}
+
+impl<'a> Cx<'a> {
+    pub fn new(
+        shared: &'a mut Shared,
+        now: Instant,
+        wall: UnixTime,
+        directory: &'a Directory,
+    ) -> Self {
+        Self { now, wall, shared, directory, effects: Vec::new() }
+    }
 }
 
 /// What an IKE SA wants of the engine: it concerns other SAs.
@@ -46,9 +58,15 @@ pub(crate) enum Effect {
     /// A child could not be negotiated, or is gone without one in its place.
     Lost { peer: Arc<Peer>, child: Arc<Child>, remote: IpAddr, why: Lost },
     /// A child is up.
-    Up { child: Arc<Child> },
+    Up { child: Arc<Child>, remote: IpAddr },
     /// A new SA with the same peer and children, authenticated from scratch.
     Reauthenticate { id: IkeSaId },
+    /// The SA that this one has been made to replace goes.
+    Delete { id: IkeSaId },
+    /// The SA that this one was to replace stays, and tries again later.
+    RetryReauthentication { id: IkeSaId },
+    /// Children move to another SA.
+    Hand { children: Vec<ChildRecord>, to: IkeSaId },
 }
 
 /// Why a child is not there.
@@ -67,7 +85,10 @@ pub(crate) enum Task {
     CreateChild(Wanted),
     RekeyChild(ChildSaId),
     DeleteChild(ChildSaId),
+    /// The peer has made a child that we do not take: its SPI.
+    RefuseChild(u32),
     RekeyIke,
+    UpdateAddresses,
     DeleteIke,
     Liveness,
 }
@@ -86,12 +107,51 @@ pub(crate) struct Wanted {
 pub(crate) enum Active {
     Nothing,
     Init(Box<init::Offer>),
+    Intermediate(Box<intermediate::Offer>),
     Auth(Box<auth::Offer>),
     Child(Box<create_child::Offer>),
     Ike(Box<rekey_ike::Offer>),
-    DeleteChild(ChildSaId),
+    FollowUp(Box<followup::Offer>),
+    DeleteChild { id: ChildSaId, reason: RemovalReason },
+    Update { cookie: Vec<u8> },
     DeleteIke,
     Liveness,
+}
+
+impl Active {
+    /// Which exchange it is.
+    pub fn exchange(&self) -> ExchangeType {
+        ExchangeType(match self {
+            Self::Init(_) => exchange::IKE_SA_INIT,
+            Self::Intermediate(_) => exchange::IKE_INTERMEDIATE,
+            Self::Auth(_) => exchange::IKE_AUTH,
+            Self::Child(_) | Self::Ike(_) => exchange::CREATE_CHILD_SA,
+            Self::FollowUp(_) => exchange::IKE_FOLLOWUP_KE,
+            Self::Nothing
+            | Self::DeleteChild { .. }
+            | Self::Update { .. }
+            | Self::DeleteIke
+            | Self::Liveness => exchange::INFORMATIONAL,
+        })
+    }
+
+    /// Whether the IKE SA is being made anew.
+    pub fn is_rekeying_ike(&self) -> bool {
+        match self {
+            Self::Ike(_) => true,
+            Self::FollowUp(offer) => matches!(offer.pending, followup::Pending::Ike { .. }),
+            _ => false,
+        }
+    }
+
+    /// Whether a child is being made, made anew or deleted.
+    pub fn is_about_children(&self) -> bool {
+        match self {
+            Self::Child(_) | Self::DeleteChild { .. } => true,
+            Self::FollowUp(_) => true,
+            _ => false,
+        }
+    }
 }
 
 /// How far an IKE SA has come.
@@ -110,6 +170,17 @@ pub(crate) enum Phase {
     Closed,
 }
 
+impl Phase {
+    /// What the handshake has settled so far, while it goes on.
+    pub fn transcript(&self) -> Option<&Transcript> {
+        match self {
+            Self::Connecting(connecting) => Some(&connecting.transcript),
+            Self::Answering(answering) => Some(&answering.transcript),
+            _ => None,
+        }
+    }
+}
+
 /// What the peer can do.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Features {
@@ -117,7 +188,6 @@ pub(crate) struct Features {
     pub mobike: bool,
     pub childless: bool,
     pub intermediate: bool,
-    pub per_worker: bool,
 }
 
 /// An IKE SA.
@@ -154,6 +224,13 @@ pub(crate) struct IkeSa {
     pub replaces: Option<IkeSaId>,
     /// The SA that has its children.
     pub replaced_by: Option<IkeSaId>,
+    /// The SA that was being made anew by both sides when this one came of it.
+    pub crossed: Option<IkeSaId>,
+    /// Key exchanges that the peer's CREATE_CHILD_SA still lacks.
+    pub awaited: Option<Box<Awaited>>,
+    /// Where the engine's tables have it.
+    pub indexed_timer: Option<Instant>,
+    pub indexed_place: Option<(Box<str>, IpAddr)>,
 }
 
 /// Flags of a header (RFC 7296 section 3.1).
@@ -166,6 +243,48 @@ pub(crate) mod flag {
 pub(crate) const VERSION: u8 = 0x20;
 
 impl IkeSa {
+    pub fn new(
+        cx: &Cx<'_>,
+        id: IkeSaId,
+        spis: (IkeSpi, IkeSpi),
+        initiator: bool,
+        path: Path,
+        peer: Arc<Peer>,
+        phase: Phase,
+    ) -> Self {
+        Self {
+            id,
+            spis,
+            initiator,
+            path,
+            nat: Nat::default(),
+            peer,
+            peer_identity: None,
+            phase,
+            suite: None,
+            keys: None,
+            features: Features::default(),
+            window: Window::default(),
+            reassembly: Reassembly::default(),
+            active: Active::Nothing,
+            tasks: VecDeque::new(),
+            children: Vec::new(),
+            created: cx.now,
+            established: None,
+            last_heard: cx.now,
+            rekey_at: None,
+            reauthenticate_at: None,
+            hard_at: None,
+            not_before: None,
+            replaces: None,
+            replaced_by: None,
+            crossed: None,
+            awaited: None,
+            indexed_timer: None,
+            indexed_place: None,
+        }
+    }
+
     /// Our SPI of this SA.
     pub fn own_spi(&self) -> IkeSpi {
         if self.initiator { self.spis.0 } else { self.spis.1 }
@@ -254,7 +373,21 @@ impl IkeSa {
         }
     }
 
-    /// Ends it at once, and its children with it. Nothing is sent.
+    /// Writes its keys into Wireshark's table, if that is asked for.
+    pub fn key_log(&self, cx: &mut Cx<'_>) {
+        if let Some(keys) = &self.keys {
+            key_log::ike(cx, self.spis, keys);
+        }
+    }
+
+    /// Keys after an additional key exchange (RFC 9370 section 2.2.2).
+    pub fn update_keys(&mut self, cx: &mut Cx<'_>, secret: &Secret) {
+        let (Some(keys), Some(transcript)) = (&self.keys, self.phase.transcript()) else { return };
+        self.keys = Some(keys.update(&transcript.seed(self.spis), secret));
+        self.key_log(cx);
+    }
+
+    /// Forgets it, without children. Nothing is sent.
     pub fn close(&mut self, cx: &mut Cx<'_>) {
         if self.is_closed() {
             return;
@@ -274,12 +407,14 @@ impl IkeSa {
                 return;
             }
             let waits = self.not_before.is_some_and(|time| time > cx.now);
-            let Some(task) = self.take_task(waits) else { return };
+            let Some(task) = self.take_task(waits) else { return self.settle(cx) };
             match task {
                 Task::CreateChild(wanted) => create_child::begin(self, cx, wanted),
                 Task::RekeyChild(id) => create_child::begin_rekey(self, cx, id),
                 Task::DeleteChild(id) => informational::begin_delete_child(self, cx, id),
+                Task::RefuseChild(spi) => informational::begin_refuse_child(self, cx, spi),
                 Task::RekeyIke => rekey_ike::begin(self, cx),
+                Task::UpdateAddresses => mobike::begin(self, cx),
                 Task::DeleteIke => informational::begin_delete(self, cx),
                 Task::Liveness => informational::begin_liveness(self, cx),
             }
@@ -288,11 +423,23 @@ impl IkeSa {
 
     /// Deletions first, and alone while the peer is busy or this SA is not to live.
     fn take_task(&mut self, deletions_only: bool) -> Option<Task> {
-        let deletion = |task: &Task| matches!(task, Task::DeleteChild(_) | Task::DeleteIke);
+        let deletion = |task: &Task| {
+            matches!(task, Task::DeleteChild(_) | Task::RefuseChild(_) | Task::DeleteIke)
+        };
         let first = self.tasks.iter().position(deletion);
         if first.is_some() || deletions_only || !self.is_established() {
             return self.tasks.remove(first?);
         }
         self.tasks.pop_front()
+    }
+
+    /// Nothing is left to do: what this SA was made to replace is not needed any more.
+    fn settle(&mut self, cx: &mut Cx<'_>) {
+        if self.tasks.is_empty()
+            && self.is_established()
+            && let Some(id) = self.replaces.take()
+        {
+            cx.effects.push(Effect::Delete { id });
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! Traffic selectors: what we offer, and what is left of an offer under our policy (RFC 7296
 //! section 2.9).
 
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Write;
 use core::net::IpAddr;
 
 use crate::msg::TrafficSelector;
@@ -85,6 +87,39 @@ fn overlap<T: Ord + Copy>(a: (T, T), b: (T, T)) -> Option<(T, T)> {
 
 fn covers(outer: &TrafficSelector, inner: &TrafficSelector) -> bool {
     intersection(outer, inner).as_ref() == Some(inner)
+}
+
+/// One selector in words: `10.0.0.1[47]`, `10.1.0.0-10.1.255.255[17/1701]`.
+fn write(text: &mut String, selector: &TrafficSelector) {
+    let (first, last) = selector.addresses;
+    let _ = if first == last { write!(text, "{first}") } else { write!(text, "{first}-{last}") };
+    let _ = match (selector.protocol, selector.ports) {
+        (0, (0, 65535)) => Ok(()),
+        (protocol, (0, 65535)) => write!(text, "[{protocol}]"),
+        (protocol, (port, to)) if port == to => write!(text, "[{protocol}/{port}]"),
+        (protocol, (port, to)) => write!(text, "[{protocol}/{port}-{to}]"),
+    };
+}
+
+/// Both sides in words; of long lists the beginning, for a peer writes them.
+pub(crate) fn describe(ours: &[TrafficSelector], theirs: &[TrafficSelector]) -> String {
+    const SHOWN: usize = 4;
+    let mut text = String::new();
+    for (index, side) in [ours, theirs].into_iter().enumerate() {
+        if index > 0 {
+            text.push_str(" === ");
+        }
+        for (index, selector) in side.iter().take(SHOWN).enumerate() {
+            if index > 0 {
+                text.push(' ');
+            }
+            write(&mut text, selector);
+        }
+        if side.len() > SHOWN {
+            text.push_str(" ...");
+        }
+    }
+    text
 }
 
 #[cfg(test)]

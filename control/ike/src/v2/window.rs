@@ -71,6 +71,16 @@ impl Window {
         self.next_request
     }
 
+    /// The id of our request that was answered last.
+    pub fn answered_id(&self) -> u32 {
+        self.next_request.wrapping_sub(1)
+    }
+
+    /// The id of the peer's request that is due, or being answered.
+    pub fn due_id(&self) -> u32 {
+        self.expected_request
+    }
+
     /// Whether this response is the one that is waited for.
     pub fn awaits(&self, message_id: u32) -> bool {
         self.is_busy() && message_id == self.next_request
