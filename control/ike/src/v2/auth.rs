@@ -146,22 +146,13 @@ fn accept_child(
             let text = format!("{} is not negotiated: {text}", offer.wanted.child.name);
             sa.log(cx, Level::Warning, text);
             offer.abandon(cx);
-            refuse_child(sa, cx, payloads);
+            // It has made a child that we do not take: it is told.
+            if notify::error(payloads).is_none() {
+                sa.tasks.push_front(Task::RefuseChild(offer.spi_in));
+            }
             let (peer, remote) = (sa.peer.clone(), sa.path.remote.ip());
             let (child, why) = (offer.wanted.child, Lost::Failed);
             cx.effects.push(Effect::Lost { peer, child, remote, why });
-        }
-    }
-}
-
-/// The peer has made a child that we do not take: it is told.
-pub(crate) fn refuse_child(sa: &mut IkeSa, cx: &mut Cx<'_>, payloads: &[Payload]) {
-    let _ = cx;
-    for payload in payloads {
-        if let Payload::Sa(proposals) = payload
-            && let Some(spi) = proposals.first().and_then(|it| it.spi.first_chunk())
-        {
-            sa.tasks.push_front(Task::RefuseChild(u32::from_be_bytes(*spi)));
         }
     }
 }

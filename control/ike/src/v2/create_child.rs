@@ -13,7 +13,7 @@ use super::followup::{self, Pending};
 use super::init::{NONCE_LEN, group_of};
 use super::notify::{self, kind, notify, notify_esp};
 use super::sa::{Active, Cx, Effect, IkeSa, Lost, Phase, Task, Wanted};
-use super::{auth, rekey_ike};
+use super::rekey_ike;
 use crate::algorithm::Group;
 use crate::crypto::dh::{self, KeyPair};
 use crate::msg::{ESP, ExchangeType, Header, IKE, KeyExchange, Payload, Proposal, numbers};
@@ -112,7 +112,8 @@ pub(super) fn response(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, payloads: 
         Err(text) => {
             let text = format!("{} is not negotiated: {text}", offer.child.wanted.child.name);
             sa.log(cx, Level::Warning, text);
-            auth::refuse_child(sa, cx, payloads);
+            // It has made a child that we do not take: it is told.
+            sa.tasks.push_front(Task::RefuseChild(offer.child.spi_in));
             return lost(sa, cx, offer, Lost::Failed);
         }
     };

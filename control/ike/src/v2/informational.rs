@@ -34,12 +34,11 @@ pub(super) fn begin_delete_child(sa: &mut IkeSa, cx: &mut Cx<'_>, id: ChildSaId)
     sa.request(cx, ExchangeType(numbers::exchange::INFORMATIONAL), &[delete]);
 }
 
-/// Deletes a pair that the peer has made and we have not taken. `spi` would have been ours.
+/// Tells the peer that there is no pair with this inbound SPI of ours: it was not taken, or is over.
 pub(super) fn begin_refuse_child(sa: &mut IkeSa, cx: &mut Cx<'_>, spi: u32) {
     sa.active = Active::Liveness;
     let delete = Payload::Delete(Delete { protocol: ESP, spis: [spi].into() });
     sa.request(cx, ExchangeType(numbers::exchange::INFORMATIONAL), &[delete]);
-    cx.shared.release_esp_spi(spi);
 }
 
 /// The peer has confirmed that a pair is deleted.

@@ -11,13 +11,12 @@ use super::handshake::{Answering, Connecting, Transcript};
 use super::nat::{self, Nat};
 use super::notify::{self, has, kind, notify, notify_with};
 use super::sa::{Active, Cx, Effect, Features, IkeSa, Lost, Phase, VERSION, Wanted, flag};
-use super::window::Window;
 use super::rekey_ike::choose;
 use super::child::Refused;
 use super::{intermediate, proof};
 use crate::algorithm::Group;
 use crate::crypto::dh::{self, KeyPair};
-use crate::keymat::v2::SkKeys;
+use crate::keymat::v2::{IkeSuite, SkKeys};
 use crate::msg::{ExchangeType, Header, IkeSpi, KeyExchange, Message, Payload, numbers};
 use crate::output::{IkeSaId, Level, Path};
 use crate::policy::{Peer, RemoteAuth};
@@ -184,7 +183,7 @@ fn accept(
     if !transcript.additional.is_empty() && !sa.features.intermediate {
         return Err("it has chosen additional key exchanges without IKE_INTERMEDIATE".into());
     }
-    sa.keys = Some(SkKeys::derive(choice.suite(), &transcript.seed(sa.spis), &shared));
+    sa.keys = Some(SkKeys::derive(suite_of(&choice), &transcript.seed(sa.spis), &shared));
     sa.suite = Some(choice);
     sa.key_log(cx);
     // RFC 7296 section 2.23 and RFC 4555 section 3.3: from here on by port 4500.
@@ -255,14 +254,17 @@ fn note_transcript(
     transcript.peer_authorities = proof::authorities(payloads);
 }
 
+/// What keys are derived for.
+pub(crate) fn suite_of(choice: &proposal::IkeChoice) -> IkeSuite {
+    IkeSuite { encryption: choice.encryption, integrity: choice.integrity, prf: choice.prf }
+}
+
 /// What becomes of a stranger's IKE_SA_INIT.
 pub(crate) enum Reception {
     /// It is answered and kept.
     Sa(Box<IkeSa>),
     /// It is answered, and nothing is kept.
     Answer(Vec<u8>),
-    /// It is dropped.
-    Nothing,
 }
 
 /// A stranger's IKE_SA_INIT, after cookies: `candidates` have addresses that fit, at least one.
@@ -297,9 +299,8 @@ pub(crate) fn answer(
     };
     let spis = (header.initiator_spi, cx.shared.allocate_ike_spi());
     let id = cx.shared.ike_id();
-    let answering = Answering { candidates, transcript: Transcript::default() };
-    let phase = Phase::Answering(Box::new(answering));
-    let mut sa = IkeSa::new(cx, id, spis, false, path, first, phase);
+    let answering = Box::new(Answering { candidates, transcript: Transcript::default() });
+    let mut sa = IkeSa::new(cx, id, spis, false, path, first, Phase::Answering(answering));
     sa.hard_at = Some(cx.now + cx.shared.settings.half_open_timeout);
     sa.nat = Nat::detect(payloads, (header.initiator_spi, IkeSpi(0)), path);
     note_features(&mut sa, payloads);
@@ -307,14 +308,16 @@ pub(crate) fn answer(
     let reply = reply(&sa, answer, choice.group, public, nonce.clone(), payloads);
     let header = sa.header(ExchangeType(numbers::exchange::IKE_SA_INIT), 0, true);
     let response = Message { header, payloads: reply }.write();
-    let Phase::Answering(answering) = &mut sa.phase else { return Reception::Nothing };
-    let transcript = &mut answering.transcript;
+    let mut transcript = Transcript::default();
     transcript.nonce_i = parts.nonce.to_vec();
     transcript.nonce_r = nonce;
     transcript.request = bytes.to_vec();
     transcript.response.clone_from(&response);
-    note_transcript(transcript, &sa.peer, &choice, payloads);
-    sa.keys = Some(SkKeys::derive(choice.suite(), &transcript.seed(spis), &shared));
+    note_transcript(&mut transcript, &sa.peer, &choice, payloads);
+    sa.keys = Some(SkKeys::derive(suite_of(&choice), &transcript.seed(spis), &shared));
+    if let Phase::Answering(answering) = &mut sa.phase {
+        answering.transcript = transcript;
+    }
     sa.suite = Some(choice);
     sa.window.answer(cx.shared, path, [response].into());
     sa.key_log(&mut *cx);

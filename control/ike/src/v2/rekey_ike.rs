@@ -10,7 +10,7 @@ use engine::Secret;
 use super::child::{Refused, with_group_only};
 use super::create_child::{Crossing, nonce_and_exchange};
 use super::followup::{self, Pending};
-use super::init::{NONCE_LEN, group_of};
+use super::init::{NONCE_LEN, group_of, suite_of};
 use super::key_log;
 use super::notify::{self, kind, notify};
 use super::sa::{Active, Cx, Effect, IkeSa, Phase, Task};
@@ -252,7 +252,7 @@ fn spawn(
         spi_i: spis.0.0.to_be_bytes(),
         spi_r: spis.1.0.to_be_bytes(),
     };
-    let keys = sa.keys.as_ref()?.rekey(choice.suite(), &seed, shared, additional);
+    let keys = sa.keys.as_ref()?.rekey(suite_of(&choice), &seed, shared, additional);
     key_log::ike(cx, spis, &keys);
     let id = cx.shared.ike_id();
     let mut new = IkeSa::new(cx, id, spis, initiator, sa.path, sa.peer.clone(), Phase::Established);

@@ -90,8 +90,8 @@ impl IkeSa {
     /// Nobody has answered for as long as policy allows.
     fn give_up(&mut self, cx: &mut Cx<'_>) {
         let remote = self.path.remote;
-        match (&self.phase, &self.active) {
-            (Phase::Connecting(_), active) => {
+        match self.phase {
+            Phase::Connecting(_) => {
                 let offer = match core::mem::replace(&mut self.active, Active::Nothing) {
                     Active::Auth(offer) => Some(offer),
                     _ => None,
@@ -102,7 +102,7 @@ impl IkeSa {
                     None => init::fail(self, cx, text),
                 }
             }
-            (Phase::Deleting | Phase::Replaced, _) => self.end(cx, RemovalReason::Terminated),
+            Phase::Deleting | Phase::Replaced => self.end(cx, RemovalReason::Terminated),
             _ => {
                 self.log(cx, Level::Warning, format!("{remote} does not answer any more"));
                 self.end(cx, RemovalReason::PeerDead);
