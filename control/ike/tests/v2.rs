@@ -221,3 +221,96 @@ fn in_foul_weather_all_come_up_and_stay_up() {
         assert_one(&net);
     }
 }
+
+#[test]
+fn a_nat_before_the_initiator_moves_everything_to_port_4500_and_esp_into_udp() {
+    let mut net = pair(20);
+    let outside = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
+    for port in [500, 4500] {
+        let outer = std::net::SocketAddr::new(outside, 20_000 + port);
+        net.nat.insert(std::net::SocketAddr::new(A, port), outer);
+    }
+    let mut peer = gre(CHILD, B, None);
+    peer.remote_identity = A.to_string().parse().unwrap();
+    net.configure(1, vec![Arc::new(peer)]);
+    initiate(&mut net, 0);
+    net.run(seconds(1));
+    assert_one(&net);
+    let path = net.nodes[1].path_of(CHILD);
+    assert_eq!(path.remote, std::net::SocketAddr::new(outside, 24_500));
+    assert!(net.nodes.iter().all(|node| node.pairs.values().all(|pair| pair.sa.udp)));
+}
+
+#[test]
+fn ml_kem_beside_x25519_protects_the_connection_and_its_new_keys() {
+    let mut net = pair_with(21, Weather::FINE, |peer| {
+        peer.proposals = vec!["aes256gcm16-prfsha256-x25519-ke1_mlkem768".parse().unwrap()];
+    });
+    initiate(&mut net, 0);
+    net.run(seconds(1));
+    assert_one(&net);
+    for node in [0, 1] {
+        rekey(&mut net, node, true);
+        net.run(seconds(20));
+        assert_one(&net);
+    }
+}
+
+#[test]
+fn a_cookie_is_asked_for_when_too_many_are_half_open() {
+    let mut net = Net::new(22, Weather::FINE);
+    for (here, there) in [(A, B), (B, A)] {
+        let settings = Settings { cookie_threshold: 0, ..Settings::default() };
+        let node = net.add(here, settings);
+        net.configure(node, vec![Arc::new(gre(CHILD, here, Some(there)))]);
+    }
+    initiate(&mut net, 0);
+    net.run(seconds(1));
+    assert_one(&net);
+    assert_eq!(net.sent.len(), 6);
+}
+
+#[test]
+fn another_group_is_taken_when_the_peer_asks_for_it() {
+    let mut net = Net::new(23, Weather::FINE);
+    let suites = ["aes128-sha256-x25519-ecp256", "aes128-sha256-ecp256"];
+    for ((here, there), suite) in [(A, B), (B, A)].into_iter().zip(suites) {
+        let node = net.add(here, Settings::default());
+        let mut peer = gre(CHILD, here, Some(there));
+        peer.proposals = vec![suite.parse().unwrap()];
+        net.configure(node, vec![Arc::new(peer)]);
+    }
+    initiate(&mut net, 0);
+    net.run(seconds(1));
+    assert_one(&net);
+    assert_eq!(net.sent.len(), 6);
+}
+
+#[test]
+fn a_post_quantum_secret_is_part_of_the_keys() {
+    let mut net = pair_with(24, Weather::FINE, |peer| {
+        let secret = engine::Secret::copy_of(&[7; 32]);
+        let id: Box<[u8]> = Box::from(*b"quantum");
+        peer.ppk = Some(ike::policy::Ppk { id, secret, required: true });
+    });
+    initiate(&mut net, 0);
+    net.run(seconds(1));
+    assert_one(&net);
+}
+
+#[test]
+fn a_new_authentication_is_made_before_the_old_one_is_broken() {
+    let mut net = pair_with(25, Weather::FINE, |peer| {
+        if peer.local == Some(A) {
+            peer.lifetime.reauthenticate = Some(Duration::from_secs(600));
+        }
+    });
+    initiate(&mut net, 0);
+    net.run(seconds(1));
+    let end = net.now + seconds(700);
+    while net.step(end) {
+        assert_up(&net);
+    }
+    net.now = end;
+    assert_one(&net);
+}

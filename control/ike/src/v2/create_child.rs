@@ -308,7 +308,8 @@ fn take(
     let groups: Vec<Group> = agreed.choice.additional.iter().flatten().copied().collect();
     let answered = Answered { wanted, spi_in, agreed, nonce_i, nonce_r, shared, replaces: old };
     if !groups.is_empty() {
-        return Ok(followup::await_more(sa, cx, header, answered, groups, reply));
+        followup::await_more(sa, cx, header, answered, groups, reply);
+        return Ok(());
     }
     let new = made(sa, cx, answered, &[]);
     sa.respond(cx, header, &reply);

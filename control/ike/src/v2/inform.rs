@@ -27,7 +27,7 @@ impl Engine {
                 let waits = |it: &child::ChildRecord| {
                     it.id == id && matches!(it.state, ChildState::Waiting { .. })
                 };
-                if sa.children.iter().any(|record| waits(record)) {
+                if sa.children.iter().any(waits) {
                     child::activate(sa, cx, id);
                 }
             }),

@@ -307,11 +307,13 @@ pub(crate) fn answer(
     let reply = reply(&sa, answer, choice.group, public, nonce.clone(), payloads);
     let header = sa.header(ExchangeType(numbers::exchange::IKE_SA_INIT), 0, true);
     let response = Message::new(header, reply).write();
-    let mut transcript = Transcript::default();
-    transcript.nonce_i = parts.nonce.to_vec();
-    transcript.nonce_r = nonce;
-    transcript.request = bytes.to_vec();
-    transcript.response.clone_from(&response);
+    let mut transcript = Transcript {
+        nonce_i: parts.nonce.to_vec(),
+        nonce_r: nonce,
+        request: bytes.to_vec(),
+        response: response.clone(),
+        ..Transcript::default()
+    };
     note_transcript(&mut transcript, &sa.peer, &choice, payloads);
     sa.keys = Some(SkKeys::derive(suite_of(&choice), &transcript.seed(spis), &shared));
     if let Phase::Answering(answering) = &mut sa.phase {

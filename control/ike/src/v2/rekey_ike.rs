@@ -116,6 +116,7 @@ fn refused(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, error: u16, data: &[u8
 }
 
 /// The new SA takes the old one's place, unless the peer's own has won.
+#[expect(clippy::too_many_arguments, reason = "what keys are derived from")]
 pub(super) fn finish(
     sa: &mut IkeSa,
     cx: &mut Cx<'_>,

@@ -6,6 +6,7 @@ use core::net::IpAddr;
 
 use super::child::{self, ChildRecord, ChildState};
 use super::sa::{Active, Cx, Effect, IkeSa, Phase, Task, Wanted};
+use crate::keymat::v2::PpkKeys;
 use crate::msg::{Delete, ExchangeType, IKE, Payload, numbers::exchange};
 use crate::output::{ChildSaId, Event, Level, Path, RemovalReason};
 use crate::status::{ChildStatus, IkeStatus};
@@ -87,6 +88,22 @@ impl IkeSa {
     pub fn prefer_children(&mut self, cx: &mut Cx<'_>) {
         for record in self.children.iter().filter(|record| record.state == ChildState::Live) {
             cx.shared.emit(Event::InstallOutbound(record.id));
+        }
+    }
+
+    /// The connection that had its children before is over: they send from here on.
+    pub fn use_children(&mut self, cx: &mut Cx<'_>) {
+        let waits = |it: &&ChildRecord| it.state == (ChildState::Waiting { replaces: it.id });
+        let waiting: Vec<_> = self.children.iter().filter(waits).map(|record| record.id).collect();
+        for id in waiting {
+            child::activate(self, cx, id);
+        }
+    }
+
+    /// A post-quantum pre-shared key is part of what follows (RFC 8784 section 3).
+    pub fn adopt(&mut self, ppk: Option<PpkKeys>) {
+        if let (Some(keys), Some(ppk)) = (&mut self.keys, ppk) {
+            keys.adopt(ppk);
         }
     }
 
