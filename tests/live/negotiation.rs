@@ -103,9 +103,7 @@ fn a_peer_that_dies_is_noticed() {
     let (a, mut b) = lab.join(ON_DEMAND);
     lab.a.wait_for_other_host(LIMIT);
     b.kill();
-    wait_for("end of the dead peer's SAs", 2 * LIMIT, || {
-        established(&a).is_empty().then_some(())
-    });
+    wait_for("end of the dead peer's SAs", 2 * LIMIT, || established(&a).is_empty().then_some(()));
     b.start_again(&lab.b.gateway);
     println!("back: {:?}", lab.a.wait_for_other_host(LIMIT));
 }
