@@ -76,9 +76,8 @@ pub(super) fn response(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, payloads: 
     // the child (RFC 7296 section 1.2).
     let authenticated = payloads.iter().any(|payload| matches!(payload, Payload::Auth(..)));
     if !authenticated {
-        let error = notify::error(payloads).map_or("it does not authenticate", |it| {
-            notify::words(it.kind)
-        });
+        let error =
+            notify::error(payloads).map_or("it does not authenticate", |it| notify::words(it.kind));
         let text = format!("cannot connect: {error}");
         return abandon(sa, cx, offer, text);
     }
@@ -87,7 +86,11 @@ pub(super) fn response(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, payloads: 
         Ok(identity) => identity,
         Err(text) => {
             // RFC 7296 section 2.21.2: told in an exchange of its own, for nobody to answer.
-            let header = sa.header(ExchangeType(numbers::exchange::INFORMATIONAL), sa.window.request_id(), false);
+            let header = sa.header(
+                ExchangeType(numbers::exchange::INFORMATIONAL),
+                sa.window.request_id(),
+                false,
+            );
             let told = sa.seal(cx.shared, &header, &[notify(kind::AUTHENTICATION_FAILED)]);
             told.into_iter().for_each(|datagram| cx.shared.transmit(sa.path, datagram));
             return abandon(sa, cx, offer, format!("cannot connect: {text}"));
@@ -194,8 +197,7 @@ pub(super) fn answer(sa: &mut IkeSa, cx: &mut Cx<'_>, header: &Header, payloads:
             return sa.close(cx);
         }
     }
-    let Phase::Answering(answering) = core::mem::replace(&mut sa.phase, Phase::Established)
-    else {
+    let Phase::Answering(answering) = core::mem::replace(&mut sa.phase, Phase::Established) else {
         return;
     };
     establish(sa, cx, identity);
@@ -284,8 +286,7 @@ fn check(
     let keys = sa.keys.as_mut().ok_or("there are no keys")?;
     let transcript = sa.phase.transcript().ok_or("the handshake is over")?;
     // RFC 9242 section 3.3.2: both sign the message id of the first IKE_AUTH request.
-    let message_id =
-        if sa.initiator { sa.window.answered_id() } else { sa.window.due_id() };
+    let message_id = if sa.initiator { sa.window.answered_id() } else { sa.window.due_id() };
     let proof = Proof { keys, transcript, message_id, of_initiator: !sa.initiator };
     let ppk = proof.check(peer, &identity, payloads, cx.wall)?;
     if let Some(ppk) = ppk {

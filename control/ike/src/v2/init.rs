@@ -7,12 +7,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
+use super::child::Refused;
 use super::handshake::{Answering, Connecting, Transcript};
 use super::nat::{self, Nat};
 use super::notify::{self, has, kind, notify, notify_with};
-use super::sa::{Active, Cx, Effect, Features, IkeSa, Lost, Phase, VERSION, Wanted, flag};
 use super::rekey_ike::choose;
-use super::child::Refused;
+use super::sa::{Active, Cx, Effect, Features, IkeSa, Lost, Phase, VERSION, Wanted, flag};
 use super::{intermediate, proof};
 use crate::algorithm::Group;
 use crate::crypto::dh::{self, KeyPair};
@@ -49,8 +49,7 @@ pub(crate) fn begin(
 ) -> Box<IkeSa> {
     let port = cx.shared.settings.port;
     let local = cx.shared.local_address(&peer, remote);
-    let path =
-        Path { local: SocketAddr::new(local, port), remote: SocketAddr::new(remote, port) };
+    let path = Path { local: SocketAddr::new(local, port), remote: SocketAddr::new(remote, port) };
     let spis = (cx.shared.allocate_ike_spi(), IkeSpi(0));
     let connecting = Connecting { wanted, transcript: Transcript::default() };
     let phase = Phase::Connecting(Box::new(connecting));
@@ -373,11 +372,7 @@ fn reply(
 
 /// An answer to an IKE_SA_INIT that leaves nothing behind.
 pub(crate) fn refuse(request: &Header, payloads: &[Payload]) -> Vec<u8> {
-    let header = Header {
-        flags: flag::RESPONSE,
-        version: VERSION,
-        responder_spi: IkeSpi(0),
-        ..*request
-    };
+    let header =
+        Header { flags: flag::RESPONSE, version: VERSION, responder_spi: IkeSpi(0), ..*request };
     Message { header, payloads: payloads.to_vec(), critical: 0 }.write()
 }

@@ -153,12 +153,7 @@ impl Proof<'_> {
         }
     }
 
-    fn auth(
-        &self,
-        peer: &Peer,
-        octets: &[u8],
-        random: &mut dyn Random,
-    ) -> Result<Payload, String> {
+    fn auth(&self, peer: &Peer, octets: &[u8], random: &mut dyn Random) -> Result<Payload, String> {
         match &peer.local_auth {
             LocalAuth::Psk(psk) => {
                 let mac = psk_auth(self.keys.suite.prf, psk, octets);

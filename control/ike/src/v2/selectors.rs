@@ -26,7 +26,10 @@ pub(crate) fn from_policy(templates: &[SelectorTemplate], end: IpAddr) -> Vec<Tr
 
 /// What both allow: every intersection of an offered selector with one of ours, in the order of the
 /// offer and without what another of them covers. Empty where nothing is left.
-pub(crate) fn narrow(offer: &[TrafficSelector], policy: &[TrafficSelector]) -> Vec<TrafficSelector> {
+pub(crate) fn narrow(
+    offer: &[TrafficSelector],
+    policy: &[TrafficSelector],
+) -> Vec<TrafficSelector> {
     let mut narrowed: Vec<TrafficSelector> = Vec::new();
     for offered in offer {
         for allowed in policy {

@@ -151,11 +151,8 @@ impl IkeSa {
 
     /// Ends it and its children at once; the peer is told, and nobody waits for its answer.
     pub fn tell_and_end(&mut self, cx: &mut Cx<'_>, reason: RemovalReason) {
-        let header = self.header(
-            ExchangeType(exchange::INFORMATIONAL),
-            self.window.request_id(),
-            false,
-        );
+        let header =
+            self.header(ExchangeType(exchange::INFORMATIONAL), self.window.request_id(), false);
         let delete = Payload::Delete(Delete { protocol: IKE, spis: Vec::new() });
         for datagram in self.seal(cx.shared, &header, &[delete]) {
             cx.shared.transmit(self.path, datagram);
@@ -166,10 +163,8 @@ impl IkeSa {
     fn remove_children(&mut self, cx: &mut Cx<'_>, reason: RemovalReason) {
         while let Some(record) = self.children.last() {
             let (id, state) = (record.id, record.state);
-            let old = matches!(
-                state,
-                ChildState::Replaced | ChildState::Draining | ChildState::Lost
-            );
+            let old =
+                matches!(state, ChildState::Replaced | ChildState::Draining | ChildState::Lost);
             child::remove(self, cx, id, if old { RemovalReason::Replaced } else { reason });
         }
         if let Some(id) = self.replaces.take() {
