@@ -65,7 +65,7 @@ fn nothing_leaves_in_clear_while_there_are_no_keys() {
 #[test]
 fn new_keys_under_traffic_lose_no_packet() {
     let lab = Lab::new();
-    let (a, b) = lab.join(AT_START);
+    let (a, b) = lab.join(ON_DEMAND);
     lab.a.wait_for_other_host(LIMIT);
     for (round, gateway) in [&a, &b, &a, &b].into_iter().enumerate() {
         let before = spis(&a);
@@ -103,9 +103,7 @@ fn a_peer_that_dies_is_noticed() {
     let (a, mut b) = lab.join(ON_DEMAND);
     lab.a.wait_for_other_host(LIMIT);
     b.kill();
-    wait_for("end of the dead peer's SAs", 2 * LIMIT, || {
-        established(&a).is_empty().then_some(())
-    });
+    wait_for("end of the dead peer's SAs", 2 * LIMIT, || established(&a).is_empty().then_some(()));
     b.start_again(&lab.b.gateway);
     println!("back: {:?}", lab.a.wait_for_other_host(LIMIT));
 }
