@@ -68,8 +68,7 @@ impl End for Fastgw<'_> {
     }
 
     fn reauthenticate(&self) -> Result<(), String> {
-        // It does so by the clock: see `configuration`.
-        Ok(())
+        Err("it does so by the clock only".to_owned())
     }
 
     fn terminate(&self) -> Result<(), String> {
@@ -219,7 +218,7 @@ fn habits(case: &Case) -> String {
         lines.push(if again { "dpd_action = \"restart\"" } else { "dpd_action = \"clear\"" });
     }
     match case.event {
-        Event::Reauthenticate(Side::Ours) => lines.push("reauth = \"3s\"\njitter = 0"),
+        _ if case.version == 1 => {}
         Event::Move => lines.push("mobike = true"),
         _ => lines.push("mobike = false"),
     }
