@@ -6,13 +6,14 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::child::{self, ChildOffer, KeySource};
+use super::child::{self, ChildOffer, ChildState, KeySource};
 use super::handshake::Transcript;
 use super::init;
 use super::notify::{self, has, kind, notify};
 use super::proof::{self, Proof};
 use super::sa::{Active, Cx, Effect, IkeSa, Lost, Phase, Task, Wanted};
 use crate::identity::Identity;
+use crate::keymat::v2::PpkKeys;
 use crate::msg::{ExchangeType, Header, IdPayload, Payload, numbers};
 use crate::output::{Event, Level};
 use crate::policy::{Peer, RemoteAuth, Uniqueness};
@@ -34,7 +35,7 @@ pub(super) fn begin(sa: &mut IkeSa, cx: &mut Cx<'_>) {
     if !cx.directory.knows(&peer.name, sa.path.remote.ip()) {
         payloads.push(notify(kind::INITIAL_CONTACT));
     }
-    match prove(sa, cx, &peer, &identity) {
+    match prove(sa, cx, &peer, &identity, true) {
         Ok(proof) => payloads.extend(proof),
         Err(text) => return init::fail(sa, cx, text),
     }
@@ -62,12 +63,13 @@ fn prove(
     cx: &mut Cx<'_>,
     peer: &Peer,
     identity: &IdPayload,
+    with_ppk: bool,
 ) -> Result<Vec<Payload>, String> {
     let keys = sa.keys.as_ref().ok_or("there are no keys")?;
     let transcript = sa.phase.transcript().ok_or("the handshake is over")?;
     let message_id = if sa.initiator { sa.window.request_id() } else { sa.window.due_id() };
     let proof = Proof { keys, transcript, message_id, of_initiator: sa.initiator };
-    proof.make(peer, identity, &mut *cx.shared.random)
+    proof.make(peer, identity, with_ppk, &mut *cx.shared.random)
 }
 
 /// The answer to our IKE_AUTH.
@@ -76,18 +78,24 @@ pub(super) fn response(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, payloads: 
     // the child (RFC 7296 section 1.2).
     let authenticated = payloads.iter().any(|payload| matches!(payload, Payload::Auth(..)));
     if !authenticated {
-        let error = notify::error(payloads).map_or("it does not authenticate", |it| {
-            notify::words(it.kind)
-        });
+        let error =
+            notify::error(payloads).map_or("it does not authenticate", |it| notify::words(it.kind));
         let text = format!("cannot connect: {error}");
         return abandon(sa, cx, offer, text);
     }
     let peer = sa.peer.clone();
     let identity = match check(sa, cx, &peer, payloads) {
-        Ok(identity) => identity,
+        Ok((identity, ppk)) => {
+            sa.adopt(ppk);
+            identity
+        }
         Err(text) => {
             // RFC 7296 section 2.21.2: told in an exchange of its own, for nobody to answer.
-            let header = sa.header(ExchangeType(numbers::exchange::INFORMATIONAL), sa.window.request_id(), false);
+            let header = sa.header(
+                ExchangeType(numbers::exchange::INFORMATIONAL),
+                sa.window.request_id(),
+                false,
+            );
             let told = sa.seal(cx.shared, &header, &[notify(kind::AUTHENTICATION_FAILED)]);
             told.into_iter().for_each(|datagram| cx.shared.transmit(sa.path, datagram));
             return abandon(sa, cx, offer, format!("cannot connect: {text}"));
@@ -163,7 +171,7 @@ pub(super) fn answer(sa: &mut IkeSa, cx: &mut Cx<'_>, header: &Header, payloads:
         Phase::Answering(answering) => answering.candidates.clone(),
         _ => return,
     };
-    let (peer, identity) = match recognize(sa, cx, &candidates, payloads) {
+    let (peer, identity, ppk) = match recognize(sa, cx, &candidates, payloads) {
         Ok(recognized) => recognized,
         Err(text) => {
             let text = format!("connection from {} refused: {text}", sa.path.remote);
@@ -186,7 +194,7 @@ pub(super) fn answer(sa: &mut IkeSa, cx: &mut Cx<'_>, header: &Header, payloads:
     sa.features.mobike = peer.mobike && has(payloads, kind::MOBIKE_SUPPORTED);
     let own = id_payload(&peer.local_identity);
     let mut reply = alloc::vec![Payload::IdR(own.clone())];
-    match prove(sa, cx, &peer, &own) {
+    match prove(sa, cx, &peer, &own, ppk.is_some()) {
         Ok(proof) => reply.extend(proof),
         Err(text) => {
             sa.log(cx, Level::Error, text);
@@ -194,18 +202,23 @@ pub(super) fn answer(sa: &mut IkeSa, cx: &mut Cx<'_>, header: &Header, payloads:
             return sa.close(cx);
         }
     }
-    let Phase::Answering(answering) = core::mem::replace(&mut sa.phase, Phase::Established)
-    else {
+    let Phase::Answering(answering) = core::mem::replace(&mut sa.phase, Phase::Established) else {
         return;
     };
+    sa.adopt(ppk);
     establish(sa, cx, identity);
     let made = answer_child(sa, cx, payloads, &answering.transcript, &mut reply);
     if sa.features.mobike {
         reply.push(notify(kind::MOBIKE_SUPPORTED));
     }
     sa.respond(cx, header, &reply);
-    if let Some(id) = made {
-        child::activate(sa, cx, id);
+    // Where an older connection has the same child, that sends until the peer is seen to have the
+    // new keys.
+    let live = made.filter(|_| !again || initial_contact);
+    match (live, made.and_then(|id| sa.child_mut(id))) {
+        (Some(id), _) => child::activate(sa, cx, id),
+        (None, Some(record)) => record.state = ChildState::Waiting { replaces: record.id },
+        (None, None) => {}
     }
     cx.effects.push(Effect::Authenticated { id: sa.id, initial_contact });
 }
@@ -251,7 +264,7 @@ fn recognize(
     cx: &mut Cx<'_>,
     candidates: &[Arc<Peer>],
     payloads: &[Payload],
-) -> Result<(Arc<Peer>, Identity), String> {
+) -> Result<(Arc<Peer>, Identity, Option<PpkKeys>), String> {
     let identity = identity(payloads, true)?;
     let asked = identity_asked(payloads);
     let fits = |peer: &&Arc<Peer>| {
@@ -261,8 +274,8 @@ fn recognize(
     };
     let peer = candidates.iter().find(fits);
     let peer = peer.ok_or_else(|| format!("no peer is configured that may be {identity}"))?.clone();
-    let identity = check(sa, cx, &peer, payloads)?;
-    Ok((peer, identity))
+    let (identity, ppk) = check(sa, cx, &peer, payloads)?;
+    Ok((peer, identity, ppk))
 }
 
 /// Whether a suite that was chosen for another candidate is one of this peer's too.
@@ -276,22 +289,18 @@ fn check(
     cx: &mut Cx<'_>,
     peer: &Peer,
     payloads: &[Payload],
-) -> Result<Identity, String> {
+) -> Result<(Identity, Option<PpkKeys>), String> {
     let identity = identity(payloads, !sa.initiator)?;
     if !peer.remote_identity.matches(&identity) {
         return Err(format!("it says it is {identity}, {} is expected", peer.remote_identity));
     }
-    let keys = sa.keys.as_mut().ok_or("there are no keys")?;
+    let keys = sa.keys.as_ref().ok_or("there are no keys")?;
     let transcript = sa.phase.transcript().ok_or("the handshake is over")?;
     // RFC 9242 section 3.3.2: both sign the message id of the first IKE_AUTH request.
-    let message_id =
-        if sa.initiator { sa.window.answered_id() } else { sa.window.due_id() };
+    let message_id = if sa.initiator { sa.window.answered_id() } else { sa.window.due_id() };
     let proof = Proof { keys, transcript, message_id, of_initiator: !sa.initiator };
     let ppk = proof.check(peer, &identity, payloads, cx.wall)?;
-    if let Some(ppk) = ppk {
-        keys.adopt(ppk);
-    }
-    Ok(identity)
+    Ok((identity, ppk))
 }
 
 /// The identity that the peer claims.

@@ -9,7 +9,6 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use engine::{Instant, Secret};
-use wire::Suite;
 
 use super::notify::{self, has, kind, notify};
 use super::sa::{Cx, Effect, IkeSa, Lost, Wanted};
@@ -29,7 +28,6 @@ pub(crate) struct ChildRecord {
     pub spi_in: u32,
     pub spi_out: u32,
     pub mode: Mode,
-    pub suite: Suite,
     pub description: String,
     pub local: Vec<TrafficSelector>,
     pub remote: Vec<TrafficSelector>,
@@ -234,14 +232,18 @@ pub(crate) fn choose(
     let mode = of.map_or_else(|| mode(payloads), |old| old.mode);
     let mut refused = Refused::new(
         kind::TS_UNACCEPTABLE,
-        format!("its traffic selectors {} fit no child", selectors::describe(parts.responder, parts.initiator)),
+        format!(
+            "its traffic selectors {} fit no child",
+            selectors::describe(parts.responder, parts.initiator)
+        ),
     );
     let matching = |child: &&Arc<Child>| of.is_none_or(|old| old.child.name == child.name);
     for child in sa.peer.children.iter().filter(matching) {
         let (local, remote, original) = substitute(sa, mode, parts.responder, parts.initiator);
         let ours = selectors::from_policy(&child.local, sa.path.local.ip());
         let theirs = selectors::from_policy(&child.remote, sa.path.remote.ip());
-        let (local, remote) = (selectors::narrow(&local, &ours), selectors::narrow(&remote, &theirs));
+        let (local, remote) =
+            (selectors::narrow(&local, &ours), selectors::narrow(&remote, &theirs));
         if local.is_empty() || remote.is_empty() {
             continue;
         }
@@ -375,7 +377,6 @@ pub(crate) fn install(
         spi_in,
         spi_out,
         mode: agreed.mode,
-        suite,
         description: format!("{}", agreed.choice),
         local: agreed.local,
         remote: agreed.remote,

@@ -12,8 +12,8 @@ use super::child::{self, ChildOffer, ChildState, KeySource, Refused};
 use super::followup::{self, Pending};
 use super::init::{NONCE_LEN, group_of};
 use super::notify::{self, kind, notify, notify_esp};
-use super::sa::{Active, Cx, Effect, IkeSa, Lost, Phase, Task, Wanted};
 use super::rekey_ike;
+use super::sa::{Active, Cx, Effect, IkeSa, Lost, Phase, Task, Wanted};
 use crate::algorithm::Group;
 use crate::crypto::dh::{self, KeyPair};
 use crate::msg::{ESP, ExchangeType, Header, IKE, KeyExchange, Payload, Proposal, numbers};
@@ -197,7 +197,8 @@ fn refused(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, error: u16, data: &[u8
             if offer.crossing.is_some() {
                 return;
             }
-            sa.not_before = Some(cx.now + cx.shared.jitter(cx.shared.settings.retransmit_first, 50));
+            sa.not_before =
+                Some(cx.now + cx.shared.jitter(cx.shared.settings.retransmit_first, 50));
             let task = match offer.replaces {
                 Some(id) => Task::RekeyChild(id),
                 None => Task::CreateChild(offer.child.wanted),
@@ -307,7 +308,8 @@ fn take(
     let groups: Vec<Group> = agreed.choice.additional.iter().flatten().copied().collect();
     let answered = Answered { wanted, spi_in, agreed, nonce_i, nonce_r, shared, replaces: old };
     if !groups.is_empty() {
-        return Ok(followup::await_more(sa, cx, header, answered, groups, reply));
+        followup::await_more(sa, cx, header, answered, groups, reply);
+        return Ok(());
     }
     let new = made(sa, cx, answered, &[]);
     sa.respond(cx, header, &reply);

@@ -53,6 +53,9 @@ impl Engine {
                 }
                 Effect::Up { child, remote } => self.retries.succeeded(&child.name, remote),
                 Effect::Reauthenticate { id } => self.reauthenticate(shared, now, wall, id),
+                Effect::Use { id } => {
+                    self.with(shared, now, wall, id, |sa, cx| sa.use_children(cx));
+                }
                 Effect::Delete { id } => self.with(shared, now, wall, id, |sa, _| {
                     sa.phase = Phase::Replaced;
                     sa.tasks.push_back(Task::DeleteIke);

@@ -71,7 +71,15 @@ fn next(
     let Some(group) = groups.pop_front() else {
         return match (pending, shared) {
             (Pending::Child { offer, agreed }, shared) => {
-                create_child::finish(sa, cx, *offer, *agreed, &nonce_r, shared.as_ref(), &additional);
+                create_child::finish(
+                    sa,
+                    cx,
+                    *offer,
+                    *agreed,
+                    &nonce_r,
+                    shared.as_ref(),
+                    &additional,
+                );
             }
             (Pending::Ike { offer, choice, spi }, Some(shared)) => {
                 rekey_ike::finish(sa, cx, *offer, *choice, spi, &nonce_r, &shared, &additional);
@@ -153,14 +161,16 @@ fn expect(
 ) {
     let link = cx.shared.random_bytes(8);
     reply.push(notify_with(kind::ADDITIONAL_KEY_EXCHANGE, link.clone()));
-    sa.awaited = Some(Box::new(Awaited { what, link, groups: groups.into(), additional: Vec::new() }));
+    sa.awaited =
+        Some(Box::new(Awaited { what, link, groups: groups.into(), additional: Vec::new() }));
     sa.respond(cx, header, &reply);
 }
 
 /// A further key exchange of the peer's.
 pub(super) fn answer(sa: &mut IkeSa, cx: &mut Cx<'_>, header: &Header, payloads: &[Payload]) {
     let link = notify::find(payloads, kind::ADDITIONAL_KEY_EXCHANGE);
-    let awaited = sa.awaited.take().filter(|awaited| link.is_some_and(|it| it.data == awaited.link));
+    let awaited =
+        sa.awaited.take().filter(|awaited| link.is_some_and(|it| it.data == awaited.link));
     let Some(mut awaited) = awaited else {
         return sa.respond(cx, header, &[notify(kind::STATE_NOT_FOUND)]);
     };

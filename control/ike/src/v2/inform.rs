@@ -13,7 +13,13 @@ use crate::shared::Shared;
 
 impl Engine {
     /// Anything but `Acquire` and `Initiate`, which the endpoint resolves.
-    pub fn handle_input(&mut self, shared: &mut Shared, now: Instant, wall: UnixTime, input: &Input) {
+    pub fn handle_input(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        wall: UnixTime,
+        input: &Input,
+    ) {
         match input {
             Input::Acquire { .. } | Input::Initiate { .. } => {}
             Input::InboundUsed(id) => self.of_child(shared, now, wall, *id, |sa, cx, id| {
@@ -21,7 +27,7 @@ impl Engine {
                 let waits = |it: &child::ChildRecord| {
                     it.id == id && matches!(it.state, ChildState::Waiting { .. })
                 };
-                if sa.children.iter().any(|record| waits(record)) {
+                if sa.children.iter().any(waits) {
                     child::activate(sa, cx, id);
                 }
             }),

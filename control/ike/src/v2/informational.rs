@@ -42,12 +42,7 @@ pub(super) fn begin_refuse_child(sa: &mut IkeSa, cx: &mut Cx<'_>, spi: u32) {
 }
 
 /// The peer has confirmed that a pair is deleted.
-pub(super) fn child_deleted(
-    sa: &mut IkeSa,
-    cx: &mut Cx<'_>,
-    id: ChildSaId,
-    reason: RemovalReason,
-) {
+pub(super) fn child_deleted(sa: &mut IkeSa, cx: &mut Cx<'_>, id: ChildSaId, reason: RemovalReason) {
     if reason == RemovalReason::Replaced {
         child::drain(sa, cx, id);
     } else {

@@ -7,12 +7,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
+use super::child::Refused;
 use super::handshake::{Answering, Connecting, Transcript};
 use super::nat::{self, Nat};
 use super::notify::{self, has, kind, notify, notify_with};
-use super::sa::{Active, Cx, Effect, Features, IkeSa, Lost, Phase, VERSION, Wanted, flag};
 use super::rekey_ike::choose;
-use super::child::Refused;
+use super::sa::{Active, Cx, Effect, Features, IkeSa, Lost, Phase, VERSION, Wanted, flag};
 use super::{intermediate, proof};
 use crate::algorithm::Group;
 use crate::crypto::dh::{self, KeyPair};
@@ -49,8 +49,7 @@ pub(crate) fn begin(
 ) -> Box<IkeSa> {
     let port = cx.shared.settings.port;
     let local = cx.shared.local_address(&peer, remote);
-    let path =
-        Path { local: SocketAddr::new(local, port), remote: SocketAddr::new(remote, port) };
+    let path = Path { local: SocketAddr::new(local, port), remote: SocketAddr::new(remote, port) };
     let spis = (cx.shared.allocate_ike_spi(), IkeSpi(0));
     let connecting = Connecting { wanted, transcript: Transcript::default() };
     let phase = Phase::Connecting(Box::new(connecting));
@@ -308,11 +307,13 @@ pub(crate) fn answer(
     let reply = reply(&sa, answer, choice.group, public, nonce.clone(), payloads);
     let header = sa.header(ExchangeType(numbers::exchange::IKE_SA_INIT), 0, true);
     let response = Message { header, payloads: reply }.write();
-    let mut transcript = Transcript::default();
-    transcript.nonce_i = parts.nonce.to_vec();
-    transcript.nonce_r = nonce;
-    transcript.request = bytes.to_vec();
-    transcript.response.clone_from(&response);
+    let mut transcript = Transcript {
+        nonce_i: parts.nonce.to_vec(),
+        nonce_r: nonce,
+        request: bytes.to_vec(),
+        response: response.clone(),
+        ..Transcript::default()
+    };
     note_transcript(&mut transcript, &sa.peer, &choice, payloads);
     sa.keys = Some(SkKeys::derive(suite_of(&choice), &transcript.seed(spis), &shared));
     if let Phase::Answering(answering) = &mut sa.phase {
@@ -373,11 +374,7 @@ fn reply(
 
 /// An answer to an IKE_SA_INIT that leaves nothing behind.
 pub(crate) fn refuse(request: &Header, payloads: &[Payload]) -> Vec<u8> {
-    let header = Header {
-        flags: flag::RESPONSE,
-        version: VERSION,
-        responder_spi: IkeSpi(0),
-        ..*request
-    };
+    let header =
+        Header { flags: flag::RESPONSE, version: VERSION, responder_spi: IkeSpi(0), ..*request };
     Message { header, payloads: payloads.to_vec() }.write()
 }

@@ -124,7 +124,9 @@ impl Engine {
         header: &Header,
         bytes: &[u8],
     ) {
-        if header.responder_spi != IkeSpi(0) || header.message_id != 0 || header.initiator_spi.0 == 0
+        if header.responder_spi != IkeSpi(0)
+            || header.message_id != 0
+            || header.initiator_spi.0 == 0
         {
             return;
         }
@@ -138,7 +140,8 @@ impl Engine {
         }
         let candidates = candidates(shared, path);
         if candidates.is_empty() {
-            let text = format!("connection from {} ignored: no peer is configured there", path.remote);
+            let text =
+                format!("connection from {} ignored: no peer is configured there", path.remote);
             return shared.log_stranger(now, Level::Info, None, text);
         }
         let message = match Message::parse(bytes) {

@@ -33,11 +33,12 @@ pub(crate) struct Proof<'a> {
 }
 
 impl Proof<'_> {
-    /// Ours: the payloads that carry it.
+    /// Ours: the payloads that carry it; `with_ppk` if the peer may be or has been seen to use one.
     pub fn make(
         &self,
         peer: &Peer,
         identity: &IdPayload,
+        with_ppk: bool,
         random: &mut dyn Random,
     ) -> Result<Vec<Payload>, String> {
         let mut payloads = Vec::new();
@@ -46,7 +47,7 @@ impl Proof<'_> {
             let cert = |der: &[u8]| Payload::Cert(ENCODING_X509_SIGNATURE, der.to_vec());
             payloads.extend(chain.into_iter().map(cert));
         }
-        let ppk = peer.ppk.as_ref().filter(|_| self.transcript.ppk);
+        let ppk = peer.ppk.as_ref().filter(|_| self.transcript.ppk && with_ppk);
         let Some(ppk) = ppk else {
             if peer.ppk.as_ref().is_some_and(|ppk| ppk.required) {
                 return Err("the peer does not use a post-quantum pre-shared key".into());
@@ -153,12 +154,7 @@ impl Proof<'_> {
         }
     }
 
-    fn auth(
-        &self,
-        peer: &Peer,
-        octets: &[u8],
-        random: &mut dyn Random,
-    ) -> Result<Payload, String> {
+    fn auth(&self, peer: &Peer, octets: &[u8], random: &mut dyn Random) -> Result<Payload, String> {
         match &peer.local_auth {
             LocalAuth::Psk(psk) => {
                 let mac = psk_auth(self.keys.suite.prf, psk, octets);

@@ -73,7 +73,11 @@ pub(super) fn response(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, payloads: 
 
 type Accepted = (IkeChoice, IkeSpi, Vec<u8>, Secret);
 
-fn accept(sa: &IkeSa, offer: &Offer, payloads: &[Payload]) -> Result<Accepted, alloc::string::String> {
+fn accept(
+    sa: &IkeSa,
+    offer: &Offer,
+    payloads: &[Payload],
+) -> Result<Accepted, alloc::string::String> {
     let proposals = proposals(payloads).ok_or("its answer lacks a proposal")?;
     let choice = proposal::accept_ike(proposals, &sa.peer.proposals)
         .map_err(|refusal| format!("{refusal}"))?;
@@ -112,6 +116,7 @@ fn refused(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, error: u16, data: &[u8
 }
 
 /// The new SA takes the old one's place, unless the peer's own has won.
+#[expect(clippy::too_many_arguments, reason = "what keys are derived from")]
 pub(super) fn finish(
     sa: &mut IkeSa,
     cx: &mut Cx<'_>,

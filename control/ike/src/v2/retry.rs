@@ -42,8 +42,8 @@ impl Retries {
         (peer, child, remote): (Arc<Peer>, Arc<Child>, IpAddr),
         why: Lost,
     ) {
-        let restart = why == Lost::Restart
-            && peer.dpd.is_some_and(|dpd| dpd.action == DpdAction::Restart);
+        let restart =
+            why == Lost::Restart && peer.dpd.is_some_and(|dpd| dpd.action == DpdAction::Restart);
         let called = peer.remote.is_some() || restart;
         let by_itself = called && (child.start == Start::Always || restart);
         let known = self.0.get(&(child.name.clone(), remote));

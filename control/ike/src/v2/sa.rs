@@ -65,6 +65,8 @@ pub(crate) enum Effect {
     Delete { id: IkeSaId },
     /// The SA that this one was to replace stays, and tries again later.
     RetryReauthentication { id: IkeSaId },
+    /// The SA whose children this one had before it went: they are used.
+    Use { id: IkeSaId },
     /// Children move to another SA.
     Hand { children: Vec<ChildRecord>, to: IkeSaId },
 }
@@ -146,11 +148,8 @@ impl Active {
 
     /// Whether a child is being made, made anew or deleted.
     pub fn is_about_children(&self) -> bool {
-        match self {
-            Self::Child(_) | Self::DeleteChild { .. } => true,
-            Self::FollowUp(_) => true,
-            _ => false,
-        }
+        matches!(self, Self::Child(_) | Self::DeleteChild { .. })
+            || (matches!(self, Self::FollowUp(_)) && !self.is_rekeying_ike())
     }
 }
 
@@ -398,6 +397,9 @@ impl IkeSa {
         self.active = Active::Nothing;
         self.window.withdraw();
         self.phase = Phase::Closed;
+        if let Some(id) = self.replaced_by {
+            cx.effects.push(Effect::Use { id });
+        }
     }
 
     /// Begins the next of what is to be done, if nothing is under way.

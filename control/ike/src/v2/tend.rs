@@ -6,6 +6,7 @@ use core::net::IpAddr;
 
 use super::child::{self, ChildRecord, ChildState};
 use super::sa::{Active, Cx, Effect, IkeSa, Phase, Task, Wanted};
+use crate::keymat::v2::PpkKeys;
 use crate::msg::{Delete, ExchangeType, IKE, Payload, numbers::exchange};
 use crate::output::{ChildSaId, Event, Level, Path, RemovalReason};
 use crate::status::{ChildStatus, IkeStatus};
@@ -90,6 +91,22 @@ impl IkeSa {
         }
     }
 
+    /// The connection that had its children before is over: they send from here on.
+    pub fn use_children(&mut self, cx: &mut Cx<'_>) {
+        let waits = |it: &&ChildRecord| it.state == (ChildState::Waiting { replaces: it.id });
+        let waiting: Vec<_> = self.children.iter().filter(waits).map(|record| record.id).collect();
+        for id in waiting {
+            child::activate(self, cx, id);
+        }
+    }
+
+    /// A post-quantum pre-shared key is part of what follows (RFC 8784 section 3).
+    pub fn adopt(&mut self, ppk: Option<PpkKeys>) {
+        if let (Some(keys), Some(ppk)) = (&mut self.keys, ppk) {
+            keys.adopt(ppk);
+        }
+    }
+
     /// Messages and packets go by another path from here on.
     pub fn move_to(&mut self, cx: &mut Cx<'_>, path: Path) {
         self.path = path;
@@ -151,11 +168,8 @@ impl IkeSa {
 
     /// Ends it and its children at once; the peer is told, and nobody waits for its answer.
     pub fn tell_and_end(&mut self, cx: &mut Cx<'_>, reason: RemovalReason) {
-        let header = self.header(
-            ExchangeType(exchange::INFORMATIONAL),
-            self.window.request_id(),
-            false,
-        );
+        let header =
+            self.header(ExchangeType(exchange::INFORMATIONAL), self.window.request_id(), false);
         let delete = Payload::Delete(Delete { protocol: IKE, spis: Vec::new() });
         for datagram in self.seal(cx.shared, &header, &[delete]) {
             cx.shared.transmit(self.path, datagram);
@@ -166,10 +180,8 @@ impl IkeSa {
     fn remove_children(&mut self, cx: &mut Cx<'_>, reason: RemovalReason) {
         while let Some(record) = self.children.last() {
             let (id, state) = (record.id, record.state);
-            let old = matches!(
-                state,
-                ChildState::Replaced | ChildState::Draining | ChildState::Lost
-            );
+            let old =
+                matches!(state, ChildState::Replaced | ChildState::Draining | ChildState::Lost);
             child::remove(self, cx, id, if old { RemovalReason::Replaced } else { reason });
         }
         if let Some(id) = self.replaces.take() {

@@ -1,6 +1,8 @@
 //! A network in virtual time: gateways whose datagrams are lost, doubled and reordered as a seed
 //! says, and a record of which SAs each has installed.
 
+pub mod policy;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
