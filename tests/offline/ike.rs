@@ -2,7 +2,7 @@
 //! bytes, and those whose keys are known are opened.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -12,8 +12,8 @@ use ::ike::{
     crypto::MessageKeys,
     keymat::v1::{Iv, Phase1Keys},
     msg::{
-        ExchangeType, Fault, Header, IkeSpi, Message, Payload,
-        sealed::{self, Opened, Plain},
+        self, ExchangeType, Fault, Header, IkeSpi, Message, Payload,
+        sealed::{self, OpenError, Opened, Plain},
         v1::{self, Body1, Message1, Payload1},
     },
 };
@@ -22,13 +22,13 @@ use port::capture_file::CaptureReader;
 
 use crate::captures::shared;
 
-/// Messages of each version in a capture of ours.
+/// Messages of each version in a capture of ours, as tshark counts them.
 const OURS: [(&str, usize, usize); 5] = [
     ("kat-ikev1.pcap", 15, 0),
     ("kat-ikev2.pcap", 0, 16),
-    ("ikev1-gre.pcap", 11, 0),
-    ("ikev2-ospf.pcap", 0, 10),
-    ("netns-libipsec.pcap", 0, 6),
+    ("ikev1-gre.pcap", 12, 0),
+    ("ikev2-ospf.pcap", 0, 9),
+    ("netns-libipsec.pcap", 0, 4),
 ];
 
 #[test]
@@ -42,9 +42,9 @@ fn every_message_of_ours_is_written_again_with_the_same_bytes() {
 fn every_message_of_the_public_captures_is_written_again_with_the_same_bytes() {
     let public = [
         ("ISAKMP_sa_setup.pcap", 9, 0),
-        ("isakmp4500.pcap", 17, 0),
+        ("isakmp4500.pcap", 15, 0),
         ("ikev2four.pcap", 0, 21),
-        ("ikev2_nat_t.pcapng", 0, 42),
+        ("ikev2_nat_t.pcapng", 0, 30),
         ("ikev2pI2.pcap", 0, 2),
     ];
     for (name, v1, v2) in public {
@@ -64,7 +64,9 @@ fn the_message_that_points_at_itself_is_refused() {
     assert!(Message::parse(&messages[0]).is_err());
 }
 
-/// The initiator's first encrypted request, with the keys that tcpdump's test has for it.
+/// Openswan's first IKE_AUTH request, with the keys that tcpdump's test has for it. Its ICV is right
+/// for what follows the header but does not cover the header, as RFC 7296 section 3.14 wants it, so
+/// as a message it is not authentic.
 #[test]
 fn the_public_ike_auth_request_opens_with_its_keys() {
     let Some(capture) = shared("public/ikev2pI2.pcap") else { return };
@@ -75,18 +77,22 @@ fn the_public_ike_auth_request_opens_with_its_keys() {
         Secret::new(bytes("4ea8e662b07cdd430f6944c6723e4b82d5722418")),
     );
     let request = &messages(&capture)[1];
-    let payloads = opened(request, &keys).payloads().expect("payloads");
-    let kinds: Vec<u8> = payloads.iter().map(Payload::kind).collect();
-    assert_eq!(kinds[0], 35, "IDi first: {payloads:?}");
-    let mut damaged = request.clone();
-    damaged[60] ^= 1;
-    assert!(sealed::open(&damaged, &keys).is_err(), "a bit makes it not authentic");
+    assert_eq!(sealed::open(request, &keys).err(), Some(OpenError::NotAuthentic));
+    let Some(Payload::Encrypted(first, body)) =
+        Message::parse(request).expect("a message").payloads.pop()
+    else {
+        panic!("an encrypted payload");
+    };
+    let text = keys.open(&[], &body).expect("the ICV is right for the body");
+    let payloads = msg::parse_payloads(first, &text).expect("payloads");
+    let Payload::IdI(id) = &payloads[0] else { panic!("IDi first: {payloads:?}") };
+    assert_eq!((id.kind, &id.data[..]), (2, &b"west"[..]));
 }
 
 /// strongSwan's: initial exchanges, new child SAs, deletions, from both sides.
 #[test]
 fn every_encrypted_message_of_our_ikev2_captures_opens() {
-    let counts = [("kat-ikev2", 12), ("ikev2-ospf", 8), ("netns-libipsec", 4)];
+    let counts = [("kat-ikev2", 12), ("ikev2-ospf", 7), ("netns-libipsec", 2)];
     for (name, expected) in counts {
         let keys = ikev2_keys(&ours(&format!("{name}.keys")));
         let mut count = 0;
@@ -130,7 +136,12 @@ fn decrypt_all(capture: &Path, prf: Prf, encryption: Encryption, cipher: Secret)
     let mut phase1: Option<Iv> = None;
     let mut others: BTreeMap<u32, Iv> = BTreeMap::new();
     let mut count = 0;
+    // What is sent again would have another IV if it were new.
+    let mut seen = BTreeSet::new();
     for message in messages(capture) {
+        if !seen.insert(message.clone()) {
+            continue;
+        }
         let message = Message1::parse(&message).expect("a message");
         let (first, body) = match message.body {
             Body1::Clear(payloads) => {
@@ -155,7 +166,8 @@ fn decrypt_all(capture: &Path, prf: Prf, encryption: Encryption, cipher: Secret)
             others.insert(id, next);
         }
         let (payloads, padding) = v1::parse_decrypted(first, &text).expect("payloads");
-        assert!(padding.len() < 16, "{payloads:?} and {padding:?}");
+        // strongSwan adds a whole block where nothing is to be padded.
+        assert!(padding.len() <= 16, "{payloads:?} and {padding:?}");
         let written = v1::write_payloads(&payloads);
         assert_eq!(written, (first, text[..text.len() - padding.len()].to_vec()));
         count += 1;

@@ -262,6 +262,10 @@ fn turn_tunnel(tunnel: &mut Tunnel) -> Result<(), String> {
         let name = &tunnel.name;
         return Err(format!("{name} is a peer without a fixed address: give it a `remote`"));
     };
+    if tunnel.protection.ike().is_some() {
+        let name = &tunnel.name;
+        return Err(format!("{name} has keys that are negotiated: give it a [tunnel.sa]"));
+    }
     std::mem::swap(&mut tunnel.local, remote);
     tunnel.addresses.clear();
     tunnel.mtu = None;

@@ -11,6 +11,7 @@
 #![deny(unsafe_code)]
 
 mod diagnostic;
+mod diff;
 mod explain;
 mod findings;
 mod keys;
@@ -38,6 +39,7 @@ use self::{findings::Findings, resolve::Surroundings, section::Section};
 
 pub use self::{
     diagnostic::{Diagnostic, Report, Severity},
+    diff::PeerChange,
     model::{
         Action, AddressRange, Config, Crypto, Df, Dscp, Ecn, EspMode, Gateway, Gre, Idle, L2tp,
         Lifetime, Limit, ManualSa, Mss, NegotiatedSa, OuterRules, Peer, Policy, Port, PortMode,

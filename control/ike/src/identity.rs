@@ -1,5 +1,5 @@
-//! Identities (RFC 7296 section 3.5, RFC 2407 section 4.6.2): what they are called, and which a peer
-//! may have.
+//! Identities (RFC 7296 section 3.5, RFC 2407 section 4.6.2): what they are called, and which a
+//! peer may have.
 //!
 //! Text is read as strongSwan reads it: a prefix (`fqdn:`, `email:`, `asn1dn:`, `keyid:`, `ipv4:`,
 //! `ipv6:`) says what follows, and without one the text is guessed: with `=` a distinguished name,

@@ -57,6 +57,52 @@ pub struct Peer {
     pub children: Vec<Arc<Child>>,
 }
 
+impl Peer {
+    /// Whether nothing but the children differs: an IKE SA made under the one is as good under the
+    /// other. Authorities count by their keys, and their revocation lists do not.
+    #[must_use]
+    pub fn has_settings_of(&self, other: &Self) -> bool {
+        let whom = |peer: &Self| (peer.versions, peer.local, peer.remote, peer.lifetime, peer.dpd);
+        let how = |peer: &Self| {
+            let flags = (peer.mobike, peer.force_udp, peer.childless);
+            (peer.fragment_len, flags, peer.uniqueness)
+        };
+        self.name == other.name
+            && whom(self) == whom(other)
+            && how(self) == how(other)
+            && self.local_identity == other.local_identity
+            && self.remote_identity == other.remote_identity
+            && self.local_auth == other.local_auth
+            && self.remote_auth == other.remote_auth
+            && self.ppk == other.ppk
+            && self.proposals == other.proposals
+    }
+}
+
+impl PartialEq for LocalAuth {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Psk(ours), Self::Psk(theirs)) => ours == theirs,
+            (Self::Certificate(ours), Self::Certificate(theirs)) => {
+                ours.certificate().der() == theirs.certificate().der()
+            }
+            (Self::Psk(_), Self::Certificate(_)) | (Self::Certificate(_), Self::Psk(_)) => false,
+        }
+    }
+}
+
+impl PartialEq for RemoteAuth {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Psk(ours), Self::Psk(theirs)) => ours == theirs,
+            (Self::Certificate(ours), Self::Certificate(theirs)) => {
+                ours.request() == theirs.request()
+            }
+            (Self::Psk(_), Self::Certificate(_)) | (Self::Certificate(_), Self::Psk(_)) => false,
+        }
+    }
+}
+
 impl fmt::Debug for Peer {
     /// Shows the name: the rest may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,6 +138,7 @@ pub enum RemoteAuth {
 }
 
 /// A post-quantum pre-shared key (RFC 8784).
+#[derive(PartialEq, Eq)]
 pub struct Ppk {
     /// What both call it: the PPK_ID_FIXED bytes.
     pub id: Box<[u8]>,
@@ -146,6 +193,7 @@ pub enum Uniqueness {
 }
 
 /// What one pair of SAs protects.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Child {
     /// Distinct among all children of all peers: the tunnel it gives keys to.
     pub name: Box<str>,

@@ -21,7 +21,7 @@ use proptest::{collection::vec, option, prelude::*};
 proptest! {
     #[test]
     fn what_is_written_is_read_again(header in header(0x20), payloads in vec(payload(), 0..8)) {
-        let message = Message { header, payloads };
+        let message = Message::new(header, payloads);
         prop_assert_eq!(Message::parse(&message.write()), Ok(message));
     }
 
@@ -67,7 +67,7 @@ proptest! {
         payloads in vec(payload(), 1..5),
         damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
-        let mut bytes = Message { header, payloads }.write();
+        let mut bytes = Message::new(header, payloads).write();
         for (index, value) in damage {
             let index = index.index(bytes.len());
             bytes[index] = value;
@@ -280,6 +280,18 @@ fn an_unknown_critical_payload_is_kept_with_its_bit() {
     let payloads = msg::parse_payloads(200, &body).expect("payloads");
     assert_eq!(payloads, [Payload::Unknown(200, true, vec![1, 2])]);
     assert_eq!(msg::write_payloads(&payloads), (200, body.to_vec()));
+}
+
+/// RFC 7296 section 2.5: whoever knows the payload ignores the bit.
+#[test]
+fn a_critical_bit_without_meaning_survives_and_is_not_an_unknown_payload() {
+    let mut bytes = Message::new(example(), vec![Payload::VendorId(vec![7]); 2]).write();
+    let second = bytes.len() - 5;
+    bytes[second + 1] = 0x80;
+    let message = Message::parse(&bytes).expect("a message");
+    assert_eq!(message.payloads, vec![Payload::VendorId(vec![7]); 2]);
+    assert_eq!(message.critical, 0b10);
+    assert_eq!(message.write(), bytes);
 }
 
 #[test]

@@ -35,6 +35,7 @@ const REKEY_PACKETS_DEFAULT: u64 = 3 << 30;
 /// Fewer would be spent while new keys are negotiated.
 const REKEY_PACKETS_MIN: i64 = 1000;
 const REKEY_BYTES_MIN: i64 = 1_000_000;
+const COUNT_MAX: i64 = 1 << 48;
 
 /// The tunnel, or one peer of it, that asks.
 pub(super) struct Subject<'a> {
@@ -212,7 +213,7 @@ fn lifetime(
     };
     let mut count = |field: &mut Field<i64>, key, min, default| {
         let given = !field.is_absent();
-        let count = number(field.take().optional(), key, min..=i64::MAX, "", found);
+        let count = number(field.take().optional(), key, min..=COUNT_MAX, "", found);
         if given { count.map(Some) } else { Some(default) }
     };
     let runs_out = proposals.iter().any(|proposal| proposal.no_esn);

@@ -4,8 +4,7 @@
 use std::{collections::BTreeMap, net::IpAddr, ops::Range, sync::Arc, time::Duration};
 
 use ike::policy::{
-    Child, Dpd, DpdAction, IkeLifetime, Mode, Peer, Ppk, Start, Uniqueness,
-    Versions,
+    Child, Dpd, DpdAction, IkeLifetime, Mode, Peer, Ppk, Start, Uniqueness, Versions,
 };
 use toml::Spanned;
 

@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::{
     Surroundings, address,
     child::{self, Subject},
-    tunnel::{Kind, Taken, refuse_both},
+    tunnel::{Kind, Taken, refuse_both, unprotected},
     value::name,
 };
 use crate::{
@@ -123,18 +123,18 @@ fn protection(
         return child::resolve(section, &subject, &mut taken.ike, found).map(Protection::Ike);
     }
     let absent = sa.is_absent();
-    let section = match hub.kind {
-        Kind::Mgre => sa.optional(),
-        _ => sa.required(at, found),
-    };
+    if absent && hub.kind != Kind::Mgre {
+        unprotected("peer", at, found);
+        return None;
+    }
     let to = remote.map(|at| *at.get_ref());
-    match section {
+    match sa.optional() {
         Some(section) => {
             let mode = hub.kind.default_mode();
             let sa = taken.sas.resolve(section, to, mode, surroundings, found);
             sa.map(|sa| Protection::Manual(Box::new(sa)))
         }
-        None => (absent && hub.kind == Kind::Mgre).then_some(Protection::Clear),
+        None => absent.then_some(Protection::Clear),
     }
 }
 

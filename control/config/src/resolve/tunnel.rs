@@ -275,6 +275,16 @@ fn takes_anywhere(section: &mut schema::Tunnel, kind: Option<Kind>) -> bool {
     anywhere
 }
 
+/// Reports that `what` has neither manual keys nor negotiated ones.
+pub(super) fn unprotected(what: &str, at: Range<usize>, found: &mut Findings) {
+    let place = if what == "peer" { "tunnel.peer" } else { "tunnel" };
+    let error = found.error(at, format!("nothing protects the {what}"));
+    let error = error.label(format!("there is no [{place}.ike] here, and no [{place}.sa]"));
+    found.push(error.help(format!(
+        "add a section [{place}.ike], or [{place}.sa] for keys that are written down"
+    )));
+}
+
 /// A tunnel has written keys or negotiated ones.
 pub(super) fn refuse_both(sa: Option<Range<usize>>, ike: Range<usize>, found: &mut Findings) {
     if let Some(at) = sa {
@@ -339,9 +349,12 @@ fn one_sa(
     let Some(kind) = kind else { return Some(Protection::Clear) };
     let absent = field.is_absent();
     let needed = matches!(kind, Kind::Esp | Kind::Vti);
-    let section = if needed { field.required(at, found) } else { field.optional() };
-    match section {
-        None if absent && !needed => Some(Protection::Clear),
+    if absent && needed {
+        unprotected("tunnel", at, found);
+        return None;
+    }
+    match field.optional() {
+        None if absent => Some(Protection::Clear),
         None => None,
         Some(section) => {
             let mode = kind.default_mode();

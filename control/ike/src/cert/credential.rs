@@ -61,8 +61,8 @@ pub(super) enum PrivateKey {
 }
 
 impl Credential {
-    /// From PEM: a private key (PKCS#8, PKCS#1 or SEC 1), and its certificate followed by those that
-    /// lead to an authority. Checks that key and certificate belong together.
+    /// From PEM: a private key (PKCS#8, PKCS#1 or SEC 1), and its certificate followed by those
+    /// that lead to an authority. Checks that key and certificate belong together.
     pub fn from_pem(private_key: &[u8], certificates: &[u8]) -> Result<Self, Unusable> {
         let mut chain = certificates_from_pem(certificates)?;
         if chain.len() > CHAIN_MAX {
@@ -104,9 +104,10 @@ impl Credential {
         &self.own
     }
 
-    /// What goes into CERT payloads of encoding 4, in order, for a peer that asked for `authorities`:
-    /// the body of its IKEv2 CERTREQ payloads (RFC 7296 section 3.7), empty if it asked for none and
-    /// in IKEv1. Nothing above a certificate whose key the peer names is sent: it has that.
+    /// What goes into CERT payloads of encoding 4, in order, for a peer that asked for
+    /// `authorities`: the body of its IKEv2 CERTREQ payloads (RFC 7296 section 3.7), empty if it
+    /// asked for none and in IKEv1. Nothing above a certificate whose key the peer names is sent:
+    /// it has that.
     #[must_use]
     pub fn chain_for(&self, authorities: &[u8]) -> Vec<&[u8]> {
         let known = |certificate: &&Certificate| {

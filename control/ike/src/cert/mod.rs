@@ -4,9 +4,9 @@
 //! judge the peer's: its certificates must lead to a configured authority, be valid now, not be
 //! revoked, and name the identity that the peer claims. [`auth`] signs and verifies.
 //!
-//! Determinism ends here: RSA-PSS salts and ECDSA nonces are drawn by aws-lc-rs itself, whose random
-//! source cannot be replaced. A signature differs from run to run; whether it verifies does not.
-//! Ed25519 and RSA PKCS#1 v1.5 signatures are the same in every run.
+//! Determinism ends here: RSA-PSS salts and ECDSA nonces are drawn by aws-lc-rs itself, whose
+//! random source cannot be replaced. A signature differs from run to run; whether it verifies does
+//! not. Ed25519 and RSA PKCS#1 v1.5 signatures are the same in every run.
 
 pub mod auth;
 mod certificate;

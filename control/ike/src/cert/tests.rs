@@ -1,3 +1,5 @@
+//! Certificates and signatures of every kind, made by rcgen and openssl(1).
+
 extern crate std;
 
 mod chains;

@@ -32,9 +32,10 @@ pub struct TrustAnchors {
 }
 
 impl TrustAnchors {
-    /// From PEM: certificates of authorities, and revocation lists (which may be none). Where there
-    /// is a list of an issuer, its certificates must not be on it, and the list must not be too old;
-    /// where there is none, nothing is known to be revoked.
+    /// From PEM: certificates of authorities, and revocation lists (which may be none).
+    ///
+    /// Where there is a list of an issuer, its certificates must not be on it, and it must not be
+    /// too old; where there is none, nothing is known to be revoked.
     pub fn from_pem(authorities: &[u8], crls: &[u8]) -> Result<Self, Unusable> {
         let mut this = Self {
             authorities: certificates_from_pem(authorities)?,
@@ -89,8 +90,8 @@ impl TrustAnchors {
         self.names.iter().map(Vec::as_slice)
     }
 
-    /// Judges the peer's certificates, its own first (what [`super::received`] gives), at `now`, and
-    /// whether they name `identity`. Returns the peer's own.
+    /// Judges the peer's certificates, its own first (what [`super::received`] gives), at `now`,
+    /// and whether they name `identity`. Returns the peer's own.
     pub fn verify(
         &self,
         certificates: &[&[u8]],

@@ -8,3 +8,8 @@ mod prf;
 
 pub use self::message::{MessageKeys, NotAuthentic};
 pub use self::prf::{digest, prf, prf_plus, sha1};
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) mod vectors;

@@ -1,3 +1,5 @@
+//! Identities as users write them and as peers send them.
+
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -148,7 +150,9 @@ proptest! {
     }
 
     #[test]
-    fn no_text_panics_and_what_parses_prints_itself(text in "(CN=|O=|@|keyid:|asn1dn:)?[ -~é]{0,24}") {
+    fn no_text_panics_and_what_parses_prints_itself(
+        text in "(CN=|O=|@|keyid:|asn1dn:)?[ -~é]{0,24}",
+    ) {
         if let Ok(identity) = text.parse::<Identity>() {
             let again: Identity = identity.to_string().parse().unwrap();
             prop_assert_eq!(&again, &identity);

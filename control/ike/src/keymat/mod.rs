@@ -28,8 +28,7 @@ impl EspKeys {
         suite.encryption_key_len() + suite.authentication_key_len()
     }
 
-    /// Encryption first, then authentication (RFC 7296 section 2.17, RFC 2409 section 5.5 by
-    /// RFC 2407 section 4.4.3's silence and everybody's habit).
+    /// Encryption first, then authentication (RFC 7296 section 2.17, RFC 4301 section 4.5.2).
     fn split(suite: Suite, keymat: &[u8]) -> Self {
         let (encryption, authentication) = keymat.split_at(suite.encryption_key_len());
         Self {
@@ -61,3 +60,6 @@ fn end_octets(end: SocketAddr) -> (Vec<u8>, [u8; 2]) {
     };
     (address, end.port().to_be_bytes())
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,8 +93,8 @@ impl Phase1Keys {
         Iv(iv)
     }
 
-    /// The encrypted body of a message with these payloads, padded with zeros; `iv` becomes the next
-    /// message's.
+    /// The encrypted body of a message with these payloads, padded with zeros; `iv` becomes the
+    /// next message's.
     #[must_use]
     pub fn encrypt(&self, iv: &mut Iv, payloads: &[u8]) -> Vec<u8> {
         let len = payloads.len().next_multiple_of(BLOCK_LEN);

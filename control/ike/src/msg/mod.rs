@@ -2,9 +2,8 @@
 //!
 //! Both versions share the header (RFC 7296 section 3.1, RFC 2408 section 3.1) and the chain of
 //! payloads; [`v1`] has the payloads that only IKEv1 knows. What is parsed and written again has the
-//! same bytes: unknown payloads, transforms, attributes and numbers are kept as they are. Only what
-//! a receiver has to ignore is written as zero: reserved fields, and the critical bit of payloads
-//! that are known.
+//! same bytes: unknown payloads, transforms, attributes and numbers are kept as they are. Only
+//! reserved fields, which a receiver has to ignore, are written as zero whatever they were.
 //!
 //! A message has at most [`LEN_MAX`] bytes, [`PAYLOADS_MAX`] payloads in a chain, [`PROPOSALS_MAX`]
 //! proposals in a payload, [`TRANSFORMS_MAX`] transforms in each, [`ATTRIBUTES_MAX`] attributes in
@@ -62,6 +61,9 @@ pub struct Message {
     pub header: Header,
     /// In the order of the wire.
     pub payloads: Vec<Payload>,
+    /// Which of the payloads that are known had the critical bit, the first in the lowest bit. It
+    /// says nothing and is zero in what we send (RFC 7296 section 3.2).
+    pub critical: u128,
 }
 
 /// A payload of IKEv2 (RFC 7296 section 3.2 and following).

@@ -3,12 +3,18 @@
 use alloc::vec::Vec;
 
 use super::cursor::Reader;
-use super::header::{Raw, chain, put};
+use super::header::{PAYLOADS_MAX, Raw, chain, put};
 use super::malformed::{Fault, Malformed};
 use super::numbers::{payload, protocol};
 use super::{Delete, Header, IdPayload, KeyExchange, Message, Notify, Payload, sa, selectors};
 
 impl Message {
+    /// A message of ours.
+    #[must_use]
+    pub fn new(header: Header, payloads: Vec<Payload>) -> Self {
+        Self { header, payloads, critical: 0 }
+    }
+
     /// Reads a message of IKEv2, up to and including its encrypted payload if it has one.
     ///
     /// # Errors
@@ -19,13 +25,19 @@ impl Message {
         if header.major_version() != 2 {
             return Err(Malformed::header(Fault::Version));
         }
-        Ok(Self { header, payloads: parse_payloads(first, bytes)? })
+        let raws = whole_chain(first, bytes)?;
+        let payloads = parse_all(&raws)?;
+        let marks = raws.iter().zip(&payloads).map(|(raw, payload)| {
+            u128::from(raw.critical && !matches!(payload, Payload::Unknown(..)))
+        });
+        let critical = marks.rev().fold(0, |mask, mark| mask << 1 | mark);
+        Ok(Self { header, payloads, critical })
     }
 
     /// The message's bytes.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
-        let (first, payloads) = write_payloads(&self.payloads);
+        let (first, payloads) = write_marked(&self.payloads, self.critical);
         let len = Header::LEN + payloads.len();
         let mut out = Vec::with_capacity(len);
         self.header.write(&mut out, first, len);
@@ -40,10 +52,15 @@ impl Message {
 ///
 /// If a payload contradicts its lengths and counts, or if there are too many.
 pub fn parse_payloads(first: u8, bytes: &[u8]) -> Result<Vec<Payload>, Malformed> {
+    parse_all(&whole_chain(first, bytes)?)
+}
+
+fn whole_chain(first: u8, bytes: &[u8]) -> Result<Vec<Raw<'_>>, Malformed> {
     let (raws, rest) = chain(first, bytes)?;
-    if !rest.is_empty() {
-        return Err(Malformed::header(Fault::Trailing));
-    }
+    if rest.is_empty() { Ok(raws) } else { Err(Malformed::header(Fault::Trailing)) }
+}
+
+fn parse_all(raws: &[Raw<'_>]) -> Result<Vec<Payload>, Malformed> {
     let one =
         |raw: &Raw<'_>| Payload::parse(raw).map_err(|fault| Malformed { payload: raw.kind, fault });
     raws.iter().map(one).collect()
@@ -52,6 +69,10 @@ pub fn parse_payloads(first: u8, bytes: &[u8]) -> Result<Vec<Payload>, Malformed
 /// The type of the first payload, and the chain.
 #[must_use]
 pub fn write_payloads(payloads: &[Payload]) -> (u8, Vec<u8>) {
+    write_marked(payloads, 0)
+}
+
+fn write_marked(payloads: &[Payload], marks: u128) -> (u8, Vec<u8>) {
     let mut out = Vec::new();
     for (index, payload) in payloads.iter().enumerate() {
         let next = match (payload, payloads.get(index + 1)) {
@@ -59,7 +80,8 @@ pub fn write_payloads(payloads: &[Payload]) -> (u8, Vec<u8>) {
             (_, Some(next)) => next.kind(),
             (_, None) => 0,
         };
-        let critical = matches!(payload, Payload::Unknown(_, true, _));
+        let marked = index < PAYLOADS_MAX && marks >> index & 1 == 1;
+        let critical = marked || matches!(payload, Payload::Unknown(_, true, _));
         put(&mut out, next, critical, |out| payload.write(out));
     }
     (payloads.first().map_or(0, Payload::kind), out)

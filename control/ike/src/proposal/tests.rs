@@ -154,7 +154,7 @@ fn an_answer_must_be_one_of_the_offers_and_single() {
     assert!(accept_ike(&[], &ours).is_err());
     let single = choose_ike(&offered, &ours).unwrap().to_msg(&[]);
     assert!(accept_ike(&[single.clone(), single.clone()], &ours).is_err());
-    assert!(accept_ike(std::slice::from_ref(&single), &ours).is_ok());
+    assert!(accept_ike(core::slice::from_ref(&single), &ours).is_ok());
     assert!(accept_ike(&[single], &[ike("aes192-sha256-x25519")]).is_err());
 }
 
@@ -253,7 +253,8 @@ fn main_mode_offers_every_combination_and_takes_one_whole() {
     let offered = offer_phase1(&ours, 1, lifetime);
     assert_eq!(offered.transforms.len(), 8);
     let choice =
-        choose_phase1(std::slice::from_ref(&offered), &[ike("aes128-sha1-modp1024")], &[1]).unwrap();
+        choose_phase1(core::slice::from_ref(&offered), &[ike("aes128-sha1-modp1024")], &[1])
+            .unwrap();
     assert_eq!((choice.encryption, choice.prf), (Encryption::AesCbc(128), Prf::HmacSha1));
     assert_eq!((choice.group, choice.method), (Group::Modp1024, 1));
     assert_eq!(choice.lifetime, lifetime);

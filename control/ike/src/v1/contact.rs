@@ -61,7 +61,8 @@ impl Engine {
             proven.choice.group.name()
         );
         shared.key_log(KeyLogTable::Ikev1, || key_line(&sa, &proven.keys.cipher));
-        let text = format!("IKEv1 SA with {} at {} is up: {suite}", proven.identity, sa.path.remote);
+        let text =
+            format!("IKEv1 SA with {} at {} is up: {suite}", proven.identity, sa.path.remote);
         shared.log(Level::Info, &peer.name, text);
         shared.emit(Event::IkeUp(id));
         let identity = proven.identity;
@@ -208,14 +209,14 @@ impl Engine {
     pub(super) fn usable_for(&self, key: &PeerKey, ike: IkeSaId) -> Option<IkeSaId> {
         let own = self.sas.get(&ike).filter(|sa| sa.established().is_some());
         let other = || {
-            let with_it = self.sas.values().filter(|sa| sa.key().as_ref() == Some(key));
-            with_it.filter(|sa| sa.established().is_some()).last()
+            let with_it = |sa: &&Phase1| sa.key().as_ref() == Some(key);
+            self.sas.values().filter(with_it).rfind(|sa| sa.established().is_some())
         };
         own.or_else(other).map(|sa| sa.id)
     }
 
-    /// An SA is over: its keys are wiped, and what was under way on it fails. Its pairs go to another
-    /// one, or wait for one.
+    /// An SA is over: its keys are wiped, and what was under way on it fails. Its pairs go to
+    /// another one, or wait for one.
     pub(super) fn close(&mut self, shared: &mut Shared, now: Instant, ike: IkeSaId) {
         let Some(up) = self.sas.get(&ike).and_then(Phase1::established) else { return };
         let under_way = up.quick.iter().filter(|(_, quick)| quick.under_way());

@@ -30,8 +30,7 @@ impl Engine {
         let id = shared.random_u32().max(1);
         let mut iv: Iv = up.keys.message_iv(up.last_block, id);
         let exchange = ExchangeType::INFORMATIONAL_V1;
-        let message =
-            message::hashed(sa.cookies, exchange, id, &up.keys, &mut iv, payloads, None);
+        let message = message::hashed(sa.cookies, exchange, id, &up.keys, &mut iv, payloads, None);
         shared.transmit(sa.path, message);
     }
 
@@ -163,13 +162,7 @@ impl Engine {
     }
 
     /// The peer does not know an SPI that we send to: what it belongs to is of no use any longer.
-    fn on_invalid_spi(
-        &mut self,
-        shared: &mut Shared,
-        now: Instant,
-        ike: IkeSaId,
-        notify: &Notify,
-    ) {
+    fn on_invalid_spi(&mut self, shared: &mut Shared, now: Instant, ike: IkeSaId, notify: &Notify) {
         let bytes = if notify.spi.len() == 4 { &notify.spi } else { &notify.data };
         let Ok(spi) = <[u8; 4]>::try_from(&bytes[..]) else { return };
         let Some(id) = self.pair_of_peer(ike, u32::from_be_bytes(spi)) else { return };
@@ -189,7 +182,13 @@ impl Engine {
                 for spi in &delete.spis {
                     let Ok(spi) = <[u8; 4]>::try_from(&spi[..]) else { continue };
                     if let Some(id) = self.pair_of_peer(ike, u32::from_be_bytes(spi)) {
-                        self.remove_pair(shared, now, id, RemovalReason::DeletedByPeer, false);
+                        let replaced = self.pairs.get(&id).is_some_and(|pair| !pair.useful());
+                        let why = if replaced {
+                            RemovalReason::Replaced
+                        } else {
+                            RemovalReason::DeletedByPeer
+                        };
+                        self.remove_pair(shared, now, id, why, false);
                     }
                 }
             }
@@ -226,7 +225,10 @@ impl Engine {
             let name = notify_v1::name(notify.kind).unwrap_or("an unknown notification");
             match &mut sa.state {
                 State::Up(up)
-                    if matches!(notify.kind, notify_v1::INVALID_COOKIE | notify_v1::INVALID_SPI) =>
+                    if matches!(
+                        notify.kind,
+                        notify_v1::INVALID_COOKIE | notify_v1::INVALID_SPI
+                    ) =>
                 {
                     let settings = peer.as_ref().and_then(|peer| peer.dpd);
                     let Some(settings) = settings.filter(|_| sa.vendors.dpd) else { continue };

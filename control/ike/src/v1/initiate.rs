@@ -53,7 +53,7 @@ impl Engine {
         if asked {
             return;
         }
-        let usable = self.sas.values().filter(with_it).filter(|sa| sa.usable()).last();
+        let usable = self.sas.values().filter(with_it).rfind(|sa| sa.usable());
         if let Some(ike) = usable.map(|sa| sa.id) {
             return self.begin_quick(shared, now, ike, wanted);
         }
@@ -62,7 +62,7 @@ impl Engine {
         if let Some(sa) = same.find(calling) {
             return sa.wanted.push(wanted);
         }
-        let known = self.sas.values().filter(with_it).last().map(|sa| sa.path);
+        let known = self.sas.values().rfind(with_it).map(|sa| sa.path);
         let path = known.unwrap_or_else(|| Path {
             local: SocketAddr::new(shared.local_address(peer, remote), shared.settings.port),
             remote: SocketAddr::new(remote, shared.settings.port),
@@ -109,9 +109,10 @@ impl Engine {
         up.renew_at = Some(now + (up.expires_at.since(now) / 4).max(shared.settings.retry));
         self.touch(Timer::Sa(id));
         let Some(peer) = peer else { return };
-        let calling = self.sas.values().any(|sa| {
-            matches!(sa.state, State::Calling(_)) && sa.path.remote == path.remote
-        });
+        let calling = self
+            .sas
+            .values()
+            .any(|sa| matches!(sa.state, State::Calling(_)) && sa.path.remote == path.remote);
         if !calling {
             self.call(shared, now, &peer, path, None);
         }
@@ -132,9 +133,10 @@ impl Engine {
         for wanted in wanted {
             self.retry_later(shared, now, &peer, &wanted.child, remote.ip());
             // What lives without an IKE SA and cannot be given one has lost its peer.
-            let orphan = wanted.replaces.and_then(|id| self.pairs.get(&id)).filter(|pair| {
-                self.usable_for(&pair.key, pair.ike).is_none()
-            });
+            let orphan = wanted
+                .replaces
+                .and_then(|id| self.pairs.get(&id))
+                .filter(|pair| self.usable_for(&pair.key, pair.ike).is_none());
             if let Some(id) = orphan.map(|pair| pair.sa.id) {
                 self.remove_pair(shared, now, id, RemovalReason::PeerDead, false);
             }

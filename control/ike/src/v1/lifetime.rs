@@ -28,8 +28,8 @@ fn before(hard: Duration) -> Duration {
     hard / 10 * 9
 }
 
-/// The SA's end and the moment to replace it, of an IKE SA that is up now. A responder waits longer,
-/// for the initiator comes first and both at once would be one too many.
+/// The SA's end and the moment to replace it, of an IKE SA that is up now. A responder waits
+/// longer, for the initiator comes first and both at once would be one too many.
 pub(super) fn of_ike(
     shared: &mut Shared,
     now: Instant,
@@ -125,10 +125,8 @@ pub(super) fn announce(spi: u32, ours: Lifetime, theirs: Lifetime) -> Option<Pay
         ours.filter(|ours| theirs.is_none_or(|theirs| *ours < theirs))
     };
     let mut attributes = Vec::new();
-    let units = [
-        (1, below(ours.seconds, theirs.seconds)),
-        (2, below(ours.kilobytes, theirs.kilobytes)),
-    ];
+    let units =
+        [(1, below(ours.seconds, theirs.seconds)), (2, below(ours.kilobytes, theirs.kilobytes))];
     for (unit, value) in units {
         if let Some(value) = value {
             attributes.extend([Attribute1::short(1, unit), Attribute1::long(2, value)]);

@@ -117,8 +117,8 @@ impl Engine {
         self.rearm(shared);
     }
 
-    /// Negotiate `child` with `peer` at `remote`, unless that is under way or done (`packet` is what
-    /// asks for it, if that is known).
+    /// Negotiate `child` with `peer` at `remote`, unless that is under way or done (`packet` is
+    /// what asks for it, if that is known).
     pub fn acquire(
         &mut self,
         shared: &mut Shared,
@@ -141,15 +141,18 @@ impl Engine {
         self.rearm(shared);
     }
 
-    /// Anything but `Acquire`, `Initiate` and `LocalAddresses`, which the endpoint resolves; what is
-    /// about an SA or a peer of the other version is for the other engine.
+    /// Anything but `Acquire`, `Initiate` and `LocalAddresses`, which the endpoint resolves; what
+    /// is about an SA or a peer of the other version is for the other engine.
     pub fn handle_input(&mut self, shared: &mut Shared, now: Instant, input: &Input) {
         match input {
             Input::InboundUsed(id) => {
                 self.on_alive(now, *id);
                 self.inbound_used(shared, now, *id);
             }
-            Input::PeerAlive(id) => self.on_alive(now, *id),
+            Input::PeerAlive(id) => {
+                self.on_alive(now, *id);
+                self.follow(shared, now, *id);
+            }
             Input::PeerMoved(id, remote) => self.on_moved(shared, *id, *remote),
             Input::SoftLimit(id) => self.rekey_pair(shared, now, *id),
             Input::HardLimit(id) => {

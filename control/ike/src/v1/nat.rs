@@ -93,9 +93,8 @@ pub(super) fn detect(
     received: &[&[u8]],
 ) -> Option<(bool, bool)> {
     let (ours, theirs) = received.split_first().filter(|(_, theirs)| !theirs.is_empty())?;
-    let matches = |hashed: &[u8], address| -> bool {
-        hash(prf, cookies, address).ct_eq(hashed).into()
-    };
+    let matches =
+        |hashed: &[u8], address| -> bool { hash(prf, cookies, address).ct_eq(hashed).into() };
     let local = !matches(ours, path.local);
     let remote = !theirs.iter().any(|hashed| matches(hashed, path.remote));
     Some((local, remote))

@@ -1,8 +1,8 @@
 //! Pairs of ESP SAs: which one of a child packets are sent through, and when the others go.
 //!
 //! Both ends may begin a quick mode at once. Then there are two pairs, of which the one whose lower
-//! nonce is higher stays: both ends know all nonces, so both choose the same. Every inbound SA takes
-//! packets until it has been quiet for a while, whichever the peer sends through.
+//! nonce is higher stays: both ends know all nonces, so both choose the same. Every inbound SA
+//! takes packets until it has been quiet for a while, whichever the peer sends through.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -43,6 +43,8 @@ pub(super) struct Pair {
     pub outbound: bool,
     /// Until then the pair before it is sent through: message 3 may still be on its way.
     switch_at: Option<Instant>,
+    /// Since when it has been draining.
+    drains_since: Option<Instant>,
     /// Its replacement is under way.
     pub rekeying: bool,
 }
@@ -61,6 +63,10 @@ pub(super) enum PairState {
 /// How long a pair that replaces another is not sent through, unless the peer shows that it is
 /// ready: message 3 is not answered.
 const SWITCH_DELAY: Duration = Duration::from_millis(500);
+
+/// A quick mode that begins this soon after another one was over may have been under way before:
+/// the two ends do not see messages in the same order.
+const CROSSING: Duration = Duration::from_secs(1);
 
 impl Pair {
     pub fn new(
@@ -88,6 +94,7 @@ impl Pair {
             alive: quick.began,
             outbound: false,
             switch_at: None,
+            drains_since: None,
             rekeying: false,
         }
     }
@@ -103,11 +110,10 @@ impl Pair {
     /// Whether this pair is to be sent through rather than `other`.
     fn outranks(&self, other: &Self) -> bool {
         let before = |one: &Self, other: &Self| {
-            one.live_since.is_some_and(|live| live <= other.began) && one.began < other.began
+            one.live_since.is_some_and(|live| live + CROSSING < other.began)
         };
-        let crossed = self.initiator != other.initiator
-            && !before(self, other)
-            && !before(other, self);
+        let crossed =
+            self.initiator != other.initiator && !before(self, other) && !before(other, self);
         if crossed {
             return self.rank > other.rank;
         }
@@ -193,6 +199,7 @@ impl Engine {
             if pair.state == PairState::Live {
                 pair.state = PairState::Draining;
                 pair.alive = now;
+                pair.drains_since = Some(now);
             }
             self.touch(Timer::Pair(id));
         }
@@ -226,6 +233,7 @@ impl Engine {
             if let Some(revived) = revived.and_then(|id| self.pairs.get_mut(&id)) {
                 revived.state = PairState::Live;
                 revived.switch_at = None;
+                revived.drains_since = None;
             }
         }
         if let Some(first) = left.first() {
@@ -262,12 +270,39 @@ impl Engine {
 
     /// The peer has sent through this pair: it is ready for ours.
     pub(super) fn inbound_used(&mut self, shared: &mut Shared, now: Instant, id: ChildSaId) {
+        self.follow(shared, now, id);
         let Some(pair) = self.pairs.get_mut(&id) else { return };
         pair.switch_at = None;
         if pair.state == PairState::Live && !pair.outbound {
             self.settle(shared, now, id);
         }
         self.touch(Timer::Pair(id));
+    }
+
+    /// The peer keeps to a pair that we let drain, and never sends through ours: the two ends have
+    /// not chosen the same. The one that answered in main mode gives in.
+    pub(super) fn follow(&mut self, shared: &mut Shared, now: Instant, id: ChildSaId) {
+        let long = shared.settings.drain * 3;
+        let Some(pair) = self.pairs.get(&id) else { return };
+        let kept = pair.drains_since.is_some_and(|since| since + long <= now);
+        let yields = self.sas.get(&pair.ike).is_some_and(|sa| !sa.initiator);
+        let siblings = self.siblings(id);
+        let unused = |other: &ChildSaId| {
+            self.pairs.get(other).is_some_and(|it| it.outbound && it.alive + long <= now)
+        };
+        let Some(ours) = siblings.iter().find(|other| unused(other)).copied() else { return };
+        if !kept || !yields {
+            return;
+        }
+        if let Some(ours) = self.pairs.get_mut(&ours) {
+            (ours.state, ours.outbound) = (PairState::Draining, false);
+            (ours.alive, ours.drains_since) = (now, Some(now));
+        }
+        if let Some(pair) = self.pairs.get_mut(&id) {
+            (pair.state, pair.drains_since, pair.switch_at) = (PairState::Live, None, None);
+        }
+        self.touch(Timer::Pair(ours));
+        self.settle(shared, now, id);
     }
 
     /// Negotiates the replacement of a pair, unless that is under way from either side.

@@ -65,8 +65,8 @@ impl Engine {
                 self.tick_quick(shared, now, id);
                 self.tick_dpd(shared, now, id);
             }
-            // Silence on pairs without an IKE SA: a new one shows whether the peer is alive, and new
-            // pairs whether it still knows the old ones.
+            // Silence on pairs without an IKE SA: a new one shows whether the peer is alive, and
+            // new pairs whether it still knows the old ones.
             State::Gone(_) => {
                 let on_it = self.pairs.values().filter(|pair| pair.ike == id && pair.outbound);
                 let Some(pair) = on_it.min_by_key(|pair| pair.alive).map(|pair| pair.sa.id) else {

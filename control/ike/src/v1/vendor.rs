@@ -33,7 +33,9 @@ impl Vendors {
             self.dpd = true;
         } else if id == NAT_T {
             self.nat = Some(Dialect::Rfc);
-        } else if [NAT_T_DRAFT_02, NAT_T_DRAFT_02_LF, NAT_T_DRAFT_03].iter().any(|known| id == known)
+        } else if [NAT_T_DRAFT_02, NAT_T_DRAFT_02_LF, NAT_T_DRAFT_03]
+            .iter()
+            .any(|known| id == known)
         {
             self.nat = self.nat.or(Some(Dialect::Draft));
         }

@@ -115,10 +115,6 @@ impl Net {
         self.input(index, Input::Acquire { child: child.into(), remote: None, packet: None });
     }
 
-    pub fn initiate(&mut self, index: usize, peer: &str) {
-        self.input(index, Input::Initiate { peer: peer.into() });
-    }
-
     /// Hands a datagram over as if it had just come.
     pub fn inject(&mut self, index: usize, datagram: &Datagram) {
         self.nodes[index].ike.handle_datagram(self.now, WALL, datagram.path, &datagram.message);
@@ -230,7 +226,9 @@ impl Net {
             let theirs = theirs.expect("the other end takes what is sent");
             assert!(theirs.inbound.encryption == ours.outbound.encryption);
             assert!(theirs.inbound.authentication == ours.outbound.authentication);
-            assert!(!ours.outbound.authentication.is_empty() || !ours.outbound.encryption.is_empty());
+            assert!(
+                !ours.outbound.authentication.is_empty() || !ours.outbound.encryption.is_empty()
+            );
         }
     }
 
@@ -332,7 +330,8 @@ pub fn peer(local: &str, remote: &str, psk: &str, child: Child) -> Peer {
 pub fn gre(change: impl Fn(usize, &mut Peer, &mut Child)) -> Net {
     let make = |index: usize, local: &str, remote: &str| {
         let mut child = child("gre", Mode::Transport, "aes128-sha1", 47);
-        let mut one = peer(local, remote, "cisco123", self::child("gre", Mode::Transport, "aes128-sha1", 47));
+        let mut one =
+            peer(local, remote, "cisco123", self::child("gre", Mode::Transport, "aes128-sha1", 47));
         change(index, &mut one, &mut child);
         one.children = vec![Arc::new(child)];
         vec![Arc::new(one)]

@@ -1,5 +1,7 @@
 //! Chains, names, times and lists.
 
+use std::sync::OnceLock;
+
 use proptest::prelude::*;
 use rcgen::{
     CertificateRevocationListParams, ExtendedKeyUsagePurpose, GeneralSubtree, KeyIdMethod,
@@ -295,8 +297,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn damaged_certificates_never_panic(damage in prop::collection::vec((any::<usize>(), any::<u8>()), 1..4), cut in any::<usize>()) {
-        static CHAIN: std::sync::OnceLock<(TrustAnchors, Vec<u8>, Vec<u8>)> = std::sync::OnceLock::new();
+    fn damaged_certificates_never_panic(
+        damage in prop::collection::vec((any::<usize>(), any::<u8>()), 1..4),
+        cut in any::<usize>(),
+    ) {
+        static CHAIN: OnceLock<(TrustAnchors, Vec<u8>, Vec<u8>)> = OnceLock::new();
         let (anchors, middle, own) = CHAIN.get_or_init(|| {
             let (root, middle, own) = chain();
             (root.anchors(), middle, own)

@@ -249,7 +249,11 @@ fn announced_hashes_are_read_and_written() {
 
 proptest! {
     #[test]
-    fn no_auth_payload_panics(method in 0u8..16, mut data in prop::collection::vec(any::<u8>(), 0..300), scheme in 0usize..5) {
+    fn no_auth_payload_panics(
+        method in 0u8..16,
+        mut data in prop::collection::vec(any::<u8>(), 0..300),
+        scheme in 0usize..5,
+    ) {
         static PEER: std::sync::OnceLock<(TrustAnchors, Certificate)> = std::sync::OnceLock::new();
         let (anchors, certificate) = PEER.get_or_init(|| {
             let (credential, anchors) = credential(&ec_key());

@@ -174,10 +174,8 @@ impl Phase1 {
         self.nat.dialect = self.vendors.nat;
         let pair = KeyPair::generate(choice.group, &mut *shared.random);
         let nonce = shared.random_bytes(NONCE_LEN);
-        let mut payloads = alloc::vec![
-            Payload1::Ke(pair.public().to_vec()),
-            Payload1::Nonce(nonce.clone()),
-        ];
+        let mut payloads =
+            alloc::vec![Payload1::Ke(pair.public().to_vec()), Payload1::Nonce(nonce.clone()),];
         payloads.extend(certificate_requests(&peer, choice.method));
         payloads.extend(nat_payloads(self, &choice, shared));
         let message = message::clear(self.cookies, ExchangeType::MAIN_MODE, 0, payloads);

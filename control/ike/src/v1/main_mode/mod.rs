@@ -1,8 +1,8 @@
 //! Main mode (RFC 2409 section 5): six messages, in pairs, that agree on a suite, on keys, and on
 //! who is who.
 //!
-//! 1, 2: SA and vendor IDs. 3, 4: public values, nonces, NAT-D. 5, 6: encrypted, identities and what
-//! proves them.
+//! 1, 2: SA and vendor IDs. 3, 4: public values, nonces, NAT-D. 5, 6: encrypted, identities and
+//! what proves them.
 
 mod initiator;
 mod proof;
@@ -104,9 +104,7 @@ impl Agreed {
                 crate::keymat::v1::skeyid_signature(prf, nonce_i, nonce_r, &self.shared)
             }
             _ => match &peer.remote_auth {
-                RemoteAuth::Psk(psk) => {
-                    crate::keymat::v1::skeyid_psk(prf, psk, nonce_i, nonce_r)
-                }
+                RemoteAuth::Psk(psk) => crate::keymat::v1::skeyid_psk(prf, psk, nonce_i, nonce_r),
                 RemoteAuth::Certificate(_) => return None,
             },
         };

@@ -93,8 +93,7 @@ pub(super) fn verify(
     let (Some(id @ Payload1::Id(said)), None) = (of_id.next(), of_id.next()) else {
         return Err(Unproven::Garbled);
     };
-    let identity =
-        Identity::from_payload(said.kind, &said.data).map_err(|_| Unproven::Garbled)?;
+    let identity = Identity::from_payload(said.kind, &said.data).map_err(|_| Unproven::Garbled)?;
     let expected = hash(agreed, keys, cookies, of_initiator, &id.body());
     match &peer.remote_auth {
         RemoteAuth::Certificate(anchors) => {

@@ -205,8 +205,7 @@ impl Phase1 {
             let said = &opened.payloads;
             match proof::verify(agreed, &keys, self.cookies, true, &peer, said, wall) {
                 Ok(identity) => {
-                    let payloads =
-                        proof::prove(agreed, &keys, self.cookies, false, &peer, shared)?;
+                    let payloads = proof::prove(agreed, &keys, self.cookies, false, &peer, shared)?;
                     let mut iv = opened.next_iv;
                     let exchange = ExchangeType::MAIN_MODE;
                     let reply =
@@ -240,9 +239,11 @@ impl Phase1 {
 
     fn undecryptable(&self, agreed: &Agreed) -> String {
         match agreed.choice.method {
-            super::PSK => "the peer's proof cannot be decrypted: its pre-shared key is another one \
+            super::PSK => {
+                "the peer's proof cannot be decrypted: its pre-shared key is another one \
                            than ours, most likely"
-                .into(),
+                    .into()
+            }
             _ => "the peer's proof cannot be decrypted".into(),
         }
     }

@@ -12,7 +12,9 @@ use super::super::pair::Pair;
 use super::super::phase1::Wanted;
 use super::super::retransmit::{Answered, Retransmit};
 use super::super::{Engine, Timer, lifetime, nat};
-use super::{Offered, Quick, Recipe, Refused, Said, Stage, hash_fits, original_addresses, selectors};
+use super::{
+    Offered, Quick, Recipe, Refused, Said, Stage, hash_fits, original_addresses, selectors,
+};
 use crate::crypto::dh::KeyPair;
 use crate::msg::numbers::notify_v1;
 use crate::msg::v1::{DOI_IPSEC, IDENTITY_ONLY, Payload1, Sa1};
@@ -120,14 +122,8 @@ impl Engine {
                 let payloads = [Payload1::Hash(hash.expose().to_vec())];
                 quick.iv = opened.next_iv;
                 let exchange = ExchangeType::QUICK_MODE;
-                let message = message::encrypted(
-                    cookies,
-                    exchange,
-                    id,
-                    &up.keys,
-                    &mut quick.iv,
-                    &payloads,
-                );
+                let message =
+                    message::encrypted(cookies, exchange, id, &up.keys, &mut quick.iv, &payloads);
                 quick.stage = Stage::Done;
                 quick.sent = None;
                 quick.answered = Some(Answered::new(now, bytes, message.clone()));
@@ -136,7 +132,9 @@ impl Engine {
                 self.no_retry(&pair.child.clone(), path.remote.ip());
                 self.add_pair(shared, now, pair);
             }
-            Err(refused) => self.fail_quick(shared, now, ike, id, Some(refused.notify), &refused.why),
+            Err(refused) => {
+                self.fail_quick(shared, now, ike, id, Some(refused.notify), &refused.why)
+            }
         }
         self.touch(Timer::Sa(ike));
     }

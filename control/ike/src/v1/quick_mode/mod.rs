@@ -23,9 +23,9 @@ use super::retransmit::{Answered, Retransmit};
 use crate::crypto::dh::KeyPair;
 use crate::identity::Identity;
 use crate::keymat::v1::{Iv, Phase1Keys, QuickMode};
+use crate::msg::TrafficSelector;
 use crate::msg::numbers::identification::{IPV4_ADDR, IPV6_ADDR};
 use crate::msg::v1::{Id1, Payload1, Sa1};
-use crate::msg::TrafficSelector;
 use crate::output::{ChildSa, ChildSaId, IkeSaId, Path, SaKeys};
 use crate::policy::{Child, Mode, Peer};
 use crate::proposal::v1::{Lifetime, Phase2Choice};
@@ -144,12 +144,8 @@ fn original_addresses(nat: Nat, mode: Mode, path: Path, initiator: bool) -> Vec<
     let (local, remote) = (path.local.ip(), path.remote.ip());
     let both = if initiator { [local, remote] } else { [remote, local] };
     let payload = |address| match address {
-        IpAddr::V4(ip) => {
-            Payload1::NatOa(dialect.numbers(), IPV4_ADDR, ip.octets().to_vec())
-        }
-        IpAddr::V6(ip) => {
-            Payload1::NatOa(dialect.numbers(), IPV6_ADDR, ip.octets().to_vec())
-        }
+        IpAddr::V4(ip) => Payload1::NatOa(dialect.numbers(), IPV4_ADDR, ip.octets().to_vec()),
+        IpAddr::V6(ip) => Payload1::NatOa(dialect.numbers(), IPV6_ADDR, ip.octets().to_vec()),
     };
     both.map(payload).into()
 }

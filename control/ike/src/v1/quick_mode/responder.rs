@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use engine::Instant;
+use engine::{Instant, Secret};
 use subtle::ConstantTimeEq;
 
 use super::super::message::{self, Opened};
@@ -79,27 +79,12 @@ impl Engine {
         bytes: &[u8],
         opened: &Opened,
     ) -> Result<(), Refused> {
-        let malformed = || Refused {
-            notify: notify_v1::PAYLOAD_MALFORMED,
-            why: "message 1 lacks payloads".into(),
-        };
         let sa = self.sas.get(&ike).ok_or_else(malformed)?;
         let up = sa.established().ok_or_else(malformed)?;
         let peer = sa.peer().cloned().ok_or_else(malformed)?;
         let said = Said::read(&opened.payloads).ok_or_else(malformed)?;
         let found = find(sa, &said)?;
-        let (public, secret) = match (found.choice.group, said.public) {
-            (Some(group), Some(theirs)) => {
-                let (public, secret) = dh::respond(group, theirs, &mut *shared.random)
-                    .map_err(|_| Refused {
-                        notify: notify_v1::INVALID_KEY_INFORMATION,
-                        why: "the peer's public value is invalid".into(),
-                    })?;
-                (Some(public), Some(secret))
-            }
-            (None, None) => (None, None),
-            _ => return Err(malformed()),
-        };
+        let (public, secret) = key_exchange(shared, &found, said.public)?;
         let (spi, nonce) = (shared.allocate_esp_spi(), shared.random_bytes(NONCE_LEN));
         let child = &found.child;
         let natted = child.mode == Mode::Transport && sa.nat.udp().is_some();
@@ -121,21 +106,7 @@ impl Engine {
             original: said.original.filter(|_| natted),
         };
         let child_sa = Arc::new(recipe.make(shared));
-        let mut payloads = alloc::vec![
-            Payload1::Sa(Sa1 {
-                doi: said.sa.doi,
-                situation: said.sa.situation,
-                proposals: alloc::vec![found.choice.to_msg(spi)],
-            }),
-            Payload1::Nonce(nonce.clone()),
-        ];
-        payloads.extend(public.map(Payload1::Ke));
-        if let Some((initiator, responder)) = said.ids {
-            payloads.extend([initiator, responder].map(|id| Payload1::Id(id.clone())));
-        }
-        payloads.extend(original_addresses(sa.nat, child.mode, sa.path, false));
-        let ours = lifetime::offered(&child.lifetime);
-        payloads.extend(lifetime::announce(spi, ours, found.choice.lifetime));
+        let payloads = answer(sa, &said, &found, spi, &nonce, public);
         let seconds = found.choice.lifetime.seconds;
         let ends = lifetime::of_child(shared, now, &child.lifetime, seconds, false);
         let nonces = (said.nonce.clone(), nonce);
@@ -205,6 +176,60 @@ impl Engine {
         self.settle(shared, now, pair);
         self.touch(Timer::Sa(ike));
     }
+}
+
+/// What message 2 says behind its hash.
+fn answer(
+    sa: &Phase1,
+    said: &Said<'_>,
+    found: &Match,
+    spi: u32,
+    nonce: &[u8],
+    public: Option<Vec<u8>>,
+) -> Vec<Payload1> {
+    let Match { child, choice, .. } = found;
+    let mut payloads = alloc::vec![
+        Payload1::Sa(Sa1 {
+            doi: said.sa.doi,
+            situation: said.sa.situation,
+            proposals: alloc::vec![choice.to_msg(spi)],
+        }),
+        Payload1::Nonce(nonce.to_vec()),
+    ];
+    payloads.extend(public.map(Payload1::Ke));
+    if let Some((initiator, responder)) = said.ids {
+        payloads.extend([initiator, responder].map(|id| Payload1::Id(id.clone())));
+    }
+    payloads.extend(original_addresses(sa.nat, child.mode, sa.path, false));
+    let ours = lifetime::offered(&child.lifetime);
+    payloads.extend(lifetime::announce(spi, ours, choice.lifetime));
+    payloads
+}
+
+/// The fresh key exchange that is agreed upon: our public value and the secret, if there is one.
+type Fresh = (Option<Vec<u8>>, Option<Secret>);
+
+fn key_exchange(
+    shared: &mut Shared,
+    found: &Match,
+    public: Option<&Vec<u8>>,
+) -> Result<Fresh, Refused> {
+    match (found.choice.group, public) {
+        (Some(group), Some(theirs)) => {
+            let (public, secret) =
+                dh::respond(group, theirs, &mut *shared.random).map_err(|_| Refused {
+                    notify: notify_v1::INVALID_KEY_INFORMATION,
+                    why: "the peer's public value is invalid".into(),
+                })?;
+            Ok((Some(public), Some(secret)))
+        }
+        (None, None) => Ok((None, None)),
+        _ => Err(malformed()),
+    }
+}
+
+fn malformed() -> Refused {
+    Refused { notify: notify_v1::PAYLOAD_MALFORMED, why: "message 1 lacks payloads".into() }
 }
 
 /// The child that message 1 is about.
@@ -278,9 +303,9 @@ fn fits(
     }
 }
 
-/// What message 1 is about, on our side and on the peer's. Without identities that is all traffic of
-/// both ends. In transport mode a NAT makes a peer speak of itself and us by other addresses than
-/// packets have here (RFC 3947 section 5.2): those of the IKE SA take their place.
+/// What message 1 is about, on our side and on the peer's. Without identities that is all traffic
+/// of both ends. In transport mode a NAT makes a peer speak of itself and us by other addresses
+/// than packets have here (RFC 3947 section 5.2): those of the IKE SA take their place.
 fn asked(
     said: &Said<'_>,
     ours: IpAddr,

@@ -101,11 +101,8 @@ pub(super) fn within(
 /// A selector in words: `10.0.0.1/32[gre]` has no better form in either notation.
 pub(super) fn text(selector: &TrafficSelector) -> alloc::string::String {
     let (first, last) = selector.addresses;
-    let addresses = if first == last {
-        alloc::format!("{first}")
-    } else {
-        alloc::format!("{first}-{last}")
-    };
+    let addresses =
+        if first == last { alloc::format!("{first}") } else { alloc::format!("{first}-{last}") };
     match (selector.protocol, selector.ports) {
         (0, _) => addresses,
         (protocol, ANY_PORT) => alloc::format!("{addresses} protocol {protocol}"),
@@ -159,9 +156,8 @@ pub(super) fn wanted(
     packet: Option<&(TrafficSelector, TrafficSelector)>,
 ) -> Option<(TrafficSelector, TrafficSelector)> {
     let find = |all: &[TrafficSelector], one: Option<&TrafficSelector>| {
-        let fits = |selector: &&TrafficSelector| {
-            one.is_some_and(|one| within(one, selector).is_some())
-        };
+        let fits =
+            |selector: &&TrafficSelector| one.is_some_and(|one| within(one, selector).is_some());
         all.iter().find(fits).or(all.first()).cloned()
     };
     let local = find(local, packet.map(|packet| &packet.0))?;
