@@ -69,8 +69,7 @@ impl Config {
         self.protections().find(|(known, _)| *known == name)?.1.manual()
     }
 
-    /// How each tunnel is protected and each peer of one, by its name: those with a peer of their own
-    /// first, then templates' peers.
+    /// How each tunnel is protected, and each peer of one, by its name: tunnels first.
     pub fn protections(&self) -> impl Iterator<Item = (&str, &Protection)> {
         let of_tunnels =
             self.tunnels.iter().map(|tunnel| (tunnel.name.as_str(), &tunnel.protection));

@@ -210,7 +210,7 @@ fn secrets_come_from_a_file_that_only_its_owner_reads() {
         format!("[secrets]\nfile = \"s.toml\"\n{PORTS}{PEER}{}", tunnel("vti", "ike = \"b\""));
     let main = main.replace("psk = \"a secret of good length\"\n", "");
     let secrets = dir.path().join("s.toml");
-    let mut read = |content: &str, mode: u32| {
+    let read = |content: &str, mode: u32| {
         fs::write(&secrets, content).unwrap();
         fs::set_permissions(&secrets, fs::Permissions::from_mode(mode)).unwrap();
         parse("t.toml", &main, dir.path())

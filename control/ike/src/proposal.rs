@@ -1,5 +1,5 @@
-//! Proposals as users write them (`aes128gcm16-prfsha256-x25519`, strongSwan's spelling), as messages
-//! carry them, and the choice among them.
+//! Proposals as users write them (`aes128gcm16-prfsha256-x25519`, strongSwan's spelling), as
+//! messages carry them, and the choice among them.
 
 mod choose;
 mod describe;
@@ -74,8 +74,8 @@ impl IkeProposal {
         IKE_DEFAULT.iter().filter_map(|text| text.parse().ok()).collect()
     }
 
-    /// Why nobody should choose some of it today (RFC 8247), or `None` if all of it is sound: "modp1024
-    /// is a 1024-bit group, …".
+    /// Why nobody should choose some of it today (RFC 8247), or `None` if all of it is sound:
+    /// "modp1024 is a 1024-bit group, …".
     #[must_use]
     pub fn weakness(&self) -> Option<String> {
         let ciphers = self.encryption.iter().map(|it| (it.name(), it.weakness()));

@@ -1,5 +1,5 @@
-//! `[tunnel.ike]`: the child that a tunnel has its IKE peer negotiate. What it protects follows from
-//! the kind of tunnel.
+//! `[tunnel.ike]`: the child that a tunnel has its IKE peer negotiate. What it protects follows
+//! from the kind of tunnel.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -368,8 +368,8 @@ impl Sides {
         Self { local: side(subject.local), remote: side(subject.remote) }
     }
 
-    /// RFC 2409 section 5.5: quick mode has one identity of each side. Where the kind of tunnel says
-    /// what is protected, the first is meant.
+    /// RFC 2409 section 5.5: quick mode has one identity of each side. Where the kind of tunnel
+    /// says what is protected, the first is meant.
     fn make_single(&mut self, implied: bool, at: Range<usize>, found: &mut Findings) -> Option<()> {
         if implied {
             self.local.truncate(1);

@@ -225,7 +225,6 @@ fn versions(field: Field<WordOrNumber>, found: &mut Findings) -> Option<Versions
 }
 
 /// `Some(None)` is anywhere.
-#[allow(clippy::option_option)]
 fn remote(
     field: Field<String>,
     at: Range<usize>,
@@ -326,7 +325,6 @@ pub(super) fn jitter(field: Field<i64>, found: &mut Findings) -> Option<u8> {
 }
 
 /// `Some(None)` asks nobody.
-#[allow(clippy::option_option)]
 fn dpd(section: &mut schema::Ike, found: &mut Findings) -> Option<Option<Dpd>> {
     let others = [section.dpd_timeout.span(), section.dpd_action.span()];
     let mut time = |field: &mut Field<WordOrNumber>, key, default, words: &[&str]| {
@@ -350,7 +348,6 @@ fn dpd(section: &mut schema::Ike, found: &mut Findings) -> Option<Option<Dpd>> {
 }
 
 /// `Some(None)` is none.
-#[allow(clippy::option_option)]
 fn ppk(
     section: &mut schema::Ike,
     name: &Spanned<String>,

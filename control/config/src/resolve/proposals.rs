@@ -38,8 +38,8 @@ impl Proposal for EspProposal {
     }
 }
 
-/// The list of a key; `default` if it is absent, `None` after an error. `v1` is whether a peer speaks
-/// IKEv1 alone.
+/// The list of a key; `default` if it is absent, `None` after an error. `v1` is whether a peer
+/// speaks IKEv1 alone.
 pub(super) fn resolve<P: Proposal>(
     field: Field<Words>,
     v1: bool,

@@ -11,6 +11,7 @@ use super::describe::Refusal;
 use super::transforms::{self, ADDITIONAL, ENCRYPTION, ESN, GROUP, INTEGRITY, PRF};
 use super::{EspProposal, IkeProposal};
 use crate::algorithm::{Encryption, Group, Integrity, Prf};
+use crate::keymat::v2::IkeSuite;
 use crate::msg::{Proposal, Transform};
 
 /// Protocol numbers of proposals (RFC 7296 section 3.3.1).
@@ -57,6 +58,12 @@ pub struct EspChoice {
 }
 
 impl IkeChoice {
+    /// What keys are derived for.
+    #[must_use]
+    pub const fn suite(&self) -> IkeSuite {
+        IkeSuite { encryption: self.encryption, integrity: self.integrity, prf: self.prf }
+    }
+
     /// The answer: the proposal with its own number and what is chosen of it. `spi` is ours, empty
     /// in an initial exchange.
     #[must_use]

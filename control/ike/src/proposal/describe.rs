@@ -182,11 +182,15 @@ fn write_one(f: &mut fmt::Formatter<'_>, transform: &Transform) -> fmt::Result {
     if let Some(name) = known {
         return f.write_str(name);
     }
-    match (foreign(kind, id), key_bits) {
-        (Some(name), None) => f.write_str(name),
-        (Some(name), Some(bits)) => write!(f, "{name}{bits}"),
-        (None, None) => write!(f, "{}#{id}", kind_name(kind)),
-        (None, Some(bits)) => write!(f, "{}#{id}({bits})", kind_name(kind)),
+    let Some(name) = foreign(kind, id) else {
+        write!(f, "{}#{id}", kind_name(kind))?;
+        return key_bits.map_or(Ok(()), |bits| write!(f, "({bits})"));
+    };
+    // The star is where the length of the key is written.
+    let (before, after) = name.split_once('*').unwrap_or((name, ""));
+    match key_bits {
+        None => write!(f, "{before}{after}"),
+        Some(bits) => write!(f, "{before}{bits}{after}"),
     }
 }
 
@@ -205,18 +209,18 @@ const fn foreign(kind: u8, id: u16) -> Option<&'static str> {
         (ENCRYPTION, 2) => "des",
         (ENCRYPTION, 3) => "3des",
         (ENCRYPTION, 6) => "cast",
-        (ENCRYPTION, 7) => "blowfish",
+        (ENCRYPTION, 7) => "blowfish*",
         (ENCRYPTION, 11) => "null",
-        (ENCRYPTION, 12) => "aes",
-        (ENCRYPTION, 13) => "aesctr",
-        (ENCRYPTION, 14) => "aesccm8_",
-        (ENCRYPTION, 15) => "aesccm12_",
-        (ENCRYPTION, 16) => "aesccm16_",
-        (ENCRYPTION, 18) => "aesgcm8_",
-        (ENCRYPTION, 19) => "aesgcm12_",
-        (ENCRYPTION, 20) => "aesgcm16_",
-        (ENCRYPTION, 21) => "aesgmac",
-        (ENCRYPTION, 23) => "camellia",
+        (ENCRYPTION, 12) => "aes*",
+        (ENCRYPTION, 13) => "aes*ctr",
+        (ENCRYPTION, 14) => "aes*ccm8",
+        (ENCRYPTION, 15) => "aes*ccm12",
+        (ENCRYPTION, 16) => "aes*ccm16",
+        (ENCRYPTION, 18) => "aes*gcm8",
+        (ENCRYPTION, 19) => "aes*gcm12",
+        (ENCRYPTION, 20) => "aes*gcm16",
+        (ENCRYPTION, 21) => "aes*gmac",
+        (ENCRYPTION, 23) => "camellia*",
         (PRF, 4) => "prfaesxcbc",
         (PRF, 8) => "prfaescmac",
         (INTEGRITY, 5) => "aesxcbc",

@@ -1,5 +1,5 @@
-//! From text to proposals, in strongSwan's spelling: algorithms with hyphens between them, several of
-//! one kind where any will do.
+//! From text to proposals, in strongSwan's spelling: algorithms with hyphens between them, several
+//! of one kind where any will do.
 
 use alloc::format;
 use alloc::string::{String, ToString};

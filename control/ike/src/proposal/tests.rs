@@ -302,7 +302,10 @@ proptest! {
 
     #[test]
     fn whatever_is_offered_is_chosen_from_or_refused(
-        transforms in prop::collection::vec((0_u8..15, 0_u16..40, prop::option::of(0_u16..300)), 0..20),
+        transforms in prop::collection::vec(
+            (0_u8..15, 0_u16..40, prop::option::of(0_u16..300)),
+            0..20,
+        ),
         protocol in 0_u8..5,
         spi in prop::collection::vec(any::<u8>(), 0..9),
     ) {

@@ -81,8 +81,8 @@ pub struct Phase2Choice {
     pub suite: Suite,
     /// The key exchange of quick mode, if there is one.
     pub group: Option<Group>,
-    /// Encapsulation mode: 1 tunnel, 2 transport, 3 and 4 the same in UDP (RFC 2407 section 4.5, RFC
-    /// 3947 section 5.1).
+    /// Encapsulation mode: 1 tunnel, 2 transport, 3 and 4 the same in UDP (RFC 2407 section 4.5,
+    /// RFC 3947 section 5.1).
     pub mode: u16,
     /// Sequence numbers of 64 bits.
     pub esn: bool,
