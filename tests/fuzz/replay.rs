@@ -61,12 +61,13 @@ fn captures_hold() {
 }
 
 #[test]
-<<<<<<< HEAD
 fn ike_messages_hold() {
     replay("fuzz/seeds/ike_v1", fuzz::ike_v1);
     replay("fuzz/seeds/ike_v2", fuzz::ike_v2);
     replay("fuzz/seeds/ike_sealed", fuzz::ike_sealed);
-=======
+}
+
+#[test]
 fn certificates_hold() {
     replay("fuzz/seeds/certificate", fuzz::certificate);
 }
@@ -74,5 +75,4 @@ fn certificates_hold() {
 #[test]
 fn identities_hold() {
     replay("fuzz/seeds/identity", fuzz::identity);
->>>>>>> wip-cert
 }

@@ -213,7 +213,7 @@ fn proof(case: &Case, certificates: &Certificates) -> String {
 fn habits(case: &Case) -> String {
     let mut lines = Vec::new();
     if case.event.keeps_up() || case.event == Event::Rebind {
-        lines.push("dpd = \"1s\"\ndpd_timeout = \"4s\"");
+        lines.push("dpd = \"5s\"\ndpd_timeout = \"5s\"");
         let again = case.event.keeps_up() && case.calls(Side::Ours);
         lines.push(if again { "dpd_action = \"restart\"" } else { "dpd_action = \"clear\"" });
     }

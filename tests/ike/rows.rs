@@ -111,7 +111,9 @@ fn version_1(initiator: Side) -> Vec<Case> {
         rows.push(Case { ike, esp, event: Event::RekeyChild(initiator), ..plain.clone() });
     }
     rows.push(Case { event: Event::RekeyChild(initiator.other()), ..plain.clone() });
-    rows.extend(V1_EVENTS.map(|event| Case { event, ..plain.clone() }));
+    // Each death takes a DPD interval of seconds: once is enough.
+    let wanted = V1_EVENTS.iter().filter(|event| initiator == Side::Ours || !event.keeps_up());
+    rows.extend(wanted.map(|&event| Case { event, ..plain.clone() }));
     rows.push(Case { nat: Some(initiator), ..plain.clone() });
     rows.push(Case { auth: Auth::Certificate(Kind::Rsa), ..plain.clone() });
     rows.extend(refusals(&plain, &[]));

@@ -15,8 +15,8 @@ use crate::{lab::Lab, status::Status};
 /// Longest time in which a tunnel is to be there, or to be back.
 const LIMIT: Duration = Duration::from_secs(10);
 
-const ON_DEMAND: Join = Join::Ike("dpd = \"2s\"\ndpd_timeout = \"4s\"", "start = \"demand\"");
-const AT_START: Join = Join::Ike("dpd = \"2s\"\ndpd_timeout = \"4s\"", "start = \"always\"");
+const ON_DEMAND: Join = Join::Ike("dpd = \"5s\"\ndpd_timeout = \"5s\"", "start = \"demand\"");
+const AT_START: Join = Join::Ike("dpd = \"5s\"\ndpd_timeout = \"5s\"", "start = \"always\"");
 
 /// The established IKE SAs that a gateway shows.
 fn established(gateway: &Gateway) -> Vec<Value> {
@@ -103,9 +103,7 @@ fn a_peer_that_dies_is_noticed() {
     let (a, mut b) = lab.join(ON_DEMAND);
     lab.a.wait_for_other_host(LIMIT);
     b.kill();
-    wait_for("end of the dead peer's SAs", 2 * LIMIT, || {
-        established(&a).is_empty().then_some(())
-    });
+    wait_for("end of the dead peer's SAs", 2 * LIMIT, || established(&a).is_empty().then_some(()));
     b.start_again(&lab.b.gateway);
     println!("back: {:?}", lab.a.wait_for_other_host(LIMIT));
 }

@@ -20,10 +20,13 @@ const TABLE: [(&str, &[&str]); 14] = [
     ("engine", &[]),
     ("ike", &["engine", "wire"]),
     ("config", &["engine", "ike", "wire"]),
-    ("bridge", &["wire", "esp", "tables", "config"]),
+    ("bridge", &["wire", "esp", "tables", "config", "ike"]),
     (
         "fastgw",
-        &["wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "config", "bridge"],
+        &[
+            "wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "engine", "ike", "config",
+            "bridge",
+        ],
     ),
     ("bench", &["wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "config", "bridge"]),
     (

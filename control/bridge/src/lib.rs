@@ -25,8 +25,7 @@ use std::sync::Arc;
 use config::{Config, Protection, RouteTarget, TunnelKind};
 use ipnet::IpNet;
 use tables::{
-    ClearTunnels, Cloud, CloudId, Fib, Nexthops, PortEntry, PortId, Role, Route, Tables,
-    TunnelId,
+    ClearTunnels, Cloud, CloudId, Fib, Nexthops, PortEntry, PortId, Role, Route, Tables, TunnelId,
 };
 use wire::ethernet::Mac;
 

@@ -97,7 +97,8 @@ impl Pair {
     /// What may come out of it; `None` is anything.
     pub(super) fn selectors(&self) -> Option<Selectors> {
         let ChildSa { local, remote, .. } = &*self.child;
-        let any = |all: &[TrafficSelector]| all.iter().any(is_any_ipv4) && all.iter().any(is_any_ipv6);
+        let any =
+            |all: &[TrafficSelector]| all.iter().any(is_any_ipv4) && all.iter().any(is_any_ipv6);
         if any(local) && any(remote) {
             return None;
         }

@@ -27,10 +27,7 @@ enum Configured {
 }
 
 /// The entries of `[[policy]]` sections. `tunnel` gives the id of a configured tunnel.
-pub(super) fn written(
-    config: &Config,
-    tunnel: impl Fn(usize) -> Option<TunnelId>,
-) -> Vec<Entry> {
+pub(super) fn written(config: &Config, tunnel: impl Fn(usize) -> Option<TunnelId>) -> Vec<Entry> {
     let written = config.policies.iter().filter_map(|policy| {
         let action = match policy.action {
             config::Action::Protect(index) => Configured::Protect(tunnel(index)?),

@@ -70,9 +70,7 @@ impl Bridge {
     ) -> bool {
         let quoted = Endpoints { local, remote };
         self.tunnels.iter().any(|spec| match (&spec.protection, spi) {
-            (Some(protected), Some(spi)) => {
-                protected.could_have_sent(spec.outer_ends, quoted, spi)
-            }
+            (Some(protected), Some(spi)) => protected.could_have_sent(spec.outer_ends, quoted, spi),
             (None, None) => {
                 spec.outer_ends == quoted && headers::clear_protocols(spec).contains(&protocol)
             }

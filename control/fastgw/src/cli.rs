@@ -413,7 +413,9 @@ mod tests {
 
     #[test]
     fn help_fits_into_100_columns() {
-        for name in [None, Some("check"), Some("explain"), Some("show"), Some("ike"), Some("offline")] {
+        for name in
+            [None, Some("check"), Some("explain"), Some("show"), Some("ike"), Some("offline")]
+        {
             let mut command = Arguments::command();
             let command = match name {
                 Some(name) => command.find_subcommand_mut(name).unwrap(),

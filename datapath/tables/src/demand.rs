@@ -33,7 +33,8 @@ mod tests {
     #[test]
     fn the_first_packet_asks_and_then_one_in_a_while() {
         let demand = Demand::default();
-        let due = [0, 1, ASK_AGAIN_NS - 1, ASK_AGAIN_NS, ASK_AGAIN_NS + 1].map(|at| demand.is_due(at));
+        let due =
+            [0, 1, ASK_AGAIN_NS - 1, ASK_AGAIN_NS, ASK_AGAIN_NS + 1].map(|at| demand.is_due(at));
         assert_eq!(due, [true, false, false, true, false]);
     }
 }

@@ -14,11 +14,13 @@ mod turn;
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use config::Config;
 use engine::UnixTime;
 use ike::output::Input;
+use ike::policy::Peer;
 use ike::{Ike, Settings};
 use mio::{Registry, Token};
 
@@ -35,6 +37,7 @@ pub struct Negotiator {
     start: Instant,
     key_log: Option<KeyLog>,
     addresses: Vec<IpAddr>,
+    peers: Vec<Arc<Peer>>,
 }
 
 impl Negotiator {
@@ -57,7 +60,7 @@ impl Negotiator {
             Settings { reserved_spis, key_log: key_log.is_some(), ..Settings::default() };
         let engine = Ike::new(settings, Box::new(random::System::new()?));
         let (sockets, start) = (Sockets::new(), Instant::now());
-        Ok(Self { engine, sockets, start, key_log, addresses: Vec::new() })
+        Ok(Self { engine, sockets, start, key_log, addresses: Vec::new(), peers: Vec::new() })
     }
 
     /// The time as the engine counts it.
@@ -73,12 +76,20 @@ impl Negotiator {
     /// The peers that are configured now.
     pub fn configure(&mut self, config: &Config) {
         let now = self.now();
-        self.engine.configure(now, wall(), config.ike_peers.clone());
+        let same = |new: &Arc<Peer>| {
+            let is_same =
+                |old: &&Arc<Peer>| old.has_settings_of(new) && old.children == new.children;
+            self.peers.iter().find(is_same).unwrap_or(new).clone()
+        };
+        // A peer that has not changed is the very same one to the engine, and keeps its SAs.
+        self.peers = config.ike_peers.iter().map(same).collect();
+        self.engine.configure(now, wall(), self.peers.clone());
     }
 
     /// No peers from now on: each is told so.
     pub fn forget_all(&mut self) {
         let now = self.now();
+        self.peers.clear();
         self.engine.configure(now, wall(), Vec::new());
     }
 
@@ -156,8 +167,7 @@ fn wall() -> UnixTime {
 
 /// Where IKE is spoken: at the ends that peers have, or at all addresses if one has none.
 fn wanted_addresses(config: &Config, machine: &[IpAddr]) -> BTreeSet<IpAddr> {
-    let locals: Option<BTreeSet<IpAddr>> =
-        config.ike_peers.iter().map(|peer| peer.local).collect();
+    let locals: Option<BTreeSet<IpAddr>> = config.ike_peers.iter().map(|peer| peer.local).collect();
     let here = machine.iter().copied().filter(|address| !address.is_loopback());
     match locals {
         Some(locals) => here.filter(|address| locals.contains(address)).collect(),

@@ -14,8 +14,8 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, SockAddr, Socket, Type};
 use wire::ipv4::Ipv4;
-use wire::udp::{self, Udp};
 use wire::protocol;
+use wire::udp::{self, Udp};
 use zerocopy::IntoBytes;
 
 /// IKE's port where no NAT is on the way (RFC 7296 section 2).
@@ -61,9 +61,9 @@ impl Sockets {
         token: Token,
     ) -> Vec<String> {
         self.sockets.retain(|end, _| addresses.contains(&end.ip()));
-        let ends = addresses.iter().flat_map(|address| {
-            [PORT, udp::ESP_PORT].map(|port| SocketAddr::new(*address, port))
-        });
+        let ends = addresses
+            .iter()
+            .flat_map(|address| [PORT, udp::ESP_PORT].map(|port| SocketAddr::new(*address, port)));
         let mut problems = Vec::new();
         for end in ends {
             if self.sockets.contains_key(&end) {
@@ -73,9 +73,8 @@ impl Sockets {
                 Ok(socket) => {
                     self.sockets.insert(end, socket);
                 }
-                Err(error) => problems.push(format!(
-                    "no IKE at {end}: {error}; another IKE daemon may be running"
-                )),
+                Err(error) => problems
+                    .push(format!("no IKE at {end}: {error}; another IKE daemon may be running")),
             }
         }
         // What came before the socket was watched has left no event.

@@ -93,7 +93,7 @@ fn send(sa: &mut IkeSa, cx: &mut Cx<'_>, mut offer: Offer) {
         payloads.push(notify(kind::USE_PPK));
     }
     let header = sa.header(ExchangeType(numbers::exchange::IKE_SA_INIT), 0, false);
-    offer.request = Message { header, payloads }.write();
+    offer.request = Message { header, payloads, critical: 0 }.write();
     let datagrams = [offer.request.clone()].into();
     let patience = sa.patience(cx);
     sa.window.send(cx.shared, cx.now, sa.path, datagrams, patience);
@@ -306,7 +306,7 @@ pub(crate) fn answer(
     let nonce = cx.shared.random_bytes(NONCE_LEN);
     let reply = reply(&sa, answer, choice.group, public, nonce.clone(), payloads);
     let header = sa.header(ExchangeType(numbers::exchange::IKE_SA_INIT), 0, true);
-    let response = Message { header, payloads: reply }.write();
+    let response = Message { header, payloads: reply, critical: 0 }.write();
     let mut transcript = Transcript {
         nonce_i: parts.nonce.to_vec(),
         nonce_r: nonce,
@@ -376,5 +376,5 @@ fn reply(
 pub(crate) fn refuse(request: &Header, payloads: &[Payload]) -> Vec<u8> {
     let header =
         Header { flags: flag::RESPONSE, version: VERSION, responder_spi: IkeSpi(0), ..*request };
-    Message { header, payloads: payloads.to_vec() }.write()
+    Message { header, payloads: payloads.to_vec(), critical: 0 }.write()
 }

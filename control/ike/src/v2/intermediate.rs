@@ -87,7 +87,7 @@ pub(super) fn answer(
 
 /// The message is part of what AUTH is about (RFC 9242 section 3.3.2).
 fn cover(sa: &mut IkeSa, header: &Header, plain: &Plain) {
-    let written = Message { header: *header, payloads: [].into() }.write();
+    let written = Message { header: *header, payloads: [].into(), critical: 0 }.write();
     let (Some(header), Some(keys)) = (written.first_chunk(), &sa.keys) else { return };
     let transcript = match &mut sa.phase {
         Phase::Connecting(connecting) => &mut connecting.transcript,

@@ -127,7 +127,9 @@ fn esp_encryption(algorithm: suite::Encryption) -> &'static str {
     match algorithm {
         suite::Encryption::Null | suite::Encryption::NullAesGmac(_) => "NULL",
         suite::Encryption::AesCbc(_) => "AES-CBC [RFC3602]",
-        suite::Encryption::AesGcm(..) => "AES-GCM [RFC4106]",
+        suite::Encryption::AesGcm(_, 8) => "AES-GCM with 8 octet ICV [RFC4106]",
+        suite::Encryption::AesGcm(_, 12) => "AES-GCM with 12 octet ICV [RFC4106]",
+        suite::Encryption::AesGcm(..) => "AES-GCM with 16 octet ICV [RFC4106]",
         suite::Encryption::ChaCha20Poly1305 => "ChaCha20 with Poly1305 [RFC7634]",
     }
 }

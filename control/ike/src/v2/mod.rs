@@ -377,5 +377,5 @@ fn refuse_version(shared: &mut Shared, now: Instant, path: Path, header: &Header
     }
     let answer = Header { flags: sa::flag::RESPONSE, version: sa::VERSION, ..*header };
     let payloads: Vec<Payload> = [notify::notify(kind::INVALID_MAJOR_VERSION)].into();
-    shared.transmit(path, Message { header: answer, payloads }.write());
+    shared.transmit(path, Message { header: answer, payloads, critical: 0 }.write());
 }
