@@ -68,8 +68,7 @@ impl End for Fastgw<'_> {
     }
 
     fn reauthenticate(&self) -> Result<(), String> {
-        // It does so by the clock: see `configuration`.
-        Ok(())
+        Err("it does so by the clock only".to_owned())
     }
 
     fn terminate(&self) -> Result<(), String> {
@@ -214,12 +213,12 @@ fn proof(case: &Case, certificates: &Certificates) -> String {
 fn habits(case: &Case) -> String {
     let mut lines = Vec::new();
     if case.event.keeps_up() || case.event == Event::Rebind {
-        lines.push("dpd = \"1s\"\ndpd_timeout = \"4s\"");
+        lines.push("dpd = \"5s\"\ndpd_timeout = \"5s\"");
         let again = case.event.keeps_up() && case.calls(Side::Ours);
         lines.push(if again { "dpd_action = \"restart\"" } else { "dpd_action = \"clear\"" });
     }
     match case.event {
-        Event::Reauthenticate(Side::Ours) => lines.push("reauth = \"3s\"\njitter = 0"),
+        _ if case.version == 1 => {}
         Event::Move => lines.push("mobike = true"),
         _ => lines.push("mobike = false"),
     }

@@ -20,7 +20,7 @@ use tests::{
 use crate::case::{Case, Mode, Side};
 
 /// Pings under which an event happens, and the seconds between two of them.
-const STREAM: (u32, f64) = (75, 0.02);
+const STREAM: (u32, f64) = (60, 0.02);
 /// How long the event waits for the first of them.
 const HEAD_START: Duration = Duration::from_millis(200);
 /// Pings each way when all is quiet.
