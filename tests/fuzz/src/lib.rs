@@ -8,7 +8,7 @@ mod frames;
 mod ike;
 mod sites;
 
-pub use self::ike::{ike_sealed, ike_v1, ike_v2};
 pub use self::certificates::{certificate, identity};
+pub use self::ike::{ike_sealed, ike_v1, ike_v2};
 pub use files::{capture, config};
 pub use frames::{decap_carried, decap_esp, decap_gre, frame_inside, frame_outside};
