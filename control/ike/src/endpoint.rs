@@ -69,6 +69,9 @@ impl Ike {
         match &input {
             Input::Acquire { child, remote, packet } => {
                 let Some((peer, child)) = self.shared.child(child) else { return };
+                if child.start == Start::Never {
+                    return;
+                }
                 self.negotiate(now, wall, &peer, &child, *remote, packet.as_ref());
             }
             Input::Initiate { peer } => {
