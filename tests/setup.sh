@@ -64,7 +64,7 @@ build_load_tester() {
 	from=(-q -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$cache/parts"
 		-o "Dir::State::Lists=$cache/lists" -o "Dir::Cache=$cache" -o APT::Sandbox::User=root)
 	apt-get "${from[@]}" update > /dev/null
-	(cd "$cache" && apt-get "${from[@]}" --download-only source strongswan > /dev/null)
+	(cd "$cache" && apt-get "${from[@]}" --download-only --tar-only source strongswan > /dev/null)
 	tar -C "$cache" -xf "$cache"/strongswan_*.orig.tar.*2
 	source=$(echo "$cache"/strongswan-*/src)
 	# What its configure script would find out here.
