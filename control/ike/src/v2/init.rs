@@ -11,6 +11,7 @@ use super::child::Refused;
 use super::handshake::{Answering, Connecting, Transcript};
 use super::nat::{self, Nat};
 use super::notify::{self, has, kind, notify, notify_with};
+use super::receive::critical;
 use super::rekey_ike::choose;
 use super::sa::{Active, Cx, Effect, Features, IkeSa, Lost, Phase, VERSION, Wanted, flag};
 use super::{intermediate, proof};
@@ -234,6 +235,7 @@ impl<'a> Parts<'a> {
 
 fn note_features(sa: &mut IkeSa, payloads: &[Payload]) {
     sa.features = Features {
+        first_initiator: sa.initiator,
         fragmentation: has(payloads, kind::IKEV2_FRAGMENTATION_SUPPORTED),
         childless: has(payloads, kind::CHILDLESS_IKEV2_SUPPORTED),
         intermediate: has(payloads, kind::INTERMEDIATE_EXCHANGE_SUPPORTED),
@@ -276,6 +278,10 @@ pub(crate) fn answer(
     candidates: Vec<Arc<Peer>>,
 ) -> Reception {
     let payloads = &message.payloads;
+    if let Some(unknown) = critical(payloads) {
+        let answer = notify_with(kind::UNSUPPORTED_CRITICAL_PAYLOAD, [unknown].into());
+        return Reception::Answer(refuse(header, &[answer]));
+    }
     let Some(parts) = Parts::of(payloads) else {
         return Reception::Answer(refuse(header, &[notify(kind::INVALID_SYNTAX)]));
     };
