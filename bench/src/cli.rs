@@ -25,7 +25,8 @@ enum Command {
     Memory(Memory),
 }
 
-/// Handshakes of IKEv2 per second on one core, by who calls and who answers, and bytes for each peer
+/// Handshakes of IKEv2 per second on one core, by who calls and who answers, and bytes for each
+/// peer
 ///
 /// Two of the gateway's engines in one process exchange messages until a child SA is ready for
 /// use; the time that each of them is at work is counted apart. Sockets are not part of it.

@@ -185,7 +185,8 @@ impl End {
              [tunnel.ike]\npeer = \"peer\"\nstart = \"never\"\nproposals = [\"aes128gcm16\"]\n\
              local_subnets = [\"10.0.0.0/8\"]\nremote_subnets = [\"10.0.0.0/8\"]\n"
         );
-        let config = config::parse("bench.toml", &text, ".").map_err(|report| report.to_string())?;
+        let config =
+            config::parse("bench.toml", &text, ".").map_err(|report| report.to_string())?;
         let mut seed = [0; 32];
         seed[..4].copy_from_slice(&number.to_be_bytes());
         // A stranger's cookie is not what is measured, and a thousand must fit.

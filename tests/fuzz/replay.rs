@@ -68,6 +68,12 @@ fn ike_messages_hold() {
 }
 
 #[test]
+fn ike_engines_hold() {
+    replay("fuzz/seeds/ike_engine_v1", fuzz::ike_engine_v1);
+    replay("fuzz/seeds/ike_engine_v2", fuzz::ike_engine_v2);
+}
+
+#[test]
 fn certificates_hold() {
     replay("fuzz/seeds/certificate", fuzz::certificate);
 }

@@ -13,7 +13,6 @@ use crate::{
 
 const PLUTO: &str = "/usr/libexec/ipsec/pluto";
 const WHACK: &str = "/usr/libexec/ipsec/whack";
-const ADDCONN: &str = "/usr/libexec/ipsec/addconn";
 /// Where its keys and certificates are.
 const NSS: &str = "sql:/var/lib/ipsec/nss";
 /// How long a negotiation may take.
@@ -71,13 +70,11 @@ impl<M: Machine> End for Libreswan<M> {
         }
         self.machine.start(&[PLUTO, "--nofork", "--stderrlog", "--config", "/etc/ipsec.conf"]);
         let machine = &mut self.machine;
+        // It reads its connections by itself, some time after it answers.
         wait_for("pluto", NEGOTIATE, || {
             machine.assert_runs();
-            machine.run(&[WHACK, "--listen"]).ok()
+            machine.run(&[WHACK, "--status"]).ok().filter(|said| said.contains("\"net\""))
         });
-        if let Err(said) = machine.run(&[ADDCONN, "--config", "/etc/ipsec.conf", "net"]) {
-            panic!("{said}\n{}", machine.log());
-        }
     }
 
     fn kill(&mut self) {
@@ -189,7 +186,8 @@ conn net
     esp={esp}
     type={kind}
     {dpd}
-    auto=ondemand
+    leftupdown=%disabled
+    auto=add
 ",
         left = side.wan(),
         left_id = identity(case, side),

@@ -86,7 +86,11 @@ fn version_2(initiator: Side) -> Vec<Case> {
     }
     rows.push(Case { event: Event::RekeyChild(initiator.other()), ..plain.clone() });
     for event in EVENTS {
-        rows.push(Case { event, ..plain.clone() });
+        // Whoever has called may move; whoever has not says where it is and waits to be moved to
+        // (RFC 4555 section 3.5), with addresses that were there from the start.
+        if event != Event::Move || initiator == Side::Theirs {
+            rows.push(Case { event, ..plain.clone() });
+        }
     }
     if initiator == Side::Ours {
         rows.push(Case { event: Event::OnDemand, ..plain.clone() });

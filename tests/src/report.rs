@@ -51,6 +51,9 @@ impl Report {
     pub fn add(&mut self, row: Row) {
         let failures = row.failures();
         println!("{}: {}", row.name, if failures.is_empty() { "passed" } else { "FAILED" });
+        for failure in &failures {
+            println!("  {failure}");
+        }
         self.rows.push(row);
     }
 

@@ -24,11 +24,17 @@ const TABLE: [(&str, &[&str]); 14] = [
     (
         "fastgw",
         &[
-            "wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "engine", "ike", "config",
-            "bridge",
+            "wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "engine", "ike",
+            "config", "bridge",
         ],
     ),
-    ("bench", &["wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "config", "bridge"]),
+    (
+        "bench",
+        &[
+            "wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "engine", "ike",
+            "config", "bridge",
+        ],
+    ),
     (
         "tests",
         &["wire", "simd", "esp", "port", "tables", "pipeline", "engine", "ike", "config", "bridge"],

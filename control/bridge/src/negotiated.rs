@@ -1,8 +1,8 @@
 //! SAs that IKE makes, changes and ends while the gateway runs.
 //!
 //! What each of these calls changes is made visible to workers by [`Bridge::refresh`], once for as
-//! many of them as have come together: only the tunnels that have changed are made anew. A template's
-//! tunnel that appears or goes takes a whole [`Bridge::build`].
+//! many of them as have come together: only the tunnels that have changed are made anew. A
+//! template's tunnel that appears or goes takes a whole [`Bridge::build`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -74,7 +74,8 @@ impl Places {
 }
 
 impl Bridge {
-    /// Takes what comes through a pair's inbound SA from now on. `seed` is that of the outbound one.
+    /// Takes what comes through a pair's inbound SA from now on. `seed` is that of the outbound
+    /// one.
     ///
     /// # Errors
     /// No tunnel has the child's name, or its keys do not fit its suite.
@@ -141,8 +142,8 @@ impl Bridge {
         self.changes.tunnels.insert(at);
     }
 
-    /// The tunnel to the peer of `child`, which the template at `at` stands for: the one that it has
-    /// already, if it has proven to be the same for the same networks, or a new one.
+    /// The tunnel to the peer of `child`, which the template at `at` stands for: the one that it
+    /// has already, if it has proven to be the same for the same networks, or a new one.
     fn instance(&mut self, at: usize, child: &ChildSa) -> usize {
         let first = self.places.configured.min(self.tunnels.len());
         let is_its = |spec: &TunnelSpec| {
@@ -223,7 +224,8 @@ impl Bridge {
         self.changes = Changes::default();
     }
 
-    /// Finds pairs and children anew, after the configured tunnels have changed: `configured` of them.
+    /// Finds pairs and children anew, after the configured tunnels have changed: `configured` of
+    /// them.
     pub(super) fn find_places(&mut self, configured: usize) {
         self.places = Places::of(&self.tunnels, configured);
     }
@@ -246,8 +248,8 @@ impl Bridge {
         self.find_places(self.places.configured);
     }
 
-    /// What the counters of the SAs say that IKE is to know: signs of life, limits, and first packets
-    /// that were not told of otherwise.
+    /// What the counters of the SAs say that IKE is to know: signs of life, limits, and first
+    /// packets that were not told of otherwise.
     pub fn usage(&mut self) -> Vec<Input> {
         let mut news = Vec::new();
         let sas = self.tunnels.iter_mut().filter_map(negotiated_mut);
@@ -326,3 +328,6 @@ fn selectors(local: &[TrafficSelector], remote: &[TrafficSelector]) -> Vec<confi
     };
     both.map(one).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,7 +107,8 @@ impl Pair {
         Some(Selectors(both.map(|(local, remote)| selector(local, remote)).collect()))
     }
 
-    /// Takes notice that the packet `seq` came from elsewhere; whether that is the newest such news.
+    /// Takes notice that the packet `seq` came from elsewhere; whether that is the newest such
+    /// news.
     pub(super) fn hears(&mut self, seq: u64) -> bool {
         let newer = seq > self.moved_at;
         self.moved_at = self.moved_at.max(seq);
@@ -185,8 +186,8 @@ fn selector(local: &TrafficSelector, remote: &TrafficSelector) -> Selector {
     let protocol = [local.protocol, remote.protocol].into_iter().find(|protocol| *protocol != 0);
     let ports = |selector: &TrafficSelector| {
         let (first, last) = selector.ports;
-        // 65535 to 0 is OPAQUE (RFC 7296 3.13.1): a range that holds nothing, as packets whose ports
-        // cannot be seen are refused.
+        // 65535 to 0 is OPAQUE (RFC 7296 3.13.1): a range that holds nothing, as packets whose
+        // ports cannot be seen are refused.
         ((first, last) != (0, u16::MAX)).then_some(first..=last)
     };
     Selector {

@@ -184,8 +184,8 @@ impl Negotiated {
 }
 
 impl Manual {
-    /// Takes notice that the packet `seq` came from elsewhere; whether that is the newest such news.
-    /// Two workers may each hold a packet that was the newest: the later number counts.
+    /// Takes notice that the packet `seq` came from elsewhere; whether that is the newest such
+    /// news. Two workers may each hold a packet that was the newest: the later number counts.
     pub(super) fn hears(&mut self, seq: u64) -> bool {
         let newer = seq > self.moved_at;
         self.moved_at = self.moved_at.max(seq);

@@ -139,8 +139,8 @@ impl TunnelSpec {
         Ok(spec)
     }
 
-    /// A tunnel to one of the peers that a template stands for, before it has an SA. `selectors` are
-    /// what has been negotiated with that peer.
+    /// A tunnel to one of the peers that a template stands for, before it has an SA. `selectors`
+    /// are what has been negotiated with that peer.
     pub(super) fn instance(&self, name: Box<str>, selectors: Vec<config::Selector>) -> Self {
         let ranges = selectors.iter().flat_map(|selector| &selector.remote);
         let prefixes = ranges.flat_map(config::AddressRange::prefixes);
@@ -167,7 +167,8 @@ impl TunnelSpec {
         }
     }
 
-    /// Goes on with the SAs and counters of the same peer's tunnel before the configuration changed.
+    /// Goes on with the SAs and counters of the same peer's tunnel before the configuration
+    /// changed.
     pub(super) fn adopt(&mut self, before: &Self) {
         self.protection = before.protection.clone();
         self.sequences = Arc::clone(&before.sequences);

@@ -3,7 +3,8 @@
 use core::ops::{Add, Sub};
 use core::time::Duration;
 
-/// A moment of a clock that never goes back, in nanoseconds since a start that only the shell knows.
+/// A moment of a clock that never goes back, in nanoseconds since a start that only the shell
+/// knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(pub u64);
 

@@ -302,7 +302,8 @@ Examples:
   sudo fastgw ike rekey site-b --ike
   sudo fastgw ike terminate site-b --config core.toml
 
-Exit codes: 0 begun, 1 no gateway answers or it has no such peer, 2 the command line makes no sense.";
+Exit codes: 0 begun, 1 no gateway answers or it has no such peer, 2 the command line makes no
+sense.";
 
 const AFTER_OFFLINE: &str = "\
 Runs the same pipelines as the gateway, on files: no root, no interfaces, and the same result each

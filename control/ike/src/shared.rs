@@ -27,13 +27,15 @@ pub struct Settings {
     /// From this many half-open exchanges on, an initiator must return a cookie (RFC 7296
     /// section 2.6) before anything is kept for it.
     pub cookie_threshold: usize,
-    /// Half-open exchanges of strangers kept at once; the oldest gives way to a new one.
+    /// Half-open exchanges of strangers kept at once, of each version; the oldest gives way to a new
+    /// one. Each takes at most [`Settings::HALF_OPEN_LEN_MAX`] bytes of memory.
     pub half_open_max: usize,
     /// IKE SAs kept at once, half-open ones included: further peers are turned away.
     pub sa_max: usize,
     /// How long a stranger may take until it is authenticated.
     pub half_open_timeout: Duration,
-    /// A request is sent again after this long without an answer, then after twice as long, and so on.
+    /// A request is sent again after this long without an answer, then after twice as long, and so
+    /// on.
     pub retransmit_first: Duration,
     /// How often a request is sent again before the peer is given up, where no DPD timeout says so.
     pub retransmit_tries: u32,
@@ -46,6 +48,15 @@ pub struct Settings {
     pub reserved_spis: Vec<u32>,
     /// Lines of Wireshark's tables of keys are wanted.
     pub key_log: bool,
+}
+
+impl Settings {
+    /// A stranger's first message is ignored if it is longer, bytes: all of it that is signed later
+    /// is kept.
+    pub const FIRST_MESSAGE_MAX: usize = 4096;
+    /// What a half-open exchange of a stranger takes at most, all in, bytes: with the defaults,
+    /// strangers have 64 MiB.
+    pub const HALF_OPEN_LEN_MAX: usize = 8192;
 }
 
 impl Default for Settings {
@@ -77,8 +88,8 @@ pub(crate) struct Shared {
     pub peers: Vec<Arc<Peer>>,
     /// Our addresses, as the shell last told them.
     pub local_addresses: Vec<IpAddr>,
-    /// Half-open exchanges that strangers began, of both versions. Each engine counts its own up and
-    /// down.
+    /// Half-open exchanges that strangers began, of both versions. Each engine counts its own up
+    /// and down.
     pub half_open: usize,
     /// IKE SAs of both versions, half-open ones included. Each engine counts its own up and down.
     pub sa_count: usize,

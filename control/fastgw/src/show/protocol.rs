@@ -14,8 +14,8 @@ use super::status::Status;
 /// everything is given.
 pub const SHOW: &str = "org.fastgw.Show";
 
-/// The method that has IKE do something with the peer `peer`: `action` is an [`IkeAction`], and `ike`
-/// says whether its IKE SA is meant, too.
+/// The method that has IKE do something with the peer `peer`: `action` is an [`IkeAction`], and
+/// `ike` says whether its IKE SA is meant, too.
 pub const IKE: &str = "org.fastgw.Ike";
 
 /// What IKE may be asked to do.

@@ -1,3 +1,5 @@
+//! What users write, what messages carry, and what is chosen.
+
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;

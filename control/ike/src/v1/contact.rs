@@ -45,11 +45,7 @@ impl Engine {
     ) {
         let (id, began) = (sa.id, sa.began);
         let peer = proven.peer.clone();
-        if !sa.initiator {
-            shared.half_open = shared.half_open.saturating_sub(1);
-            self.unproven.remove(&id);
-            self.callers.retain(|_, caller| *caller != id);
-        }
+        self.no_longer_half_open(shared, id);
         let said = Lifetime { seconds: proven.lifetime, kilobytes: None };
         let theirs = lifetime::shorter(proven.choice.lifetime, said).seconds;
         let (renew_at, expires_at) =
@@ -257,10 +253,15 @@ impl Engine {
         self.cookies.remove(&sa.our_cookie());
         shared.release_ike_spi(sa.our_cookie());
         shared.sa_count = shared.sa_count.saturating_sub(1);
-        if !sa.initiator {
-            shared.half_open = shared.half_open.saturating_sub(1);
+        self.no_longer_half_open(shared, ike);
+    }
+
+    /// A stranger has authenticated, or is gone.
+    fn no_longer_half_open(&mut self, shared: &mut Shared, ike: IkeSaId) {
+        if let Some(caller) = self.half_open.remove(&ike) {
+            self.callers.remove(&caller);
             self.unproven.remove(&ike);
-            self.callers.retain(|_, caller| *caller != ike);
+            shared.half_open -= 1;
         }
     }
 

@@ -51,6 +51,8 @@ pub(crate) struct Engine {
     cookies: BTreeMap<IkeSpi, IkeSaId>,
     /// Half-open SAs by the peer's end and cookie: its first message may come twice.
     callers: BTreeMap<(SocketAddr, IkeSpi), IkeSaId>,
+    /// The same the other way round.
+    half_open: BTreeMap<IkeSaId, (SocketAddr, IkeSpi)>,
     /// Half-open SAs of strangers that have not shown that our answers reach them.
     unproven: BTreeSet<IkeSaId>,
     pairs: BTreeMap<ChildSaId, Pair>,
@@ -68,6 +70,7 @@ impl Engine {
             sas: BTreeMap::new(),
             cookies: BTreeMap::new(),
             callers: BTreeMap::new(),
+            half_open: BTreeMap::new(),
             unproven: BTreeSet::new(),
             pairs: BTreeMap::new(),
             retries: BTreeMap::new(),

@@ -11,7 +11,7 @@ use crate::msg::numbers::notify_v1;
 use crate::msg::v1::{Body1, DOI_IPSEC, Message1, Payload1};
 use crate::msg::{ExchangeType, Header, IKE, Notify};
 use crate::output::{IkeSaId, Level, Path};
-use crate::shared::Shared;
+use crate::shared::{Settings, Shared};
 
 /// The exchange of XAuth and mode config (draft-ietf-ipsec-isakmp-mode-cfg).
 pub(super) const TRANSACTION: u8 = 6;
@@ -145,7 +145,8 @@ impl Engine {
     ) {
         let Body1::Clear(payloads) = &message.body else { return };
         let cookie = message.header.initiator_spi;
-        if cookie.0 == 0 || self.cookies.contains_key(&cookie) {
+        let taken = cookie.0 == 0 || self.cookies.contains_key(&cookie);
+        if taken || bytes.len() > Settings::FIRST_MESSAGE_MAX {
             return;
         }
         let caller = (path.remote, cookie);
@@ -166,6 +167,7 @@ impl Engine {
                 shared.half_open += 1;
                 self.unproven.insert(sa.id);
                 self.callers.insert(caller, sa.id);
+                self.half_open.insert(sa.id, caller);
                 self.insert(shared, sa);
             }
             Err(Flaw::Fatal(why)) => {
@@ -183,7 +185,7 @@ impl Engine {
     /// Whether one more stranger may be kept: the oldest whom our answers have not reached yet
     /// gives way.
     fn make_room(&mut self, shared: &mut Shared) -> bool {
-        if shared.half_open >= shared.settings.half_open_max {
+        if self.half_open.len() >= shared.settings.half_open_max {
             let Some(oldest) = self.unproven.pop_first() else { return false };
             self.drop_sa(shared, oldest);
         }

@@ -48,7 +48,7 @@ use self::sa::{Cx, IkeSa, Phase, Wanted};
 use crate::msg::{Header, IkeSpi, Message, Payload, TrafficSelector, numbers};
 use crate::output::{IkeSaId, Level, Path};
 use crate::policy::{Child, Peer, Versions};
-use crate::shared::Shared;
+use crate::shared::{Settings, Shared};
 use crate::status::IkeStatus;
 
 /// Every IKEv2 SA of the gateway.
@@ -127,6 +127,7 @@ impl Engine {
         if header.responder_spi != IkeSpi(0)
             || header.message_id != 0
             || header.initiator_spi.0 == 0
+            || bytes.len() > Settings::FIRST_MESSAGE_MAX
         {
             return;
         }
