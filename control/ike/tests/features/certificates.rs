@@ -15,7 +15,8 @@ use rcgen::{
 
 use super::wire::{contents, logged_pair};
 use crate::sim::Weather;
-use crate::{A, B, assert_one, initiate, logs, pair_with, rekey, seconds};
+use crate::sim::policy::gre;
+use crate::{A, B, CHILD, assert_one, initiate, logs, pair_with, rekey, seconds};
 
 type Authority = Issuer<'static, KeyPair>;
 
@@ -97,17 +98,15 @@ fn certificates(all: &[(Header, Vec<Payload>)], response: bool) -> usize {
 #[test]
 fn signatures_of_every_kind_prove_who_both_are() {
     let (issuer, root) = root();
-    let generate = |algorithm| KeyPair::generate_for(algorithm).unwrap();
-    let keys: [fn(&dyn Fn(&'static rcgen::SignatureAlgorithm) -> KeyPair) -> KeyPair; 4] = [
-        |generate| generate(&rcgen::PKCS_ECDSA_P256_SHA256),
-        |generate| generate(&rcgen::PKCS_ECDSA_P384_SHA384),
-        |generate| generate(&rcgen::PKCS_ED25519),
-        |_| rsa_key(),
+    let ours = [
+        Some(&rcgen::PKCS_ECDSA_P256_SHA256),
+        Some(&rcgen::PKCS_ECDSA_P384_SHA384),
+        Some(&rcgen::PKCS_ED25519),
+        None,
     ];
-    for key in keys {
-        let mut net = logged_pair(60, |peer| {
-            certified(peer, &issuer, &root, &key(&generate), &[]);
-        });
+    for algorithm in ours {
+        let key = || algorithm.map_or_else(rsa_key, |it| KeyPair::generate_for(it).unwrap());
+        let mut net = logged_pair(60, |peer| certified(peer, &issuer, &root, &key(), &[]));
         initiate(&mut net, 0);
         net.run(seconds(1));
         assert_one(&net);
@@ -216,4 +215,21 @@ fn a_certificate_that_names_somebody_else_is_refused_in_words() {
         assert!(net.nodes[judge].log.iter().any(|line| line.contains(&words)), "{:#?}", logs(&net));
         assert!(net.nodes.iter().all(|it| it.pairs.is_empty() && it.ike.status().is_empty()));
     }
+}
+
+#[test]
+fn a_certificate_is_asked_for_where_only_a_later_peer_of_the_configuration_wants_one() {
+    let (issuer, root) = root();
+    let mut net = logged_pair(68, |peer| certified(peer, &issuer, &root, &ec_key(), &[]));
+    let mut other = gre("other", B, None);
+    other.remote_identity = "somebody.example".parse().unwrap();
+    let mut same = gre(CHILD, B, None);
+    certified(&mut same, &issuer, &root, &ec_key(), &[]);
+    net.configure(1, vec![Arc::new(other), Arc::new(same)]);
+    initiate(&mut net, 0);
+    net.run(seconds(1));
+    assert_one(&net);
+    let (header, answer) = &contents(&net, 0)[1];
+    assert!(header.is_response());
+    assert!(answer.iter().any(|payload| matches!(payload, Payload::CertReq(..))));
 }

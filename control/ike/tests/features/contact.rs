@@ -192,3 +192,21 @@ fn a_post_quantum_secret_is_used_where_both_have_it_and_missed_where_one_require
     let wrong = || ppk(b"quantum", 9, false);
     assert!(!with_ppks(same(false), wrong).0);
 }
+
+#[test]
+fn who_comes_to_a_gateway_with_several_peers_is_the_one_that_it_proves_to_be() {
+    for node in [0, 1] {
+        let mut net = pair_with(77, Weather::FINE, |peer| peer.ppk = ppk(b"quantum", 7, true));
+        // Another peer that may be there comes first, and has no such secret.
+        let (here, there) = [(A, B), (B, A)][1 - node];
+        let mut other = gre("other", here, None);
+        other.remote_identity = "somebody.example".parse().unwrap();
+        let mut same = gre(CHILD, here, None);
+        same.remote_identity = there.to_string().parse().unwrap();
+        same.ppk = ppk(b"quantum", 7, true);
+        net.configure(1 - node, vec![Arc::new(other), Arc::new(same)]);
+        initiate(&mut net, node);
+        net.run(seconds(1));
+        assert_one(&net);
+    }
+}
