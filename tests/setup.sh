@@ -55,13 +55,16 @@ build_load_tester() {
 	[ ! -e "$plugin" ] || return 0
 	echo "building strongSwan's load-tester"
 	rm -rf "$cache"
-	mkdir -p "$cache/lists/partial"
+	mkdir -p "$cache/lists/partial" "$cache/parts"
 	# Lists of its own: the machine's sources may be without source packages.
-	echo 'deb-src http://deb.debian.org/debian bookworm main' > "$cache/sources.list"
-	from=(-q -o "Dir::Etc::SourceList=$cache/sources.list" -o Dir::Etc::SourceParts=/dev/null
+	cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2> /dev/null |
+		sed -n 's/^deb \(.* bookworm\(-[a-z]*\)\? main\)/deb-src \1/p' > "$cache/parts/list.list"
+	grep -l debian-archive-keyring /etc/apt/sources.list.d/*.sources 2> /dev/null |
+		xargs -r sed 's/^Types:.*/Types: deb-src/' > "$cache/parts/list.sources"
+	from=(-q -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$cache/parts"
 		-o "Dir::State::Lists=$cache/lists" -o "Dir::Cache=$cache" -o APT::Sandbox::User=root)
 	apt-get "${from[@]}" update > /dev/null
-	(cd "$cache" && apt-get "${from[@]}" --download-only source strongswan > /dev/null)
+	(cd "$cache" && apt-get "${from[@]}" --download-only --tar-only source strongswan > /dev/null)
 	tar -C "$cache" -xf "$cache"/strongswan_*.orig.tar.*2
 	source=$(echo "$cache"/strongswan-*/src)
 	# What its configure script would find out here.
