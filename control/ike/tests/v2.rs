@@ -1,5 +1,6 @@
 //! IKEv2 in virtual time: two gateways of ours, and which SAs each has installed.
 
+mod features;
 mod sim;
 
 use std::net::IpAddr;

@@ -167,8 +167,11 @@ fn accept_child(
 
 /// The peer's IKE_AUTH.
 pub(super) fn answer(sa: &mut IkeSa, cx: &mut Cx<'_>, header: &Header, payloads: &[Payload]) {
-    let candidates = match &sa.phase {
-        Phase::Answering(answering) => answering.candidates.clone(),
+    let candidates = match &mut sa.phase {
+        Phase::Answering(answering) => {
+            answering.transcript.peer_authorities = proof::authorities(payloads);
+            answering.candidates.clone()
+        }
         _ => return,
     };
     let (peer, identity, ppk) = match recognize(sa, cx, &candidates, payloads) {
@@ -185,7 +188,9 @@ pub(super) fn answer(sa: &mut IkeSa, cx: &mut Cx<'_>, header: &Header, payloads:
     sa.peer = peer.clone();
     let again = cx.directory.of_identity(&peer.name, &identity).next().is_some();
     let initial_contact = has(payloads, kind::INITIAL_CONTACT);
-    if peer.uniqueness == Uniqueness::Keep && again && !initial_contact {
+    // From the same address it is a new authentication (RFC 7296 section 2.8.3).
+    let elsewhere = cx.directory.has_elsewhere(&peer.name, &identity, sa.path.remote.ip());
+    if peer.uniqueness == Uniqueness::Keep && elsewhere && !initial_contact {
         let text = format!("{identity} is connected already: the new connection is refused");
         sa.log(cx, Level::Warning, text);
         sa.respond(cx, header, &[notify(kind::AUTHENTICATION_FAILED)]);

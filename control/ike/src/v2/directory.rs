@@ -35,6 +35,22 @@ impl Directory {
         self.by_peer.get(peer).and_then(|all| all.get(id)).into_iter().flatten().copied()
     }
 
+    /// Whether there is an SA with this identity at another address.
+    pub fn has_elsewhere(&self, peer: &str, id: &Identity, address: IpAddr) -> bool {
+        let mut entries = self.of_identity(peer, id).filter_map(|it| self.entries.get(&it));
+        entries.any(|entry| entry.address != address)
+    }
+
+    /// The peer of an SA is at another address.
+    pub fn relocate(&mut self, id: IkeSaId, address: IpAddr) {
+        if let Some(entry) = self.entries.get(&id)
+            && entry.address != address
+        {
+            let (peer, identity) = (entry.peer.clone(), entry.identity.clone());
+            self.insert(id, &peer, identity, address);
+        }
+    }
+
     /// An SA is established.
     pub fn insert(&mut self, id: IkeSaId, peer: &str, identity: Identity, address: IpAddr) {
         self.remove(id);

@@ -11,6 +11,7 @@ use super::child::Refused;
 use super::handshake::{Answering, Connecting, Transcript};
 use super::nat::{self, Nat};
 use super::notify::{self, has, kind, notify, notify_with};
+use super::receive::critical;
 use super::rekey_ike::choose;
 use super::sa::{Active, Cx, Effect, Features, IkeSa, Lost, Phase, VERSION, Wanted, flag};
 use super::{intermediate, proof};
@@ -178,7 +179,7 @@ fn accept(
     transcript.nonce_r = parts.nonce.to_vec();
     transcript.request.clone_from(&offer.request);
     transcript.response = bytes.to_vec();
-    note_transcript(transcript, &sa.peer, &choice, payloads);
+    note_transcript(transcript, sa.peer.ppk.is_some(), &choice, payloads);
     if !transcript.additional.is_empty() && !sa.features.intermediate {
         return Err("it has chosen additional key exchanges without IKE_INTERMEDIATE".into());
     }
@@ -234,6 +235,7 @@ impl<'a> Parts<'a> {
 
 fn note_features(sa: &mut IkeSa, payloads: &[Payload]) {
     sa.features = Features {
+        first_initiator: sa.initiator,
         fragmentation: has(payloads, kind::IKEV2_FRAGMENTATION_SUPPORTED),
         childless: has(payloads, kind::CHILDLESS_IKEV2_SUPPORTED),
         intermediate: has(payloads, kind::INTERMEDIATE_EXCHANGE_SUPPORTED),
@@ -243,12 +245,12 @@ fn note_features(sa: &mut IkeSa, payloads: &[Payload]) {
 
 fn note_transcript(
     transcript: &mut Transcript,
-    peer: &Peer,
+    ppk: bool,
     choice: &proposal::IkeChoice,
     payloads: &[Payload],
 ) {
     transcript.additional = choice.additional.iter().flatten().copied().collect();
-    transcript.ppk = peer.ppk.is_some() && has(payloads, kind::USE_PPK);
+    transcript.ppk = ppk && has(payloads, kind::USE_PPK);
     transcript.peer_hashes = proof::peer_hashes(payloads);
     transcript.peer_authorities = proof::authorities(payloads);
 }
@@ -276,6 +278,10 @@ pub(crate) fn answer(
     candidates: Vec<Arc<Peer>>,
 ) -> Reception {
     let payloads = &message.payloads;
+    if let Some(unknown) = critical(payloads) {
+        let answer = notify_with(kind::UNSUPPORTED_CRITICAL_PAYLOAD, [unknown].into());
+        return Reception::Answer(refuse(header, &[answer]));
+    }
     let Some(parts) = Parts::of(payloads) else {
         return Reception::Answer(refuse(header, &[notify(kind::INVALID_SYNTAX)]));
     };
@@ -314,7 +320,7 @@ pub(crate) fn answer(
         response: response.clone(),
         ..Transcript::default()
     };
-    note_transcript(&mut transcript, &sa.peer, &choice, payloads);
+    note_transcript(&mut transcript, may_use_ppk(&sa), &choice, payloads);
     sa.keys = Some(SkKeys::derive(suite_of(&choice), &transcript.seed(spis), &shared));
     if let Phase::Answering(answering) = &mut sa.phase {
         answering.transcript = transcript;
@@ -335,6 +341,19 @@ fn choose_first(
     first.or_else(|refused| all.find_map(Result::ok).ok_or(refused))
 }
 
+/// Those that the stranger may be.
+fn candidates(sa: &IkeSa) -> &[Arc<Peer>] {
+    match &sa.phase {
+        Phase::Answering(answering) => &answering.candidates,
+        _ => core::slice::from_ref(&sa.peer),
+    }
+}
+
+/// Whether one of them has a post-quantum pre-shared key.
+fn may_use_ppk(sa: &IkeSa) -> bool {
+    candidates(sa).iter().any(|peer| peer.ppk.is_some())
+}
+
 /// The payloads of our answer.
 fn reply(
     sa: &IkeSa,
@@ -353,8 +372,13 @@ fn reply(
     if sa.nat.peer_can {
         payloads.extend(nat::notifications(sa.spis, sa.path, peer.force_udp));
     }
-    if let RemoteAuth::Certificate(anchors) = &peer.remote_auth {
-        payloads.push(proof::certificate_request(anchors));
+    for candidate in candidates(sa) {
+        if let RemoteAuth::Certificate(anchors) = &candidate.remote_auth {
+            let asked = proof::certificate_request(anchors);
+            if !payloads.contains(&asked) {
+                payloads.push(asked);
+            }
+        }
     }
     if sa.features.fragmentation && peer.fragment_len.is_some() {
         payloads.push(notify(kind::IKEV2_FRAGMENTATION_SUPPORTED));
@@ -365,7 +389,7 @@ fn reply(
     if sa.features.intermediate {
         payloads.push(notify(kind::INTERMEDIATE_EXCHANGE_SUPPORTED));
     }
-    if peer.ppk.is_some() && has(request, kind::USE_PPK) {
+    if may_use_ppk(sa) && has(request, kind::USE_PPK) {
         payloads.push(notify(kind::USE_PPK));
     }
     payloads.push(notify(kind::CHILDLESS_IKEV2_SUPPORTED));

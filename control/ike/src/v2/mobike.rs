@@ -49,8 +49,8 @@ pub(super) fn answer(
     if !sa.features.mobike {
         return;
     }
-    // RFC 4555 section 3.5: only the original initiator moves.
-    if has(payloads, kind::UPDATE_SA_ADDRESSES) && !sa.initiator {
+    // RFC 4555 section 3.5: only who began the first SA moves.
+    if has(payloads, kind::UPDATE_SA_ADDRESSES) && !sa.features.first_initiator {
         if has(payloads, kind::NO_NATS_ALLOWED) && path != sa.path {
             return reply.push(notify(kind::UNEXPECTED_NAT_DETECTED));
         }

@@ -315,6 +315,7 @@ impl Engine {
                 }
             }
             if let Some(new) = place.clone() {
+                self.directory.relocate(sa.id, new.1);
                 self.by_remote.entry(new).or_default().insert(sa.id);
             }
             sa.indexed_place = place;
@@ -323,6 +324,7 @@ impl Engine {
 
     /// `shared.peers` has changed: SAs of `gone` peers are deleted.
     pub fn forget(&mut self, s: &mut Shared, now: Instant, wall: UnixTime, gone: &[Arc<Peer>]) {
+        self.sas.values_mut().for_each(|sa| sa.rule_out(gone));
         let lost = |sa: &IkeSa| gone.iter().any(|peer| Arc::ptr_eq(peer, &sa.peer));
         let ids: Vec<_> = self.sas.values().filter(|sa| lost(sa)).map(|sa| sa.id).collect();
         for id in ids {

@@ -130,7 +130,7 @@ fn heard(sa: &mut IkeSa, cx: &mut Cx<'_>, path: Path) {
 }
 
 /// Type of the first critical payload that is not known.
-fn critical(payloads: &[Payload]) -> Option<u8> {
+pub(super) fn critical(payloads: &[Payload]) -> Option<u8> {
     payloads.iter().find_map(|payload| match payload {
         Payload::Unknown(kind, true, _) => Some(*kind),
         _ => None,

@@ -180,9 +180,12 @@ impl Phase {
     }
 }
 
-/// What the peer can do.
+/// What the peer can do, and what stays as it is when an SA is made anew.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Features {
+    /// We began the first of the SAs that this one has come of by new keys: of the two we are the
+    /// one that may move (RFC 4555 section 2).
+    pub first_initiator: bool,
     pub fragmentation: bool,
     pub mobike: bool,
     pub childless: bool,

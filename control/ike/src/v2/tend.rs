@@ -1,6 +1,7 @@
 //! What an IKE SA is asked to do, and what `show ike` shows of it.
 
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -9,6 +10,7 @@ use super::sa::{Active, Cx, Effect, IkeSa, Phase, Task, Wanted};
 use crate::keymat::v2::PpkKeys;
 use crate::msg::{Delete, ExchangeType, IKE, Payload, numbers::exchange};
 use crate::output::{ChildSaId, Event, IkeSaId, Level, Path, RemovalReason};
+use crate::policy::Peer;
 use crate::status::{ChildStatus, IkeStatus};
 
 impl IkeSa {
@@ -120,7 +122,7 @@ impl IkeSa {
     /// told (RFC 4555 section 3.5).
     pub fn leave(&mut self, cx: &mut Cx<'_>, addresses: &[IpAddr]) {
         let here = self.path.local.ip();
-        let usable = self.is_established() && self.features.mobike && self.initiator;
+        let usable = self.is_established() && self.features.mobike && self.features.first_initiator;
         if !usable || addresses.contains(&here) || self.peer.local.is_some() {
             return;
         }
@@ -141,6 +143,15 @@ impl IkeSa {
         self.log(cx, Level::Warning, text);
         child::remove(self, cx, id, RemovalReason::Expired);
         self.tasks.push_front(Task::RefuseChild(spi));
+    }
+
+    /// Peers are no longer configured: who has not yet proven to be one of them cannot any more.
+    pub fn rule_out(&mut self, gone: &[Arc<Peer>]) {
+        let Phase::Answering(answering) = &mut self.phase else { return };
+        answering.candidates.retain(|peer| !gone.iter().any(|it| Arc::ptr_eq(it, peer)));
+        if let Some(first) = answering.candidates.first() {
+            self.peer = first.clone();
+        }
     }
 
     /// The operator ends it.

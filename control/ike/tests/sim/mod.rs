@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Instant, Random, Seeded, UnixTime};
-use ike::output::{ChildSa, ChildSaId, Event, Input, Output, Path, RemovalReason};
+use ike::output::{ChildSa, ChildSaId, Event, Input, KeyLogTable, Output, Path, RemovalReason};
 use ike::policy::Peer;
 use ike::{Ike, Settings};
 
@@ -59,6 +59,8 @@ pub struct Node {
     pub sends_by: BTreeMap<String, ChildSaId>,
     pub removed: Vec<(ChildSaId, RemovalReason)>,
     pub log: Vec<String>,
+    /// Lines of the key log.
+    pub keys: Vec<(KeyLogTable, String)>,
     pub up: u32,
     pub down: u32,
     /// Datagrams to and from it are lost.
@@ -106,6 +108,7 @@ impl Net {
             sends_by: BTreeMap::new(),
             removed: Vec::new(),
             log: Vec::new(),
+            keys: Vec::new(),
             up: 0,
             down: 0,
             dead: false,
@@ -262,7 +265,10 @@ impl Node {
             Event::IkeUp(_) => self.up += 1,
             Event::IkeDown(_) => self.down += 1,
             Event::Log { text, .. } => self.log.push(text),
-            Event::KeyLog(_) => {}
+            Event::KeyLog(entry) => {
+                let line = String::from_utf8(entry.line.expose().to_vec()).unwrap();
+                self.keys.push((entry.table, line));
+            }
         }
     }
 
