@@ -18,7 +18,8 @@ const B: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 const CHILD: &str = "gre";
 
 fn peer(here: IpAddr, there: IpAddr) -> Peer {
-    gre(CHILD, here, Some(there))
+    // Foul weather is not to look like a dead peer.
+    Peer { dpd: None, ..gre(CHILD, here, Some(there)) }
 }
 
 fn always(here: IpAddr, there: IpAddr) -> Peer {
