@@ -74,10 +74,11 @@ impl Engine {
         }
     }
 
-    /// The SA that has taken this one's place, or this one.
+    /// The SA that has taken this one's place and is there still, or this one.
     fn heir(&self, mut id: IkeSaId) -> IkeSaId {
-        while let Some(next) = self.sas.get(&id).and_then(|sa| sa.replaced_by) {
-            id = next;
+        let next = |id| self.sas.get(&id).and_then(|sa| sa.replaced_by);
+        while let Some(heir) = next(id).filter(|heir| self.sas.contains_key(heir)) {
+            id = heir;
         }
         id
     }
