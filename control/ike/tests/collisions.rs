@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ike::Settings;
+use ike::output::Input;
 use ike::policy::{Peer, Start};
 
 use self::sim::policy::{child, gre};
@@ -18,7 +19,8 @@ const B: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 const CHILD: &str = "gre";
 
 fn peer(here: IpAddr, there: IpAddr) -> Peer {
-    gre(CHILD, here, Some(there))
+    // Foul weather is not to look like a dead peer.
+    Peer { dpd: None, ..gre(CHILD, here, Some(there)) }
 }
 
 fn always(here: IpAddr, there: IpAddr) -> Peer {
@@ -119,5 +121,84 @@ fn both_authenticate_anew_at_once_without_a_gap() {
         net.weather = Weather::FINE;
         run_without_a_gap(&mut net, seconds(400), seed & 1 == 0, &case);
         assert_one(&net, &case);
+    }
+}
+
+/// Both gateways, connected.
+fn connected(seed: u64) -> Net {
+    let mut net = Net::new(seed, Weather::FINE);
+    for (here, there) in [(A, B), (B, A)] {
+        let node = net.add(here, Settings::default());
+        net.configure(node, vec![Arc::new(peer(here, there))]);
+    }
+    net.input(0, Input::Initiate { peer: CHILD.into() });
+    net.run(seconds(1));
+    assert_one(&net, "connected");
+    net
+}
+
+fn act(net: &mut Net, node: usize, action: Action) {
+    let pair = *net.nodes[node].pairs.keys().next().expect("there is a pair");
+    net.input(
+        node,
+        match action {
+            Action::RekeyChild => Input::SoftLimit(pair),
+            Action::RekeyIke => Input::Rekey { peer: CHILD.into(), ike: true },
+        },
+    );
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Action {
+    /// New keys for the pair.
+    RekeyChild,
+    /// New keys for the pair, then for the connection.
+    RekeyIke,
+}
+
+/// What happens to one message of those that follow.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Lost,
+    Late(u64),
+}
+
+#[test]
+fn whatever_message_of_a_collision_is_late_or_lost_one_pair_remains() {
+    let fates = [Fate::Lost, Fate::Late(15), Fate::Late(25), Fate::Late(45), Fate::Late(2500)];
+    let actions = [
+        (Action::RekeyChild, Some(Action::RekeyChild)),
+        (Action::RekeyChild, Some(Action::RekeyIke)),
+        (Action::RekeyIke, Some(Action::RekeyChild)),
+        (Action::RekeyIke, Some(Action::RekeyIke)),
+        (Action::RekeyChild, None),
+        (Action::RekeyIke, None),
+    ];
+    for (of_a, of_b) in actions {
+        for apart in [0, 5, 12, 25] {
+            for message in 0..12 {
+                for fate in fates {
+                    for seed in 0..2 {
+                        let case = format!(
+                            "{of_a:?} and {of_b:?} {apart} ms apart, {message} {fate:?}, {seed}"
+                        );
+                        let mut net = connected(seed);
+                        let late = match fate {
+                            Fate::Lost => None,
+                            Fate::Late(late) => Some(Duration::from_millis(late)),
+                        };
+                        net.fate.insert(net.sent.len() + message, late);
+                        act(&mut net, 0, of_a);
+                        let apart = Duration::from_millis(apart);
+                        run_without_a_gap(&mut net, apart, seed == 0, &case);
+                        if let Some(of_b) = of_b {
+                            act(&mut net, 1, of_b);
+                        }
+                        run_without_a_gap(&mut net, seconds(200), seed == 0, &case);
+                        assert_one(&net, &case);
+                    }
+                }
+            }
+        }
     }
 }

@@ -219,7 +219,7 @@ pub(super) fn answer(sa: &mut IkeSa, cx: &mut Cx<'_>, header: &Header, payloads:
     sa.respond(cx, header, &reply);
     // Where an older connection has the same child, that sends until the peer is seen to have the
     // new keys.
-    let live = made.filter(|_| !again || initial_contact);
+    let live = made.filter(|_| !again);
     match (live, made.and_then(|id| sa.child_mut(id))) {
         (Some(id), _) => child::activate(sa, cx, id),
         (None, Some(record)) => record.state = ChildState::Waiting { replaces: record.id },

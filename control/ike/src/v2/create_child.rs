@@ -62,6 +62,10 @@ pub(super) fn begin_rekey(sa: &mut IkeSa, cx: &mut Cx<'_>, id: ChildSaId) {
         return;
     }
     let wanted = Wanted { child: record.child.clone(), packet: None, worker: record.worker };
+    // The peer has done it, and will delete the old one: ours would collide without knowing.
+    if sa.children.iter().any(|it| it.state == (ChildState::Waiting { replaces: id })) {
+        return;
+    }
     propose(sa, cx, wanted, Some(id), None, 0);
 }
 

@@ -16,6 +16,10 @@ use crate::shared::Shared;
 /// How long an SA that another has replaced waits for the peer to delete it.
 const REPLACED: Duration = Duration::from_secs(30);
 
+/// The same for a whole connection: longer than the peer's IKE_AUTH may take to succeed, which is
+/// when the peer begins to use the new one.
+const YIELDED: Duration = Duration::from_secs(180);
+
 impl Engine {
     pub(super) fn apply(
         &mut self,
@@ -55,11 +59,11 @@ impl Engine {
                 Effect::Up { child, remote } => self.retries.succeeded(&child.name, remote),
                 Effect::Reauthenticate { id } => self.reauthenticate(shared, now, wall, id),
                 Effect::Use { id } => {
-                    let heir = self.heir(id);
-                    self.with(shared, now, wall, heir, |sa, cx| sa.use_children(cx));
+                    self.with(shared, now, wall, id, |sa, cx| sa.use_children(cx));
                 }
-                Effect::Delete { id } => self.with(shared, now, wall, id, |sa, _| {
+                Effect::Delete { id, by } => self.with(shared, now, wall, id, |sa, _| {
                     sa.phase = Phase::Replaced;
+                    sa.replaced_by = Some(by);
                     sa.tasks.push_back(Task::DeleteIke);
                 }),
                 Effect::RetryReauthentication { id } => {
@@ -70,10 +74,11 @@ impl Engine {
         }
     }
 
-    /// The SA that has taken this one's place, or this one.
+    /// The SA that has taken this one's place and is there still, or this one.
     fn heir(&self, mut id: IkeSaId) -> IkeSaId {
-        while let Some(next) = self.sas.get(&id).and_then(|sa| sa.replaced_by) {
-            id = next;
+        let next = |id| self.sas.get(&id).and_then(|sa| sa.replaced_by);
+        while let Some(heir) = next(id).filter(|heir| self.sas.contains_key(heir)) {
+            id = heir;
         }
         id
     }
@@ -150,6 +155,7 @@ impl Engine {
             let crossed = old.established.is_some_and(|at| at >= created);
             if initial_contact && !crossed {
                 // RFC 7296 section 2.4: the peer has forgotten everything.
+                self.with(shared, now, wall, id, |sa, cx| sa.use_children(cx));
                 self.with(shared, now, wall, other, |sa, cx| {
                     sa.log(cx, Level::Info, "it has started anew: the old connection goes".into());
                     sa.end(cx, RemovalReason::PeerDead);
@@ -218,7 +224,7 @@ impl Engine {
         self.with(shared, now, wall, loser, |sa, cx| {
             sa.phase = Phase::Replaced;
             sa.replaced_by = Some(winner);
-            sa.hard_at = Some(cx.now + REPLACED);
+            sa.hard_at = Some(cx.now + YIELDED);
             if crossing && winner_is_ours {
                 sa.tasks.push_back(Task::DeleteIke);
             }

@@ -62,7 +62,7 @@ pub(crate) enum Effect {
     /// A new SA with the same peer and children, authenticated from scratch.
     Reauthenticate { id: IkeSaId },
     /// The SA that this one has been made to replace goes.
-    Delete { id: IkeSaId },
+    Delete { id: IkeSaId, by: IkeSaId },
     /// The SA that this one was to replace stays, and tries again later.
     RetryReauthentication { id: IkeSaId },
     /// The SA whose children this one had before it went: they are used.
@@ -444,7 +444,7 @@ impl IkeSa {
             && self.is_established()
             && let Some(id) = self.replaces.take()
         {
-            cx.effects.push(Effect::Delete { id });
+            cx.effects.push(Effect::Delete { id, by: self.id });
         }
     }
 }

@@ -95,6 +95,10 @@ impl IkeSa {
 
     /// The connection that had its children before is over: they send from here on.
     pub fn use_children(&mut self, cx: &mut Cx<'_>) {
+        // A loser's are not used: its winner's are, once it is gone.
+        if !self.is_established() {
+            return;
+        }
         let waits = |it: &&ChildRecord| it.state == (ChildState::Waiting { replaces: it.id });
         let waiting: Vec<_> = self.children.iter().filter(waits).map(|record| record.id).collect();
         for id in waiting {

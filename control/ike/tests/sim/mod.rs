@@ -3,7 +3,7 @@
 
 pub mod policy;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +65,7 @@ pub struct Node {
     pub down: u32,
     /// Datagrams to and from it are lost.
     pub dead: bool,
+    timer: Option<Instant>,
 }
 
 /// Everything.
@@ -80,6 +81,10 @@ pub struct Net {
     pub nat: BTreeMap<SocketAddr, SocketAddr>,
     /// Every datagram that left, for tests that replay.
     pub sent: Vec<(Path, Vec<u8>)>,
+    /// What becomes of a datagram, by its place in `sent`: it is late by so much, or lost.
+    pub fate: BTreeMap<usize, Option<Duration>>,
+    /// When each node wants its next timeout.
+    timers: BTreeSet<(Instant, usize)>,
 }
 
 impl Net {
@@ -93,6 +98,8 @@ impl Net {
             random: seeded(seed),
             nat: BTreeMap::new(),
             sent: Vec::new(),
+            fate: BTreeMap::new(),
+            timers: BTreeSet::new(),
         }
     }
 
@@ -112,6 +119,7 @@ impl Net {
             up: 0,
             down: 0,
             dead: false,
+            timer: None,
         });
         self.nodes.len() - 1
     }
@@ -140,9 +148,7 @@ impl Net {
 
     /// Lets the next thing happen, if it does before `end`.
     pub fn step(&mut self, end: Instant) -> bool {
-        let timer = (0..self.nodes.len())
-            .filter_map(|node| Some((self.nodes[node].ike.deadline()?, node)))
-            .min();
+        let timer = self.timers.first().copied();
         let arrival = self.flying.first_key_value().map(|(key, _)| key.0);
         match (timer, arrival) {
             (Some((at, node)), arrival) if arrival.is_none_or(|other| at <= other) => {
@@ -152,6 +158,7 @@ impl Net {
                 self.now = self.now.max(at);
                 self.nodes[node].ike.handle_timeout(self.now, WALL);
                 self.drain(node);
+                assert_ne!(self.timers.first(), Some(&(at, node)), "a timeout has no effect");
             }
             (_, Some(at)) if at <= end => {
                 self.now = at;
@@ -201,13 +208,16 @@ impl Net {
     /// `path` as the receiver sees it.
     fn fly(&mut self, path: Path, bytes: Vec<u8>) {
         let weather = self.weather;
+        let number = self.sent.len().wrapping_sub(1);
+        let Some(late) = self.fate.remove(&number).unwrap_or(Some(Duration::ZERO)) else { return };
         let copies = if self.draw(100) < weather.double_percent { 2 } else { 1 };
         for _ in 0..copies {
             if self.draw(100) < weather.loss_percent {
                 continue;
             }
             let spread = (weather.delay.1 - weather.delay.0).as_micros() as u32 + 1;
-            let delay = weather.delay.0 + Duration::from_micros(u64::from(self.draw(spread)));
+            let delay =
+                late + weather.delay.0 + Duration::from_micros(u64::from(self.draw(spread)));
             self.next += 1;
             self.flying.insert((self.now + delay, self.next), (path, bytes.clone()));
         }
@@ -236,6 +246,15 @@ impl Net {
                 Output::Event(event) => self.nodes[node].note(event),
             }
         }
+        let deadline = self.nodes[node].ike.deadline();
+        let old = self.nodes[node].timer.take();
+        if let Some(old) = old {
+            self.timers.remove(&(old, node));
+        }
+        if let Some(new) = deadline {
+            self.timers.insert((new, node));
+        }
+        self.nodes[node].timer = deadline;
     }
 }
 
