@@ -57,8 +57,11 @@ pub(super) fn begin(sa: &mut IkeSa, cx: &mut Cx<'_>, wanted: Wanted) {
 
 /// Asks for a pair in place of another.
 pub(super) fn begin_rekey(sa: &mut IkeSa, cx: &mut Cx<'_>, id: ChildSaId) {
+    // Where the peer has made it anew already, a second time would cross that without being seen to.
+    let replaced = ChildState::Waiting { replaces: id };
+    let taken = sa.children.iter().any(|record| record.state == replaced);
     let Some(record) = sa.child_mut(id) else { return };
-    if record.state != ChildState::Live {
+    if taken || record.state != ChildState::Live {
         return;
     }
     let wanted = Wanted { child: record.child.clone(), packet: None, worker: record.worker };
