@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How long the ends may take to agree on what they have.
-const SETTLE: Duration = Duration::from_secs(10);
+const SETTLE: Duration = Duration::from_secs(15);
 /// How long a death may go unnoticed: the DPD delay and all retransmissions, and some more.
 const NOTICE: Duration = Duration::from_secs(20);
 /// How long it may then take until packets pass again.

@@ -28,6 +28,19 @@ pub const PINGS: u32 = 3;
 /// Largest packet where it is narrow, in bytes: the smallest that IPv6 allows.
 const NARROW_MTU: u32 = 1280;
 
+/// Has a guest's kernel load what its ESP computes with, which takes seconds of a first negotiation
+/// under software emulation.
+const WARM_UP: &str = "
+    add='ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi'
+    key=0x00112233445566778899aabbccddeeff
+    auth=${key}01234567
+    $add 1 aead 'rfc4106(gcm(aes))' ${key}01234567 128
+    $add 2 aead 'rfc7539esp(chacha20,poly1305)' ${key}${key#0x}01234567 128
+    $add 3 enc 'cbc(aes)' $key auth 'hmac(sha1)' $auth
+    $add 4 enc 'cbc(aes)' $key auth-trunc 'hmac(sha256)' $key${key#0x} 128
+    ip xfrm state flush
+    modprobe -a ip_gre ipip";
+
 /// Where their daemon is.
 pub enum Theirs {
     /// In a namespace.
@@ -69,6 +82,7 @@ impl Lab {
             Side::Theirs.router(),
             Side::Theirs.host(),
         ));
+        peer.exec(WARM_UP);
         Self::complete(host, ours, router, Theirs::Guest(peer))
     }
 

@@ -113,11 +113,15 @@ impl<M: Machine> End for Libreswan<M> {
 /// What `whack --showstates` says: a line for each IKE SA and, for a child, a line of its SPIs as
 /// `esp.INBOUND@OUR-ADDRESS esp.OUTBOUND@THEIRS`.
 fn read_states(text: &str) -> Vec<Ike> {
-    let newest = text.lines().filter(|line| line.contains("newest ISAKMP"));
-    let mut sas: Vec<_> =
-        newest.map(|_| Ike { spis: String::new(), children: Vec::new() }).collect();
-    let current = text.lines().filter(|line| line.contains("newest IPSEC"));
-    let numbers: Vec<_> = current.filter_map(|line| line.split([' ', ':']).next()).collect();
+    let newest = |words: [&'static str; 2]| {
+        let established = move |line: &&str| words.iter().any(|&word| line.contains(word));
+        text.lines().filter(|line| line.contains("newest")).filter(established)
+    };
+    // IKEv2's words, and IKEv1's.
+    let ikes = newest(["(established IKE SA)", "(IKE SA established)"]);
+    let mut sas: Vec<_> = ikes.map(|_| Ike { spis: String::new(), children: Vec::new() }).collect();
+    let children = newest(["(established Child SA)", "(IPsec SA established)"]);
+    let numbers: Vec<_> = children.filter_map(|line| line.split([' ', ':']).next()).collect();
     for line in text.lines().filter(|line| line.contains(" esp.")) {
         let number = line.split([' ', ':']).next().unwrap_or("");
         let spi = |end: Side| {

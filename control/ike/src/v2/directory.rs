@@ -7,11 +7,13 @@ use core::net::IpAddr;
 use crate::identity::Identity;
 use crate::output::IkeSaId;
 
+type ByPeer = BTreeMap<Box<str>, BTreeMap<Identity, BTreeSet<IkeSaId>>>;
+
 /// Established IKE SAs. An identity, not an address, is what makes a peer the same: several may be
 /// behind one NAT.
 #[derive(Default)]
 pub(crate) struct Directory {
-    by_peer: BTreeMap<Box<str>, BTreeMap<Identity, BTreeSet<IkeSaId>>>,
+    by_peer: ByPeer,
     by_address: BTreeMap<(Box<str>, IpAddr), usize>,
     entries: BTreeMap<IkeSaId, Entry>,
 }
@@ -58,25 +60,36 @@ impl Directory {
         self.entries.insert(id, Entry { peer: peer.into(), identity, address });
     }
 
-    /// An SA is over, or is to be replaced.
+    /// An SA is to be replaced. While it is there the peer is still known at its address: to say
+    /// INITIAL_CONTACT would be wrong.
+    pub fn retire(&mut self, id: IkeSaId) {
+        let Some(Entry { peer, identity, .. }) = self.entries.get(&id) else { return };
+        Self::unlist(&mut self.by_peer, peer, identity, id);
+    }
+
+    /// An SA is over.
     pub fn remove(&mut self, id: IkeSaId) {
         let Some(Entry { peer, identity, address }) = self.entries.remove(&id) else { return };
-        let place = (peer.clone(), address);
+        Self::unlist(&mut self.by_peer, &peer, &identity, id);
+        let place = (peer, address);
         if let Some(count) = self.by_address.get_mut(&place) {
             *count -= 1;
             if *count == 0 {
                 self.by_address.remove(&place);
             }
         }
-        let Some(of_peer) = self.by_peer.get_mut(&peer) else { return };
-        if let Some(all) = of_peer.get_mut(&identity) {
+    }
+
+    fn unlist(by_peer: &mut ByPeer, peer: &str, identity: &Identity, id: IkeSaId) {
+        let Some(of_peer) = by_peer.get_mut(peer) else { return };
+        if let Some(all) = of_peer.get_mut(identity) {
             all.remove(&id);
             if all.is_empty() {
-                of_peer.remove(&identity);
+                of_peer.remove(identity);
             }
         }
         if of_peer.is_empty() {
-            self.by_peer.remove(&peer);
+            by_peer.remove(peer);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What one IKE SA wants of others.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -7,7 +8,7 @@ use engine::{Instant, UnixTime};
 
 use super::Engine;
 use super::child::ChildRecord;
-use super::sa::{Effect, Phase, Task};
+use super::sa::{Active, Effect, IkeSa, Phase, Task};
 use crate::output::{Event, IkeSaId, Level, RemovalReason};
 use crate::policy::Uniqueness;
 use crate::shared::Shared;
@@ -36,12 +37,12 @@ impl Engine {
                     self.with(shared, now, wall, id, |_, _| {});
                 }
                 Effect::Inherit { from, to } => self.inherit(shared, now, wall, from, to),
-                Effect::Hand { children, to } => self.hand(shared, now, wall, children, to),
+                Effect::Hand { children, to } => {
+                    let heir = self.heir(to);
+                    self.hand(shared, now, wall, children, heir);
+                }
                 Effect::PassOn { from, task } => {
-                    let mut to = from;
-                    while let Some(next) = self.sas.get(&to).and_then(|sa| sa.replaced_by) {
-                        to = next;
-                    }
+                    let to = self.heir(from);
                     self.with(shared, now, wall, to, |sa, _| sa.tasks.push_back(task));
                 }
                 Effect::Authenticated { id, initial_contact } => {
@@ -54,7 +55,8 @@ impl Engine {
                 Effect::Up { child, remote } => self.retries.succeeded(&child.name, remote),
                 Effect::Reauthenticate { id } => self.reauthenticate(shared, now, wall, id),
                 Effect::Use { id } => {
-                    self.with(shared, now, wall, id, |sa, cx| sa.use_children(cx));
+                    let heir = self.heir(id);
+                    self.with(shared, now, wall, heir, |sa, cx| sa.use_children(cx));
                 }
                 Effect::Delete { id } => self.with(shared, now, wall, id, |sa, _| {
                     sa.phase = Phase::Replaced;
@@ -66,6 +68,14 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// The SA that has taken this one's place, or this one.
+    fn heir(&self, mut id: IkeSaId) -> IkeSaId {
+        while let Some(next) = self.sas.get(&id).and_then(|sa| sa.replaced_by) {
+            id = next;
+        }
+        id
     }
 
     /// Children and what is to be done move to the SA that replaces theirs.
@@ -129,6 +139,9 @@ impl Engine {
         let others: Vec<_> =
             self.directory.of_identity(&peer.name, &identity).filter(|it| *it != id).collect();
         self.directory.insert(id, &peer.name, identity, remote);
+        if !initiator {
+            self.withdraw_attempts(shared, now, wall, id);
+        }
         for other in others {
             let Some(old) = self.sas.get(&other) else { continue };
             if Some(other) == replaces || !matches!(old.phase, Phase::Established) {
@@ -152,8 +165,43 @@ impl Engine {
         }
     }
 
-    /// `loser` goes in favour of `winner`: whoever has begun it deletes it, `at_once` or when all
-    /// children have had the time to follow.
+    /// The peer has connected while we were about to: what we have begun and not yet authenticated
+    /// would only be a second connection, and what it was for is asked of the peer's.
+    fn withdraw_attempts(&mut self, s: &mut Shared, now: Instant, wall: UnixTime, id: IkeSaId) {
+        let Some(sa) = self.sas.get(&id) else { return };
+        if sa.peer.uniqueness == Uniqueness::Never {
+            return;
+        }
+        let expected = |it: &IkeSa| {
+            let exact = it.peer.remote_identity.exact();
+            exact.is_none_or(|identity| Some(identity) == sa.peer_identity.as_ref())
+        };
+        let key = (sa.peer.name.clone(), sa.path.remote.ip());
+        let known = self.by_remote.get(&key).into_iter().flatten().copied();
+        let early = |it: &IkeSaId| {
+            self.sas.get(it).is_some_and(|it| {
+                matches!(it.phase, Phase::Connecting(_))
+                    && !matches!(it.active, Active::Auth(_))
+                    && expected(it)
+            })
+        };
+        for attempt in known.filter(early).collect::<Vec<_>>() {
+            let mut wanted = VecDeque::new();
+            self.with(s, now, wall, attempt, |sa, cx| {
+                if let Phase::Connecting(connecting) = &mut sa.phase {
+                    wanted = core::mem::take(&mut connecting.wanted);
+                }
+                sa.log(cx, Level::Info, "it has connected meanwhile: our attempt ends".into());
+                sa.close(cx);
+            });
+            self.with(s, now, wall, id, |sa, _| {
+                sa.tasks.extend(wanted.into_iter().map(Task::CreateChild));
+            });
+        }
+    }
+
+    /// `loser` goes in favour of `winner`. When both connections were `crossing`, the initiator of
+    /// the winner deletes the loser: it knows that both sides have the winner.
     fn yield_to(
         &mut self,
         shared: &mut Shared,
@@ -161,16 +209,32 @@ impl Engine {
         wall: UnixTime,
         loser: IkeSaId,
         winner: IkeSaId,
-        at_once: bool,
+        crossing: bool,
     ) {
         self.with(shared, now, wall, winner, |sa, cx| sa.prefer_children(cx));
-        self.directory.remove(loser);
+        self.directory.retire(loser);
+        let winner_is_ours = self.sas.get(&winner).is_some_and(|sa| sa.initiator);
+        let mut wanted = Vec::new();
         self.with(shared, now, wall, loser, |sa, cx| {
             sa.phase = Phase::Replaced;
             sa.replaced_by = Some(winner);
             sa.hard_at = Some(cx.now + REPLACED);
-            if sa.initiator && at_once {
+            if crossing && winner_is_ours {
                 sa.tasks.push_back(Task::DeleteIke);
+            }
+            if crossing {
+                wanted.extend(sa.all_wanted());
+                wanted.extend(sa.tasks.iter().filter_map(|task| match task {
+                    Task::CreateChild(wanted) => Some(wanted.clone()),
+                    _ => None,
+                }));
+            }
+        });
+        self.with(shared, now, wall, winner, |sa, _| {
+            for wanted in wanted {
+                if !sa.is_after(&wanted.child.name, wanted.worker) {
+                    sa.tasks.push_back(Task::CreateChild(wanted));
+                }
             }
         });
     }

@@ -27,7 +27,8 @@ impl Engine {
                 let waits = |it: &child::ChildRecord| {
                     it.id == id && matches!(it.state, ChildState::Waiting { .. })
                 };
-                if sa.children.iter().any(waits) {
+                // A connection that another replaces is not sent by any more.
+                if sa.is_established() && sa.children.iter().any(waits) {
                     child::activate(sa, cx, id);
                 }
             }),

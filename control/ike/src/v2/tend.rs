@@ -9,7 +9,7 @@ use super::child::{self, ChildRecord, ChildState};
 use super::sa::{Active, Cx, Effect, IkeSa, Phase, Task, Wanted};
 use crate::keymat::v2::PpkKeys;
 use crate::msg::{Delete, ExchangeType, IKE, Payload, numbers::exchange};
-use crate::output::{ChildSaId, Event, Level, Path, RemovalReason};
+use crate::output::{ChildSaId, Event, IkeSaId, Level, Path, RemovalReason};
 use crate::policy::Peer;
 use crate::status::{ChildStatus, IkeStatus};
 
@@ -170,11 +170,24 @@ impl IkeSa {
 
     /// Ends it and its children at once.
     pub fn end(&mut self, cx: &mut Cx<'_>, reason: RemovalReason) {
+        if let Some(to) = self.replaced_by {
+            self.leave_draining(cx, to);
+        }
         self.remove_children(cx, reason);
         if let Active::Child(offer) = &self.active {
             offer.child.abandon(cx);
         }
         self.close(cx);
+    }
+
+    /// Another connection has its children: what is on its way through the old ones is still taken.
+    fn leave_draining(&mut self, cx: &mut Cx<'_>, to: IkeSaId) {
+        for id in self.children.iter().map(|record| record.id).collect::<Vec<_>>() {
+            child::drain(self, cx, id);
+        }
+        let children = core::mem::take(&mut self.children);
+        cx.effects.push(Effect::Use { id: to });
+        cx.effects.push(Effect::Hand { children, to });
     }
 
     /// Ends it and its children at once; the peer is told, and nobody waits for its answer.
