@@ -57,8 +57,11 @@ pub(super) fn begin(sa: &mut IkeSa, cx: &mut Cx<'_>, wanted: Wanted) {
 
 /// Asks for a pair in place of another.
 pub(super) fn begin_rekey(sa: &mut IkeSa, cx: &mut Cx<'_>, id: ChildSaId) {
+    // Where the peer has made it anew already, a second time would cross that without being seen to.
+    let replaced = ChildState::Waiting { replaces: id };
+    let taken = sa.children.iter().any(|record| record.state == replaced);
     let Some(record) = sa.child_mut(id) else { return };
-    if record.state != ChildState::Live {
+    if taken || record.state != ChildState::Live {
         return;
     }
     let wanted = Wanted { child: record.child.clone(), packet: None, worker: record.worker };
@@ -198,7 +201,7 @@ fn refused(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, error: u16, data: &[u8
         // RFC 7296 section 2.25: later, if there is still need.
         kind::TEMPORARY_FAILURE => {
             offer.child.abandon(cx);
-            if offer.crossing.is_some() {
+            if offer.crossing.is_some() || miss(sa, cx, &offer) {
                 return;
             }
             sa.not_before =
@@ -212,6 +215,9 @@ fn refused(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, error: u16, data: &[u8
         kind::CHILD_SA_NOT_FOUND => {
             let (replaces, wanted) = (offer.replaces, offer.child.wanted.clone());
             offer.child.abandon(cx);
+            if miss(sa, cx, &offer) {
+                return;
+            }
             // With a crossing, the peer's new pair has the place already.
             if let (Some(old), None) = (replaces, &offer.crossing)
                 && sa.children.iter().any(|it| it.id == old && it.state == ChildState::Live)
@@ -227,6 +233,22 @@ fn refused(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, error: u16, data: &[u8
     let text = format!("{name} is not negotiated: {}", notify::words(error));
     sa.log(cx, Level::Warning, text);
     lost(sa, cx, offer, Lost::Failed);
+}
+
+/// Whether the pair that was to be made anew has gone since: then its child is missed only now.
+fn miss(sa: &IkeSa, cx: &mut Cx<'_>, offer: &Offer) -> bool {
+    let Some(old) = offer.replaces else { return false };
+    let wanted = &offer.child.wanted;
+    if !sa.is_established()
+        || offer.crossing.is_some()
+        || sa.children.iter().any(|record| record.id == old)
+        || sa.has_child(&wanted.child.name, wanted.worker)
+    {
+        return false;
+    }
+    let (peer, child, remote) = (sa.peer.clone(), wanted.child.clone(), sa.path.remote.ip());
+    cx.effects.push(Effect::Lost { peer, child, remote, why: Lost::Gone });
+    true
 }
 
 /// Nothing came of a request of ours.

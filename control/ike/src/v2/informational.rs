@@ -37,7 +37,7 @@ pub(super) fn begin_delete_child(sa: &mut IkeSa, cx: &mut Cx<'_>, id: ChildSaId)
 /// Tells the peer that there is no pair with this inbound SPI of ours: it was not taken, or is
 /// over.
 pub(super) fn begin_refuse_child(sa: &mut IkeSa, cx: &mut Cx<'_>, spi: u32) {
-    sa.active = Active::Liveness;
+    sa.active = Active::RefuseChild;
     let delete = Payload::Delete(Delete { protocol: ESP, spis: [spi].into() });
     sa.request(cx, ExchangeType(numbers::exchange::INFORMATIONAL), &[delete]);
 }

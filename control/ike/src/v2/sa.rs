@@ -116,6 +116,7 @@ pub(crate) enum Active {
     FollowUp(Box<followup::Offer>),
     DeleteChild { id: ChildSaId, reason: RemovalReason },
     Update { cookie: Vec<u8> },
+    RefuseChild,
     DeleteIke,
     Liveness,
 }
@@ -132,6 +133,7 @@ impl Active {
             Self::Nothing
             | Self::DeleteChild { .. }
             | Self::Update { .. }
+            | Self::RefuseChild
             | Self::DeleteIke
             | Self::Liveness => exchange::INFORMATIONAL,
         })
@@ -148,7 +150,7 @@ impl Active {
 
     /// Whether a child is being made, made anew or deleted.
     pub fn is_about_children(&self) -> bool {
-        matches!(self, Self::Child(_) | Self::DeleteChild { .. })
+        matches!(self, Self::Child(_) | Self::DeleteChild { .. } | Self::RefuseChild)
             || (matches!(self, Self::FollowUp(_)) && !self.is_rekeying_ike())
     }
 }
@@ -428,11 +430,15 @@ impl IkeSa {
 
     /// Deletions first, and alone while the peer is busy or this SA is not to live.
     fn take_task(&mut self, deletions_only: bool) -> Option<Task> {
-        let deletion = |task: &Task| {
-            matches!(task, Task::DeleteChild(_) | Task::RefuseChild(_) | Task::DeleteIke)
+        // Those of children go with the children, to the SA that has taken them over.
+        let established = self.is_established();
+        let deletion = |task: &Task| match task {
+            Task::DeleteIke => true,
+            Task::DeleteChild(_) | Task::RefuseChild(_) => established,
+            _ => false,
         };
         let first = self.tasks.iter().position(deletion);
-        if first.is_some() || deletions_only || !self.is_established() {
+        if first.is_some() || deletions_only || !established {
             return self.tasks.remove(first?);
         }
         self.tasks.pop_front()

@@ -14,7 +14,7 @@ use crate::{A, B, CHILD, assert_one, initiate, logs, pair, pair_with, rekey, sec
 const MOVED: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 7, 1));
 
 /// Our own end is wherever we are, and the peer may be anywhere.
-fn mobile(peer: &mut Peer) {
+pub fn mobile(peer: &mut Peer) {
     if peer.local == Some(A) {
         peer.local = None;
     } else {

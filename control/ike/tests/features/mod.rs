@@ -6,4 +6,5 @@ mod contact;
 mod mobility;
 mod refusals;
 mod reload;
+mod storm;
 mod wire;
