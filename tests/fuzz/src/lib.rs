@@ -9,8 +9,8 @@ mod ike;
 mod ike_engine;
 mod sites;
 
+pub use self::certificates::{certificate, identity};
 pub use self::ike::{ike_sealed, ike_v1, ike_v2};
 pub use self::ike_engine::{ike_engine_v1, ike_engine_v2};
-pub use self::certificates::{certificate, identity};
 pub use files::{capture, config};
 pub use frames::{decap_carried, decap_esp, decap_gre, frame_inside, frame_outside};

@@ -1,5 +1,5 @@
-//! A flood from spoofed addresses: the heap stays below the cap that [`Settings`] states, and a peer
-//! gets through.
+//! A flood from spoofed addresses: the heap stays below the cap that [`Settings`] states, and a
+//! peer gets through.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::sim::policy::gre;
 const HUB: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const SPOKE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 const CHILD: &str = "gre";
-/// First messages of strangers.
+/// First messages of strangers, of IKEv2; of IKEv1 there is a quarter of that beside them.
 const FLOOD: u32 = 100_000;
 /// The peer sends, or sends again, after so many of them.
 const EVERY: u32 = 1000;
@@ -154,7 +154,7 @@ fn besieged(versions: Versions) {
     let mut connected_after = None;
     let cost = measure(|| {
         for number in 0..FLOOD {
-            for message in &mut messages {
+            for message in &mut messages[usize::from(number % 4 != 0)..] {
                 let path = spoofed(message, number);
                 siege.strike(path, message);
             }
