@@ -30,6 +30,9 @@ mod tend;
 mod timeout;
 mod window;
 
+#[cfg(test)]
+mod tests;
+
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;

@@ -1,9 +1,9 @@
-//! A flood from spoofed addresses: the heap stays below the cap that [`Settings`] states, and a peer
-//! gets through.
+//! A flood from spoofed addresses: the heap stays below the cap that [`Settings`] states, and a
+//! peer gets through.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant as Clock};
+use std::time::Duration;
 
 use allocation_counter::measure;
 use engine::{Instant, Seeded};
@@ -18,7 +18,7 @@ use crate::sim::policy::gre;
 const HUB: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const SPOKE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 const CHILD: &str = "gre";
-/// First messages of strangers.
+/// First messages of strangers, of IKEv2; of IKEv1 there is a quarter of that beside them.
 const FLOOD: u32 = 100_000;
 /// The peer sends, or sends again, after so many of them.
 const EVERY: u32 = 1000;
@@ -147,14 +147,13 @@ impl Siege {
 
 /// Both versions' first messages come down on a hub; a peer of `versions` calls in their midst.
 fn besieged(versions: Versions) {
-    let began = Clock::now();
     let settings = Settings::default();
     let mut messages = [Versions::V1, Versions::V2].map(|it| first_message(it, 1200));
     let mut siege = Siege::new(versions, settings.clone());
     let mut connected_after = None;
     let cost = measure(|| {
         for number in 0..FLOOD {
-            for message in &mut messages {
+            for message in &mut messages[usize::from(number % 4 != 0)..] {
                 let path = spoofed(message, number);
                 siege.strike(path, message);
             }
@@ -169,7 +168,7 @@ fn besieged(versions: Versions) {
     assert!(connected_after.unwrap() < FLOOD / 2, "{connected_after:?}");
     assert!(siege.half_open() <= 2 * settings.half_open_max);
     let cap = cap(&settings);
-    println!("{} bytes of {cap}, {:?}", cost.bytes_max, began.elapsed());
+    println!("{} bytes of {cap}", cost.bytes_max);
     assert!(cost.bytes_max < cap, "{} of {cap} bytes", cost.bytes_max);
     // Nothing of it stays once the strangers have had their time.
     let now = siege.now + settings.half_open_timeout + Duration::from_secs(1);

@@ -50,8 +50,13 @@ impl Wire {
     }
 
     /// A connection, every message of which `tamper` sees, with the number of who has sent it.
-    pub fn connect(&mut self, mut tamper: impl FnMut(usize, &mut Vec<u8>)) {
+    pub fn connect(&mut self, tamper: impl FnMut(usize, &mut Vec<u8>)) {
         self.input(0, Input::Initiate { peer: CHILD.into() });
+        self.run(tamper);
+    }
+
+    /// Whatever is under way.
+    pub fn run(&mut self, mut tamper: impl FnMut(usize, &mut Vec<u8>)) {
         // Long enough to send once more, too short to begin anew.
         for _ in 0..30 {
             self.pump(&mut tamper);

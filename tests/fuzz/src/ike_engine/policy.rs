@@ -16,8 +16,12 @@ pub fn peers(versions: Versions, here: IpAddr, there: IpAddr) -> Vec<Arc<Peer>> 
         Versions::V1 => "aes128-sha256-ecp256",
         _ => "aes128gcm16-prfsha256-x25519",
     };
-    let lifetime =
-        IkeLifetime { rekey: minutes(20), reauthenticate: None, hard: minutes(30), jitter_percent: 5 };
+    let lifetime = IkeLifetime {
+        rekey: minutes(20),
+        reauthenticate: None,
+        hard: minutes(30),
+        jitter_percent: 5,
+    };
     let dpd = Dpd { delay: minutes(1), timeout: minutes(2), action: DpdAction::Restart };
     vec![Arc::new(Peer {
         name: PEER.into(),
