@@ -221,7 +221,8 @@ impl Shop<'_> {
     fn configure_ca(&self, extensions: &str, index: &str) {
         let settings = format!(
             "[ca]\ndefault_ca=root\n[root]\nprivate_key=root.key\ncertificate=root.crt\n\
-             database=index\nserial=serial\nrand_serial=yes\nnew_certs_dir=.\ndefault_md=sha256\ndefault_crl_days=30\n\
+             database=index\nserial=serial\nrand_serial=yes\nnew_certs_dir=.\n\
+             default_md=sha256\ndefault_crl_days=30\n\
              policy=any\nx509_extensions=end\ncrl_extensions=list\n[any]\ncommonName=supplied\n\
              [list]\nauthorityKeyIdentifier=keyid\n[end]\n{extensions}\n"
         );

@@ -244,7 +244,7 @@ impl Bridge {
         let ports: Vec<PortEntry> = (0..self.ports.len()).map(|n| self.port(n, underlay)).collect();
         let mut tunnels = Vec::with_capacity(self.tunnels.len());
         for (id, spec) in self.tunnels.iter().enumerate() {
-            let named = policies::protecting(&policies, TunnelId(id as u32));
+            let named = policies::protecting(&self.policies, TunnelId(id as u32));
             let nexthops = &mut self.nexthops;
             let tunnel = spec.tunnel(&named, underlay, &ports, nexthops, &mut problems);
             tunnels.push(Arc::new(tunnel));

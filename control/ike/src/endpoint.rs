@@ -33,9 +33,9 @@ impl Ike {
         Self { shared, v1: v1::Engine::new(), v2 }
     }
 
-    /// The peers there are from now on. A peer that was there before, the same `Arc`, keeps its SAs;
-    /// those of a peer that is gone or has changed are deleted. Children that start by themselves
-    /// are negotiated.
+    /// The peers there are from now on. A peer that was there before, the same `Arc`, keeps its
+    /// SAs; those of a peer that is gone or has changed are deleted. Children that start by
+    /// themselves are negotiated.
     pub fn configure(&mut self, now: Instant, wall: UnixTime, peers: Vec<Arc<Peer>>) {
         let stays = |old: &Arc<Peer>| peers.iter().any(|new| Arc::ptr_eq(old, new));
         let gone: Vec<_> = self.shared.peers.iter().filter(|peer| !stays(peer)).cloned().collect();

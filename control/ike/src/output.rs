@@ -186,8 +186,8 @@ pub enum KeyLogTable {
 
 /// What the engine is told besides datagrams and time.
 pub enum Input {
-    /// A packet wants to be protected and there is nothing to protect it with. Told again and again:
-    /// what is under way is not begun twice.
+    /// A packet wants to be protected and there is nothing to protect it with. Told again and
+    /// again: what is under way is not begun twice.
     Acquire {
         /// The configured child.
         child: Box<str>,

@@ -33,7 +33,8 @@ pub struct Settings {
     pub sa_max: usize,
     /// How long a stranger may take until it is authenticated.
     pub half_open_timeout: Duration,
-    /// A request is sent again after this long without an answer, then after twice as long, and so on.
+    /// A request is sent again after this long without an answer, then after twice as long, and so
+    /// on.
     pub retransmit_first: Duration,
     /// How often a request is sent again before the peer is given up, where no DPD timeout says so.
     pub retransmit_tries: u32,
@@ -77,8 +78,8 @@ pub(crate) struct Shared {
     pub peers: Vec<Arc<Peer>>,
     /// Our addresses, as the shell last told them.
     pub local_addresses: Vec<IpAddr>,
-    /// Half-open exchanges that strangers began, of both versions. Each engine counts its own up and
-    /// down.
+    /// Half-open exchanges that strangers began, of both versions. Each engine counts its own up
+    /// and down.
     pub half_open: usize,
     /// IKE SAs of both versions, half-open ones included. Each engine counts its own up and down.
     pub sa_count: usize,

@@ -1,3 +1,5 @@
+//! Proposals in text, in messages and between two that choose.
+
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;

@@ -34,7 +34,8 @@ pub(super) fn begin_delete_child(sa: &mut IkeSa, cx: &mut Cx<'_>, id: ChildSaId)
     sa.request(cx, ExchangeType(numbers::exchange::INFORMATIONAL), &[delete]);
 }
 
-/// Tells the peer that there is no pair with this inbound SPI of ours: it was not taken, or is over.
+/// Tells the peer that there is no pair with this inbound SPI of ours: it was not taken, or is
+/// over.
 pub(super) fn begin_refuse_child(sa: &mut IkeSa, cx: &mut Cx<'_>, spi: u32) {
     sa.active = Active::Liveness;
     let delete = Payload::Delete(Delete { protocol: ESP, spis: [spi].into() });
@@ -96,7 +97,8 @@ pub(super) fn answer(
     sa.respond(cx, header, &reply);
 }
 
-/// The peer deletes the pair by which it receives with `spi_out`: the SPI that goes into our answer.
+/// The peer deletes the pair by which it receives with `spi_out`: the SPI that goes into our
+/// answer.
 fn delete_child(sa: &mut IkeSa, cx: &mut Cx<'_>, spi_out: u32) -> Option<u32> {
     let record = sa.children.iter().find(|record| record.spi_out == spi_out)?;
     let (id, spi_in, state) = (record.id, record.spi_in, record.state);

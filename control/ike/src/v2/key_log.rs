@@ -57,8 +57,8 @@ enum Field<'a> {
     Prefixed(&'a [u8]),
 }
 
-/// Fields as Wireshark's user tables quote them. The buffer is as long as it will be from the start,
-/// so that no copy stays behind.
+/// Fields as Wireshark's user tables quote them. The buffer is as long as it will be from the
+/// start, so that no copy stays behind.
 fn line(fields: &[Field<'_>]) -> Secret {
     let len = |field: &Field<'_>| match field {
         Field::Text(text) => text.len() + 3,

@@ -44,8 +44,8 @@ impl Nat {
     }
 }
 
-/// The notifications of a message that leaves by `path`; `hide` pretends that a NAT is before us, so
-/// that ESP goes in UDP.
+/// The notifications of a message that leaves by `path`; `hide` pretends that a NAT is before us,
+/// so that ESP goes in UDP.
 pub(crate) fn notifications(spis: (IkeSpi, IkeSpi), path: Path, hide: bool) -> [Payload; 2] {
     let mut source = hash(spis, path.local);
     if hide {

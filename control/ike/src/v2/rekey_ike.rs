@@ -1,5 +1,5 @@
-//! New keys for the IKE SA (RFC 7296 sections 1.3.2 and 2.18), from either side or from both at once
-//! (sections 2.8.2 and 2.25.2). The new SA takes the children over.
+//! New keys for the IKE SA (RFC 7296 sections 1.3.2 and 2.18), from either side or from both at
+//! once (sections 2.8.2 and 2.25.2). The new SA takes the children over.
 
 use alloc::boxed::Box;
 use alloc::format;
