@@ -200,7 +200,7 @@ impl Bridge {
     ) -> Result<Made, Box<dyn Error>> {
         let networks: Vec<IpNet> = tunnel.addresses.iter().map(|net| *net.get_ref()).collect();
         let first = TunnelId(self.tunnels.len() as u32);
-        if tunnel.remote.is_some() || tunnel.peers.is_empty() {
+        if tunnel.kind.has_one_peer() {
             let remote = tunnel.remote.as_ref().map(|remote| *remote.get_ref());
             let (name, sa) = (tunnel.name.as_str(), &tunnel.protection);
             let before = before.get(name).copied();
