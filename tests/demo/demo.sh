@@ -48,8 +48,8 @@ main() {
 	heading "The same packet on the wire"
 	decode wire -O ip,esp
 	heading "What is in it, for those who have the keys that gateway a has negotiated"
-	decode wire -O esp,icmp -o esp.enable_encryption_decode:TRUE \
-		-o esp.enable_authentication_check:TRUE "${keys[@]}"
+	# tshark cannot check an ICV over an extended sequence number.
+	decode wire -O esp,icmp -o esp.enable_encryption_decode:TRUE "${keys[@]}"
 
 	heading "iperf3 from site a to site b, and what both gateways count meanwhile"
 	load

@@ -9,6 +9,8 @@ mod following;
 mod forwarding;
 mod host_stack;
 mod hostile;
+mod hub;
+mod identities;
 mod inject;
 mod lab;
 mod latency;

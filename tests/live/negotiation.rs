@@ -19,14 +19,14 @@ const ON_DEMAND: Join = Join::Ike("dpd = \"5s\"\ndpd_timeout = \"5s\"", "start =
 const AT_START: Join = Join::Ike("dpd = \"5s\"\ndpd_timeout = \"5s\"", "start = \"always\"");
 
 /// The established IKE SAs that a gateway shows.
-fn established(gateway: &Gateway) -> Vec<Value> {
+pub fn established(gateway: &Gateway) -> Vec<Value> {
     let show = gateway.show();
     let all = show["ike"].as_array().expect("a list of IKE SAs").clone();
     all.into_iter().filter(|sa| sa["state"] == "established").collect()
 }
 
 /// The inbound SPIs of an established IKE SA's children.
-fn spis(gateway: &Gateway) -> Vec<u64> {
+pub fn spis(gateway: &Gateway) -> Vec<u64> {
     let children = established(gateway).into_iter().filter_map(|mut sa| {
         let children = sa["children"].take();
         children.as_array().cloned()

@@ -200,7 +200,7 @@ impl Bridge {
     ) -> Result<Made, Box<dyn Error>> {
         let networks: Vec<IpNet> = tunnel.addresses.iter().map(|net| *net.get_ref()).collect();
         let first = TunnelId(self.tunnels.len() as u32);
-        if tunnel.remote.is_some() || tunnel.peers.is_empty() {
+        if tunnel.kind.has_one_peer() {
             let remote = tunnel.remote.as_ref().map(|remote| *remote.get_ref());
             let (name, sa) = (tunnel.name.as_str(), &tunnel.protection);
             let before = before.get(name).copied();
@@ -244,7 +244,7 @@ impl Bridge {
         let ports: Vec<PortEntry> = (0..self.ports.len()).map(|n| self.port(n, underlay)).collect();
         let mut tunnels = Vec::with_capacity(self.tunnels.len());
         for (id, spec) in self.tunnels.iter().enumerate() {
-            let named = policies::protecting(&policies, TunnelId(id as u32));
+            let named = policies::protecting(&self.policies, TunnelId(id as u32));
             let nexthops = &mut self.nexthops;
             let tunnel = spec.tunnel(&named, underlay, &ports, nexthops, &mut problems);
             tunnels.push(Arc::new(tunnel));

@@ -40,7 +40,7 @@ section! {
         workers: i64 = "workers", "workers = 1";
         cores: Vec<Spanned<i64>> = "cores", "cores = [1]";
         control_socket: String = "control_socket", "control_socket = \"/run/fastgw/site-a.sock\"";
-        ike_keylog: String = "ike_keylog", "ike_keylog = \"/var/lib/fastgw/keys\"";
+        ike_keylog: String = "ike_keylog", "ike_keylog = \"/run/fastgw/keys\"";
         idle: String = "idle", "idle = \"sleep\"";
         crypto: String = "crypto", "crypto = \"portable\"";
     }

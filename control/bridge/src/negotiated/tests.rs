@@ -331,6 +331,27 @@ fn a_peer_of_a_template_that_goes_leaves_no_route_and_its_place_to_another() {
 }
 
 #[test]
+fn a_multipoint_tunnel_without_peers_is_no_template() {
+    let cloud = r#"
+[[tunnel]]
+name = "dmvpn"
+kind = "mgre"
+local = "203.0.113.1"
+address = "10.255.0.1/24"
+
+[[route]]
+prefix = "10.2.0.0/24"
+tunnel = "dmvpn"
+via = "10.255.0.2"
+"#;
+    let (mut bridge, tables) = bridge(&config(&[cloud]));
+    assert_eq!((tables.tunnels.len(), tables.clouds.len()), (0, 1));
+    let via = Some([10, 255, 0, 2].into());
+    let to_a_stranger = Some(Route::Multipoint(tables::CloudId(0), via));
+    assert_eq!(route(&bridge.build(&Machine), [10, 2, 0, 1]), to_a_stranger);
+}
+
+#[test]
 fn pairs_outlive_a_change_of_the_configuration() {
     let old = config(&[HUB]);
     let (mut bridge, _) = bridge(&old);

@@ -86,7 +86,7 @@ fn key_log(path: Spanned<String>, found: &mut Findings) -> Option<PathBuf> {
         return Some(PathBuf::from(path.into_inner()));
     }
     let error = found.error(path.span(), format!("{} cannot be a folder for keys", shown(text)));
-    let help = "write a path such as `ike_keylog = \"/var/lib/fastgw/keys\"`, or remove the line";
+    let help = "write a path such as `ike_keylog = \"/run/fastgw/keys\"`, or remove the line";
     found.push(error.label("not an absolute path").help(help));
     None
 }

@@ -252,3 +252,95 @@ fn time(seconds: Option<u64>) -> String {
 fn or_dash(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { text.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn child(spi: u32) -> ChildSa {
+        ChildSa {
+            child: "to-b".to_owned(),
+            state: "installed".to_owned(),
+            mode: "tunnel".to_owned(),
+            suite: "aes256gcm16".to_owned(),
+            inbound_spi: spi,
+            outbound_spi: spi + 1,
+            local: vec!["10.1.0.0/24".to_owned()],
+            remote: vec!["10.2.0.0/24".to_owned()],
+            age_s: 5,
+            rekey_s: None,
+            in_packets: 1234,
+            in_bytes: 99,
+            out_packets: 0,
+            out_bytes: 0,
+        }
+    }
+
+    fn sa(children: Vec<ChildSa>) -> IkeSa {
+        IkeSa {
+            peer: None,
+            identity: None,
+            version: 2,
+            state: "connecting".to_owned(),
+            initiator: true,
+            local: ([192, 0, 2, 1], 500).into(),
+            remote: ([192, 0, 2, 2], 4500).into(),
+            initiator_spi: "1122334455667788".to_owned(),
+            responder_spi: "0000000000000000".to_owned(),
+            suite: String::new(),
+            age_s: None,
+            rekey_s: None,
+            reauthenticate_s: None,
+            local_nat: false,
+            remote_nat: true,
+            children,
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_yet_is_a_dash() {
+        let row = row(&sa(vec![]));
+        let expected = [
+            "-",
+            "v2 initiator",
+            "connecting",
+            "192.0.2.1:500",
+            "192.0.2.2:4500",
+            "theirs",
+            "-",
+            "-",
+            "-",
+            "-",
+        ];
+        assert_eq!(row, expected);
+        let (text, count) = text(&[sa(vec![])], 10, 200);
+        assert_eq!((text.contains("CHILD"), count), (false, 1));
+    }
+
+    #[test]
+    fn pairs_of_sas_are_below_their_ike_sas_and_no_more_rows_than_asked_for() {
+        let all = [sa(vec![child(0x1001)]), sa(vec![child(0x2001), child(0x3001)])];
+        let (whole, count) = text(&all, 10, 300);
+        assert_eq!(count, 2);
+        for word in ["0x00001001", "0x00002002", "0x00003001", "1,234", "10.1.0.0/24 === "] {
+            assert!(whole.contains(word), "{word}: {whole}");
+        }
+        let (part, count) = text(&all, 1, 300);
+        assert_eq!((part.matches("to-b").count(), count), (1, 2));
+    }
+
+    #[test]
+    fn selectors_are_told_as_people_write_them() {
+        let any = TrafficSelector {
+            protocol: 0,
+            ports: (0, u16::MAX),
+            addresses: ([10, 1, 0, 0].into(), [10, 1, 0, 255].into()),
+        };
+        assert_eq!(selector(&any), "10.1.0.0/24");
+        let one = ([10, 1, 0, 1].into(), [10, 1, 0, 1].into());
+        let l2tp = TrafficSelector { protocol: 17, ports: (1701, 1701), addresses: one };
+        assert!(selector(&l2tp).ends_with(" 17/1701"), "{}", selector(&l2tp));
+        let opaque = TrafficSelector { ports: (u16::MAX, 0), ..l2tp };
+        assert!(selector(&opaque).ends_with("/opaque"), "{}", selector(&opaque));
+    }
+}

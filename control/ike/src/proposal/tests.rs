@@ -1,4 +1,4 @@
-//! What users write, what messages carry, and what is chosen.
+//! Proposals in text, in messages and between two that choose.
 
 use alloc::string::ToString;
 use alloc::vec;
