@@ -1,6 +1,8 @@
 //! IKEv2 in virtual time: two gateways of ours, and which SAs each has installed.
 
+mod collisions;
 mod sim;
+mod thousand;
 
 use std::net::IpAddr;
 use std::sync::Arc;

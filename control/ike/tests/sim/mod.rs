@@ -53,7 +53,6 @@ pub struct Pair {
 /// A gateway.
 pub struct Node {
     pub ike: Ike,
-    pub address: IpAddr,
     pub pairs: BTreeMap<ChildSaId, Pair>,
     /// The pair that each child sends by.
     pub sends_by: BTreeMap<String, ChildSaId>,
@@ -112,7 +111,6 @@ impl Net {
         self.places.insert(address, self.nodes.len());
         self.nodes.push(Node {
             ike,
-            address,
             pairs: BTreeMap::new(),
             sends_by: BTreeMap::new(),
             removed: Vec::new(),

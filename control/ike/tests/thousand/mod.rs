@@ -1,7 +1,5 @@
 //! A hub and a thousand spokes in foul weather, in virtual time.
 
-mod sim;
-
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +8,8 @@ use ike::Settings;
 use ike::output::Input;
 use ike::policy::{Dpd, DpdAction::Clear, Start};
 
-use self::sim::policy::{child, gre};
-use self::sim::{Net, Weather};
+use crate::sim::policy::{child, gre};
+use crate::sim::{Net, Weather};
 
 const HUB: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const CHILD: &str = "gre";
