@@ -1,7 +1,9 @@
 //! IKEv2 in virtual time: two gateways of ours, and which SAs each has installed.
 
+mod collisions;
 mod features;
 mod sim;
+mod thousand;
 
 use std::net::IpAddr;
 use std::sync::Arc;

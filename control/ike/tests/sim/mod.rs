@@ -53,7 +53,6 @@ pub struct Pair {
 /// A gateway.
 pub struct Node {
     pub ike: Ike,
-    pub address: IpAddr,
     pub pairs: BTreeMap<ChildSaId, Pair>,
     /// The pair that each child sends by.
     pub sends_by: BTreeMap<String, ChildSaId>,
@@ -85,6 +84,8 @@ pub struct Net {
     pub fate: BTreeMap<usize, Option<Duration>>,
     /// When each node wants its next timeout.
     timers: BTreeSet<(Instant, usize)>,
+    /// Which node has an address.
+    places: BTreeMap<IpAddr, usize>,
 }
 
 impl Net {
@@ -100,6 +101,7 @@ impl Net {
             sent: Vec::new(),
             fate: BTreeMap::new(),
             timers: BTreeSet::new(),
+            places: BTreeMap::new(),
         }
     }
 
@@ -108,9 +110,9 @@ impl Net {
         let seed = 1000 + self.nodes.len() as u64 + self.draw(1 << 30) as u64 * 1_000_000;
         let mut ike = Ike::new(settings, Box::new(seeded(seed)));
         ike.handle_input(self.now, WALL, Input::LocalAddresses(vec![address]));
+        self.places.insert(address, self.nodes.len());
         self.nodes.push(Node {
             ike,
-            address,
             pairs: BTreeMap::new(),
             sends_by: BTreeMap::new(),
             removed: Vec::new(),
@@ -199,8 +201,10 @@ impl Net {
 
     fn deliver(&mut self) {
         let Some((_, (path, bytes))) = self.flying.pop_first() else { return };
-        let there = |node: &Node| node.address == path.local.ip() && !node.dead;
-        let Some(node) = self.nodes.iter().position(there) else { return };
+        let Some(node) = self.places.get(&path.local.ip()).copied() else { return };
+        if self.nodes[node].dead {
+            return;
+        }
         self.nodes[node].ike.handle_datagram(self.now, WALL, path, &bytes);
         self.drain(node);
     }

@@ -1,8 +1,6 @@
 //! Both sides at once: whoever connects, renews or deletes, one connection and one pair remain, and
 //! packets pass after every message.
 
-mod sim;
-
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +9,8 @@ use ike::Settings;
 use ike::output::Input;
 use ike::policy::{Peer, Start};
 
-use self::sim::policy::{child, gre};
-use self::sim::{Net, Weather};
+use crate::sim::policy::{child, gre};
+use crate::sim::{Net, Weather};
 
 const A: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const B: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
