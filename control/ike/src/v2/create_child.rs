@@ -57,7 +57,7 @@ pub(super) fn begin(sa: &mut IkeSa, cx: &mut Cx<'_>, wanted: Wanted) {
 
 /// Asks for a pair in place of another.
 pub(super) fn begin_rekey(sa: &mut IkeSa, cx: &mut Cx<'_>, id: ChildSaId) {
-    // Where the peer has made it anew already, a second time would cross that without being seen to.
+    // Where the peer has made it anew already, doing so again would cross that unseen.
     let replaced = ChildState::Waiting { replaces: id };
     let taken = sa.children.iter().any(|record| record.state == replaced);
     let Some(record) = sa.child_mut(id) else { return };
