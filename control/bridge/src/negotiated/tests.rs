@@ -127,7 +127,7 @@ fn path(remote: [u8; 4], port: u16) -> Path {
 /// The pair `n` of a child with the peer at 203.0.113.`host`; its SPIs are 0x1000 and 0x2000 more
 /// than `n`.
 fn pair(n: u64, child: &str, host: u8, remote: &str) -> Arc<ChildSa> {
-    let suite = Suite::Aes128Gcm16;
+    let suite = Suite::from_name("aes128gcm16").expect("a suite");
     let keys = |spi: u32| SaKeys {
         spi,
         encryption: Secret::new(vec![spi as u8; suite.encryption_key_len()]),
