@@ -200,7 +200,8 @@ impl Bridge {
     ) -> Result<Made, Box<dyn Error>> {
         let networks: Vec<IpNet> = tunnel.addresses.iter().map(|net| *net.get_ref()).collect();
         let first = TunnelId(self.tunnels.len() as u32);
-        if tunnel.kind.has_one_peer() {
+        let is_template = tunnel.peers.is_empty() && tunnel.protection.ike().is_some();
+        if tunnel.kind.has_one_peer() || is_template {
             let remote = tunnel.remote.as_ref().map(|remote| *remote.get_ref());
             let (name, sa) = (tunnel.name.as_str(), &tunnel.protection);
             let before = before.get(name).copied();
@@ -210,9 +211,9 @@ impl Bridge {
         }
         for peer in &tunnel.peers {
             let address = peer.address.as_ref().map(|address| IpNet::from(*address.get_ref()));
-            let is_template = matches!(tunnel.kind, TunnelKind::DynamicVti);
+            let by_address = matches!(tunnel.kind, TunnelKind::DynamicVti);
             // A multipoint tunnel finds its peers by their addresses instead.
-            let prefixes = address.filter(|_| is_template).into_iter();
+            let prefixes = address.filter(|_| by_address).into_iter();
             let peer = PeerConfig {
                 name: &peer.name,
                 before: before.get(peer.name.as_str()).copied(),
