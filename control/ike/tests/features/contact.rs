@@ -22,7 +22,7 @@ fn restart(net: &mut Net, node: usize, peer: Peer) {
     bytes[0] = node as u8;
     let random = Box::new(engine::Seeded::new(bytes));
     let settings = Settings { key_log: true, ..Settings::default() };
-    let here = net.nodes[node].address;
+    let here = net.address_of(node);
     let it = &mut net.nodes[node];
     it.ike = Ike::new(settings, random);
     it.pairs.clear();
@@ -48,7 +48,7 @@ fn roaming(seed: u64, uniqueness: Uniqueness) -> Net {
     initiate(&mut net, 0);
     net.run(seconds(10));
     assert_one(&net);
-    net.nodes[0].address = C;
+    net.move_to(0, C);
     net.input(0, Input::LocalAddresses(vec![C]));
     net.run(seconds(51));
     net

@@ -25,7 +25,7 @@ pub fn mobile(peer: &mut Peer) {
 }
 
 fn move_first(net: &mut Net, address: IpAddr) {
-    net.nodes[0].address = address;
+    net.move_to(0, address);
     net.input(0, Input::LocalAddresses(vec![address]));
 }
 

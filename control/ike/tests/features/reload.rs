@@ -66,7 +66,7 @@ fn a_peer_that_has_changed_is_connected_anew_under_its_new_policy() {
             }
             net.run(seconds(60));
             assert_one(&net);
-            let mut peer = gre(CHILD, net.nodes[node].address, Some([B, A][node]));
+            let mut peer = gre(CHILD, net.address_of(node), Some([B, A][node]));
             peer.proposals = vec!["aes128-sha256-ecp256".parse().unwrap()];
             always(&mut peer);
             net.configure(node, vec![Arc::new(peer)]);

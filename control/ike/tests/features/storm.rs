@@ -38,7 +38,7 @@ fn disturb(net: &mut Net, told: Told, random: [u8; 3]) {
         (Told::NewKeys, _) => rekey(net, node, false),
         (Told::Elsewhere, _) => {
             let place = PLACES[usize::from(random[2]) % PLACES.len()];
-            net.nodes[0].address = place;
+            net.move_to(0, place);
             net.input(0, Input::LocalAddresses(vec![place]));
         }
         _ => net.traffic(),

@@ -112,10 +112,10 @@ fn the_key_log_opens_every_message_and_names_every_esp_key() {
     let esp = |(table, line): &(KeyLogTable, String)| {
         (*table == KeyLogTable::Esp).then(|| line.to_lowercase())
     };
-    for node in &net.nodes {
+    for (number, node) in net.nodes.iter().enumerate() {
         for pair in node.pairs.values() {
             for (direction, ends) in [(&pair.sa.inbound, [B, A]), (&pair.sa.outbound, [A, B])] {
-                let ends = if node.address == A { ends } else { [ends[1], ends[0]] };
+                let ends = if number == 0 { ends } else { [ends[1], ends[0]] };
                 let key: String =
                     direction.encryption.expose().iter().map(|it| format!("{it:02x}")).collect();
                 let begin = format!(

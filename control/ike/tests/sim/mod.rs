@@ -126,6 +126,17 @@ impl Net {
         self.nodes.len() - 1
     }
 
+    /// Gives a gateway another address; the engine is not told.
+    pub fn move_to(&mut self, node: usize, address: IpAddr) {
+        self.places.retain(|_, there| *there != node);
+        self.places.insert(address, node);
+    }
+
+    /// Where a gateway is.
+    pub fn address_of(&self, node: usize) -> IpAddr {
+        *self.places.iter().find(|(_, there)| **there == node).expect("it is somewhere").0
+    }
+
     pub fn configure(&mut self, node: usize, peers: Vec<Arc<Peer>>) {
         self.nodes[node].ike.configure(self.now, WALL, peers);
         self.drain(node);
