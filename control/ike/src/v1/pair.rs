@@ -64,8 +64,8 @@ pub(super) enum PairState {
 /// ready: message 3 is not answered.
 const SWITCH_DELAY: Duration = Duration::from_millis(500);
 
-/// A quick mode that begins this soon after another one was over may have been under way before:
-/// the two ends do not see messages in the same order.
+/// The longest that a message may have been under way, however long an answer took to come: the
+/// rest was spent on sending again.
 const CROSSING: Duration = Duration::from_secs(1);
 
 impl Pair {
@@ -107,13 +107,22 @@ impl Pair {
         self.switch_at = self.initiator.then_some(now + SWITCH_DELAY);
     }
 
+    /// Whether the quick mode of `other` was known to both ends only after this one was over.
+    ///
+    /// A quick mode of ours tells how long a message takes to come back: what the peer begins
+    /// within that time after it may have left before it, and been overtaken. One of the peer's is
+    /// over when its last message is here, and ours that begins then is known to be the later one.
+    fn precedes(&self, other: &Self) -> bool {
+        self.live_since.is_some_and(|live| {
+            let took = if self.initiator { live.since(self.began) } else { Duration::ZERO };
+            live + took.min(CROSSING) <= other.began
+        })
+    }
+
     /// Whether this pair is to be sent through rather than `other`.
     fn outranks(&self, other: &Self) -> bool {
-        let before = |one: &Self, other: &Self| {
-            one.live_since.is_some_and(|live| live + CROSSING < other.began)
-        };
         let crossed =
-            self.initiator != other.initiator && !before(self, other) && !before(other, self);
+            self.initiator != other.initiator && !self.precedes(other) && !other.precedes(self);
         if crossed {
             return self.rank > other.rank;
         }

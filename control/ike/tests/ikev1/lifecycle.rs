@@ -45,6 +45,23 @@ fn either_side_renews_keys_without_a_gap() {
 }
 
 #[test]
+fn keys_that_are_renewed_soon_by_the_other_side_are_the_ones_that_stay() {
+    let mut net = gre(|_, _, _| {});
+    net.acquire(0, "gre");
+    net.run(Duration::from_millis(600));
+    net.assert_connected();
+    for round in 1..=16 {
+        let before = net.nodes.each_ref().map(|node| node.datapath.current().unwrap().id);
+        rekey(&mut net, round % 2, false);
+        net.run(Duration::from_millis(600));
+        net.assert_connected();
+        let after = net.nodes.each_ref().map(|node| node.datapath.current().unwrap().id);
+        assert!(before[0] != after[0] && before[1] != after[1], "round {round}");
+    }
+    settle(&mut net);
+}
+
+#[test]
 fn both_sides_renew_keys_at_once_and_one_pair_stays() {
     let mut net = gre(|_, _, _| {});
     up(&mut net);
