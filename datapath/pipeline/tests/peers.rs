@@ -133,7 +133,7 @@ fn a_peer_behind_a_nat_is_followed_once_it_has_proven_itself() {
         address: [198, 51, 100, 7].into(),
         port: Some(61_000),
     };
-    assert_eq!(a.requests(), [moved]);
+    assert_eq!(a.requests(), [moved, Event::FirstPacket { spi: 0x1002 }]);
     assert_eq!(a.outcome(WAN, &early).at_host.len(), 1, "late, but welcome");
     assert_eq!(a.requests(), [], "what is older does not say where the peer is now");
 }
