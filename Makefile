@@ -41,6 +41,8 @@ bench:
 	$(CARGO) build --release -p fastgw -p bench
 	$${CARGO_TARGET_DIR:-target}/release/fastgw-bench cycles
 	$${CARGO_TARGET_DIR:-target}/release/fastgw-bench memory
+	$${CARGO_TARGET_DIR:-target}/release/fastgw-bench handshakes
+	bench/rivals/ike.sh
 	bench/rivals/veth.sh
 
 rfc2544:

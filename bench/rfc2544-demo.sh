@@ -31,8 +31,8 @@ main() {
 
 	EOF
 	make_network
-	start_gateway gw-a configs/core.toml
-	start_gateway gw-b configs/core-peer.toml
+	start_gateway gw-a configs/manual.toml
+	start_gateway gw-b configs/manual-peer.toml
 	inside tester timeout --foreground --signal=INT "$seconds_max" \
 		"$bin/fastgw-pktgen" rfc2544 --config "$profile" --report "$report"
 	echo

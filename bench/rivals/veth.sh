@@ -84,7 +84,7 @@ cable() {
 	done <<< "load $1 $3"$'\n'"dut $2 $4"
 }
 
-# Plain forwarding between two inside ports, and the tunnel of configs/core.toml.
+# Plain forwarding between two inside ports, and the tunnel of configs/manual.toml.
 write_configs() {
 	local socket="control_socket = \"$scratch/fastgw.sock\"\ncores = [$core]\nidle = \"spin\""
 	cat > "$scratch/forward.toml" <<-EOF
@@ -103,7 +103,7 @@ write_configs() {
 		role = "inside"
 	EOF
 	sed -e "s|^\[gateway\]|&\n$socket|" -e 's/aes256gcm16/aes128gcm16/' \
-		-e 's/^\(encryption_key = "0x\)[0-9a-f]\{32\}/\1/' configs/core.toml > "$scratch/esp.toml"
+		-e 's/^\(encryption_key = "0x\)[0-9a-f]\{32\}/\1/' configs/manual.toml > "$scratch/esp.toml"
 	chmod 600 "$scratch"/*.toml
 }
 

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::crew::Deal;
 use crate::cycles;
+use crate::handshakes;
 use crate::memory;
 
 /// Measures what a packet costs in the gateway's datapath
@@ -20,7 +21,25 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Cycles(Cycles),
+    Handshakes(Handshakes),
     Memory(Memory),
+}
+
+/// Handshakes of IKEv2 per second on one core, by who calls and who answers, and bytes for each
+/// peer
+///
+/// Two of the gateway's engines in one process exchange messages until a child SA is ready for
+/// use; the time that each of them is at work is counted apart. Sockets are not part of it.
+/// bench/rivals/ike.sh has the same of strongSwan's charon, sockets included.
+#[derive(Args, Debug)]
+pub struct Handshakes {
+    /// Handshakes of each kind
+    #[arg(long, value_name = "N", default_value_t = 200,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub count: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Bytes that an installed SA takes, with its share of everything around it
@@ -124,6 +143,7 @@ fn size(text: &str) -> Result<usize, String> {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Cycles(options) => cycles::run(&options),
+        Command::Handshakes(options) => handshakes::run(&options),
         Command::Memory(options) => memory::run(&options),
     };
     match done {

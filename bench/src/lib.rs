@@ -14,6 +14,7 @@ pub mod counters;
 pub mod crew;
 mod cycles;
 mod gateway;
+mod handshakes;
 mod lane;
 mod machine;
 pub mod measure;

@@ -188,6 +188,7 @@ fn tables(suite: Suite, kind: Kind) -> Tables {
         mtu: 0,
         mss: None,
         padded_len: None,
+        demand: None,
         addresses: Addresses::default(),
         sequences: Arc::default(),
         counters: Arc::default(),
@@ -211,7 +212,7 @@ fn tables(suite: Suite, kind: Kind) -> Tables {
         ports: [port("lan", Role::Inside), port("wan", Role::Outside)].into(),
         fib: Arc::new(Fib::build(routes)),
         nexthops: Arc::new(Nexthops::build(neighbours())),
-        tunnels: [tunnel].into(),
+        tunnels: [Arc::new(tunnel)].into(),
         spd: Arc::new(Spd::build(vec![[protect].into()])),
         sad: Arc::new(Sad::build(vec![entry])),
         ..Tables::default()

@@ -59,3 +59,26 @@ fn configurations_hold() {
 fn captures_hold() {
     replay("fuzz/seeds/capture", fuzz::capture);
 }
+
+#[test]
+fn ike_messages_hold() {
+    replay("fuzz/seeds/ike_v1", fuzz::ike_v1);
+    replay("fuzz/seeds/ike_v2", fuzz::ike_v2);
+    replay("fuzz/seeds/ike_sealed", fuzz::ike_sealed);
+}
+
+#[test]
+fn ike_engines_hold() {
+    replay("fuzz/seeds/ike_engine_v1", fuzz::ike_engine_v1);
+    replay("fuzz/seeds/ike_engine_v2", fuzz::ike_engine_v2);
+}
+
+#[test]
+fn certificates_hold() {
+    replay("fuzz/seeds/certificate", fuzz::certificate);
+}
+
+#[test]
+fn identities_hold() {
+    replay("fuzz/seeds/identity", fuzz::identity);
+}

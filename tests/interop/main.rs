@@ -9,23 +9,26 @@
 mod cases;
 mod checks;
 mod lab;
-mod report;
 mod wire;
 
 use std::env;
 
-use tests::{capture::Capture, gateway::Gateway, iperf::Way};
+use tests::{
+    capture::Capture,
+    gateway::Gateway,
+    iperf::Way,
+    report::{Report, Row},
+};
 
 use crate::{
     cases::{Case, RESET},
     lab::{GATEWAY, Lab, PEER},
-    report::{Report, Row},
 };
 
 #[test]
 fn linux_and_fastgw_carry_each_others_sites_in_every_tunnel() {
     let lab = Lab::new();
-    let mut report = Report::default();
+    let mut report = Report::new("tunnel");
     let only = env::var("INTEROP_ONLY").unwrap_or_default();
     for case in cases::all().iter().filter(|case| case.name.contains(&only)) {
         report.add(try_out(&lab, case));

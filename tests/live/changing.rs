@@ -52,7 +52,8 @@ fn reload(gateway: &Gateway, text: &str) {
     run(std::process::Command::new("kill").args(["-HUP", &gateway.id().to_string()]));
 }
 
-fn reload_and_wait(gateway: &Gateway, text: &str) {
+/// The same, and waits until it has taken it.
+pub fn reload_and_wait(gateway: &Gateway, text: &str) {
     let applied = || gateway.log().matches("is applied").count();
     let before = applied();
     reload(gateway, text);

@@ -160,7 +160,7 @@ fn sa_tables(suite: &str, inbound: &str, outbound: &str) -> String {
 }
 
 /// A capture that is kept beside the checkout and not in it; says so when there is none.
-fn shared(name: &str) -> Option<PathBuf> {
+pub fn shared(name: &str) -> Option<PathBuf> {
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     let found = above.map(|folder| folder.join("shared/captures").join(name)).find(|p| p.exists());
     if found.is_none() {

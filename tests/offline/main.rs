@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod captures;
+mod ike;
 mod keys;
 mod play;
 mod refusals;

@@ -67,6 +67,7 @@ fn judge_outside(capture: &Path, join: Join, count: usize) {
             (outside.with_sas(&[sa]), "esp.icv_good == 1 && esp.protocol == 4")
         }
         Join::Gre => (outside, "gre.proto == 0x0800"),
+        Join::Ike(..) => unreachable!("nobody negotiates offline"),
     };
     let sound = "!_ws.malformed && !(ip.checksum.status == \"Bad\")";
     assert_eq!(outside.count(&format!("{inside} && {sound}")), count, "{join}");

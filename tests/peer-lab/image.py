@@ -28,7 +28,7 @@ SKIP_DIR = ["usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/inf
 
 
 def build(force=False):
-    """Make vmlinux, initrd.gz and disk.ext4 in the cache, unless they are up to date."""
+    """Make vmlinux, initrd.gz, disk.ext4 and root in the cache, unless they are up to date."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -43,7 +43,7 @@ def build(force=False):
         install_guest(root)
         make_initrd(root, kernel, deps)
         size = make_disk(root)
-        for tree in (root, kernel, CACHE / "debs"):
+        for tree in (kernel, CACHE / "debs"):
             shutil.rmtree(tree)
         stamp.write_text(want)
     print(f"peer-lab: a {size} MiB image, built in {time.time() - began:.0f} s, in {CACHE}")
@@ -71,8 +71,9 @@ def download():
         if attempt == "with fresh ones":
             run("apt-get", "-q", "update", stdout=subprocess.DEVNULL)
         try:
-            run("apt-get", *options, "--download-only", "install", *words("packages.txt"),
-                stdout=subprocess.DEVNULL)
+            for names in sets("packages.txt"):
+                run("apt-get", *options, "--download-only", "install", *names,
+                    stdout=subprocess.DEVNULL)
             run("apt-get", *options, "download", kernel_package(), cwd=debs,
                 stdout=subprocess.DEVNULL)
             return debs
@@ -240,6 +241,12 @@ def kernel_version(kernel):
 def words(name):
     lines = (HERE / name).read_text().splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def sets(name):
+    """The words of a file, apart where a blank line is."""
+    lines = [line for line in (HERE / name).read_text().splitlines() if not line.startswith("#")]
+    return [block.split() for block in "\n".join(lines).split("\n\n")]
 
 
 def run(*command, **options):

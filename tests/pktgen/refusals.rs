@@ -56,7 +56,7 @@ fn a_broken_profile_is_refused_at_its_line() {
 #[test]
 fn help_teaches_with_examples() {
     let said = said(&output(Command::new(binary()).arg("--help")));
-    for word in ["fastgw-pktgen run --tx", "--seal core.toml", "rfc2544 --config", "open-loop"] {
+    for word in ["fastgw-pktgen run --tx", "--seal manual.toml", "rfc2544 --config", "open-loop"] {
         assert!(said.contains(word), "{word}: {said}");
     }
 }

@@ -79,6 +79,12 @@ impl Gateway {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("show --json: {error}\n{text}"))
     }
 
+    /// Runs `fastgw ike` with these words; panics when it is refused.
+    pub fn ike(&self, words: &[&str]) {
+        let mut command = Command::new(binary());
+        run(command.arg("ike").args(words).arg("--socket").arg(self.socket()));
+    }
+
     /// The path of its control socket.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("control.sock")

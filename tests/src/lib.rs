@@ -18,5 +18,7 @@ pub mod netns;
 pub mod peer;
 pub mod privileges;
 pub mod process;
+pub mod report;
 pub mod site;
 pub mod tshark;
+pub mod userland;

@@ -70,6 +70,9 @@ pub enum Join {
     Vti(&'static Suite),
     /// GRE in clear.
     Gre,
+    /// ESP between the sites' networks, with keys that IKE negotiates with the peer `other`. The
+    /// strings are more lines of `[[ike]]` and of `[tunnel.ike]`.
+    Ike(&'static str, &'static str),
 }
 
 impl fmt::Display for Join {
@@ -78,6 +81,7 @@ impl fmt::Display for Join {
             Self::Esp(suite) => write!(f, "esp {}", suite.name),
             Self::Vti(suite) => write!(f, "vti {}", suite.name),
             Self::Gre => f.write_str("gre"),
+            Self::Ike(..) => f.write_str("ike"),
         }
     }
 }
@@ -132,6 +136,14 @@ fn tunnel(side: Side, join: Join) -> String {
         Join::Vti(suite) => {
             format!("kind = \"vti\"\n\n{}\n{route}", sa_tables(side, suite, "tunnel.sa", ""))
         }
+        Join::Ike(peer, child) => format!(
+            "kind = \"esp\"\nlocal_subnets = [\"{local}\"]\nremote_subnets = [\"{remote}\"]\n\n\
+             [tunnel.ike]\npeer = \"other\"\n{child}\n\n\
+             [[ike]]\nname = \"other\"\nlocal = \"{}\"\nremote = \"{}\"\n\
+             psk = \"a secret that nobody guesses\"\n{peer}\n",
+            side.wan(),
+            side.other().wan(),
+        ),
         Join::Gre => format!("kind = \"gre\"\n\n{route}"),
     }
 }

@@ -1,6 +1,7 @@
 //! Wireshark's dissectors as a judge that knows nothing of our code.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -47,13 +48,15 @@ impl EspSa {
 pub struct Tshark {
     file: PathBuf,
     sas: Vec<EspSa>,
+    /// Rows of other tables of keys, as options of tshark's.
+    rows: Vec<String>,
     reassemble: bool,
 }
 
 impl Tshark {
     /// A capture that needs no keys.
     pub fn new(file: &Path) -> Self {
-        Self { file: file.to_owned(), sas: Vec::new(), reassemble: false }
+        Self { file: file.to_owned(), sas: Vec::new(), rows: Vec::new(), reassemble: false }
     }
 
     /// The same capture, with IPv4 fragments put together: their packet is shown in the last one.
@@ -65,6 +68,16 @@ impl Tshark {
     /// The same capture, with its ESP checked and decrypted.
     pub fn with_sas(mut self, sas: &[EspSa]) -> Self {
         self.sas.extend_from_slice(sas);
+        self
+    }
+
+    /// The same capture, with its ESP and IKE decrypted by what fastgw has logged in `folder`:
+    /// files that Wireshark reads where its profile is.
+    pub fn with_key_log(mut self, folder: &Path) -> Self {
+        for table in ["esp_sa", "ikev2_decryption_table"] {
+            let rows = fs::read_to_string(folder.join(table)).expect("a log of keys");
+            self.rows.extend(rows.lines().map(|row| format!("uat:{table}:{row}")));
+        }
         self
     }
 
@@ -137,12 +150,15 @@ impl Tshark {
         ] {
             command.args(["-o", preference]);
         }
-        if !self.sas.is_empty() {
+        if !self.sas.is_empty() || !self.rows.is_empty() {
             command.args(["-o", "esp.enable_encryption_decode:TRUE"]);
             command.args(["-o", "esp.enable_authentication_check:TRUE"]);
         }
         for sa in &self.sas {
             command.args(["-o", &sa.row()]);
+        }
+        for row in &self.rows {
+            command.args(["-o", row]);
         }
         command
     }

@@ -9,7 +9,7 @@ use crate::{nobody_breaks, repository};
 
 /// Each crate with those of ours that it may import. The datapath does not know the control side,
 /// and nobody imports the binary, the benches or the tests.
-const TABLE: [(&str, &[&str]); 12] = [
+const TABLE: [(&str, &[&str]); 14] = [
     ("wire", &[]),
     ("simd", &[]),
     ("esp", &["wire", "simd"]),
@@ -17,14 +17,28 @@ const TABLE: [(&str, &[&str]); 12] = [
     ("port", &["af_xdp"]),
     ("tables", &["wire", "esp"]),
     ("pipeline", &["wire", "esp", "port", "tables"]),
-    ("config", &["wire"]),
-    ("bridge", &["wire", "esp", "tables", "config"]),
+    ("engine", &[]),
+    ("ike", &["engine", "wire"]),
+    ("config", &["engine", "ike", "wire"]),
+    ("bridge", &["wire", "esp", "tables", "config", "ike"]),
     (
         "fastgw",
-        &["wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "config", "bridge"],
+        &[
+            "wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "engine", "ike",
+            "config", "bridge",
+        ],
     ),
-    ("bench", &["wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "config", "bridge"]),
-    ("tests", &["wire", "simd", "esp", "port", "tables", "pipeline", "config", "bridge"]),
+    (
+        "bench",
+        &[
+            "wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "engine", "ike",
+            "config", "bridge",
+        ],
+    ),
+    (
+        "tests",
+        &["wire", "simd", "esp", "port", "tables", "pipeline", "engine", "ike", "config", "bridge"],
+    ),
 ];
 
 #[test]

@@ -30,9 +30,9 @@ const EXAMPLES: &str = "Examples:
   The same, with a report to look at:
     fastgw-pktgen run ... --size imix --rate 200Mbit --flows 64 --warm-up 100 --report out
 
-  Only decapsulation: seal what the gateway of core.toml is to open, and send it to its outside:
+  Only decapsulation: seal what the gateway of manual.toml is to open, and send it to its outside:
     fastgw-pktgen run --tx wan1 --rx eth2 --via 203.0.113.1 --from 10.2.0.2 --to 10.1.0.2 \\
-        --seal core.toml --tunnel to-b --rate 100kpps
+        --seal manual.toml --tunnel to-b --rate 100kpps
 
   NDR, PDR, latency and bursts for all sizes of RFC 2544:
     fastgw-pktgen rfc2544 --config bench/profiles/demo.toml --report target/rfc2544

@@ -251,7 +251,7 @@ fn one_peer_each(mut tunnel: Tunnel) -> Vec<Tunnel> {
         outer: tunnel.outer,
         mtu: None,
         mss: tunnel.mss,
-        sa: peer.sa,
+        protection: peer.protection,
         peers: Vec::new(),
     };
     peers.into_iter().map(one).collect()
@@ -262,6 +262,10 @@ fn turn_tunnel(tunnel: &mut Tunnel) -> Result<(), String> {
         let name = &tunnel.name;
         return Err(format!("{name} is a peer without a fixed address: give it a `remote`"));
     };
+    if tunnel.protection.ike().is_some() {
+        let name = &tunnel.name;
+        return Err(format!("{name} has keys that are negotiated: give it a [tunnel.sa]"));
+    }
     std::mem::swap(&mut tunnel.local, remote);
     tunnel.addresses.clear();
     tunnel.mtu = None;
@@ -278,7 +282,7 @@ fn turn_tunnel(tunnel: &mut Tunnel) -> Result<(), String> {
         }
         _ => {}
     }
-    if let Some(sa) = &mut tunnel.sa {
+    if let config::Protection::Manual(sa) = &mut tunnel.protection {
         std::mem::swap(&mut sa.outbound, &mut sa.inbound);
         if let Some([local, remote]) = &mut sa.endpoints {
             std::mem::swap(local, remote);
@@ -307,7 +311,7 @@ struct Machine {
 impl Machine {
     fn new(config: &Config, what: &Reflected<'_>) -> Self {
         let ends = config.tunnels.iter().flat_map(|tunnel| {
-            let of_sa = tunnel.sa.as_ref().and_then(|sa| sa.endpoints.as_ref());
+            let of_sa = tunnel.protection.endpoints();
             [Some(*tunnel.local.get_ref()), of_sa.map(|[local, _]| *local.get_ref())]
         });
         Self {

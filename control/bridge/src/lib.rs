@@ -8,31 +8,34 @@
 
 mod headers;
 mod lifetime;
+mod negotiated;
 mod nexthops;
+mod pair;
 mod policies;
+mod protection;
+mod sas;
 mod spec;
 mod underlay;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use config::{Config, RouteTarget, TunnelKind};
-use esp::OutboundSa;
+use config::{Config, Protection, RouteTarget, TunnelKind};
 use ipnet::IpNet;
 use tables::{
-    ClearTunnels, Cloud, CloudId, Fib, Nexthops, PortEntry, PortId, Role, Route, Sad, Tables,
-    TunnelId,
+    ClearTunnels, Cloud, CloudId, Fib, Nexthops, PortEntry, PortId, Role, Route, Tables, TunnelId,
 };
 use wire::ethernet::Mac;
-use wire::protocol;
 
+use self::negotiated::{Changes, Places};
 use self::nexthops::NexthopRegister;
 use self::policies::Entry;
 use self::spec::{Making, PeerConfig, TunnelSpec};
 
+pub use self::negotiated::Pending;
+pub use self::sas::{Heard, Kept};
 pub use self::underlay::{PortState, Underlay};
 
 /// What was configured, with the SAs made from it and the next hops known so far.
@@ -43,6 +46,8 @@ pub struct Bridge {
     policies: Vec<Entry>,
     routes: Vec<(IpNet, Target)>,
     nexthops: NexthopRegister,
+    places: Places,
+    changes: Changes,
 }
 
 /// A multipoint tunnel: its networks, and its peers by their overlay addresses.
@@ -87,20 +92,6 @@ pub struct Built {
     pub problems: Vec<String>,
 }
 
-/// A peer behind a NAT that must not forget us (RFC 3948 4).
-pub struct Kept {
-    /// Our end.
-    pub local: IpAddr,
-    /// Its end, as the NAT shows it.
-    pub remote: IpAddr,
-    /// Its UDP port, as the NAT shows it.
-    pub port: u16,
-    /// Seconds of silence before a keepalive.
-    pub interval_s: u32,
-    /// What is sent to it.
-    pub outbound: Arc<OutboundSa>,
-}
-
 impl Bridge {
     /// Makes the SAs of `config`. `seeds` gives each its randomness.
     ///
@@ -132,13 +123,21 @@ impl Bridge {
         config: &Config,
         seeds: &mut dyn FnMut() -> Result<[u8; 32], Box<dyn Error>>,
     ) -> Result<(), Box<dyn Error>> {
+        let (old, new): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            (old.protections().collect(), config.protections().collect());
         let before = self.tunnels.iter().map(|spec| {
-            let (old, new) = (old.sa_named(&spec.name), config.sa_named(&spec.name));
-            let same_keys = old.zip(new).is_some_and(|(old, new)| old.has_keys_of(new));
+            let (old, new) = (old.get(&*spec.name), new.get(&*spec.name));
+            let same_keys = old.zip(new).is_some_and(|pair| match pair {
+                (Protection::Manual(old), Protection::Manual(new)) => old.has_keys_of(new),
+                // IKE itself ends those SAs that the configuration does not allow any more.
+                (Protection::Ike(_), Protection::Ike(_)) => true,
+                _ => false,
+            });
             (&*spec.name, (spec, same_keys))
         });
         let mut next = Self { ports: self.ports.clone(), ..Self::empty() };
         next.take(config, &before.collect(), seeds)?;
+        next.adopt_instances(self);
         next.nexthops = std::mem::take(&mut self.nexthops);
         *self = next;
         Ok(())
@@ -152,6 +151,8 @@ impl Bridge {
             policies: Vec::new(),
             routes: Vec::new(),
             nexthops: NexthopRegister::default(),
+            places: Places::default(),
+            changes: Changes::default(),
         }
     }
 
@@ -170,7 +171,8 @@ impl Bridge {
             Some(Made::Tunnel(id)) => Some(*id),
             _ => None,
         };
-        self.policies = policies::entries(config, &self.tunnels, tunnel);
+        self.policies = policies::written(config, tunnel);
+        self.find_places(self.tunnels.len());
         let target = |target: &RouteTarget| match target {
             RouteTarget::Tunnel(index) => tunnel(*index).map(Target::Tunnel),
             RouteTarget::Peer(index, via) => match made.get(*index) {
@@ -198,9 +200,10 @@ impl Bridge {
     ) -> Result<Made, Box<dyn Error>> {
         let networks: Vec<IpNet> = tunnel.addresses.iter().map(|net| *net.get_ref()).collect();
         let first = TunnelId(self.tunnels.len() as u32);
-        if let Some(remote) = &tunnel.remote {
-            let remote = Some(*remote.get_ref());
-            let (name, sa) = (tunnel.name.as_str(), tunnel.sa.as_ref());
+        let is_template = tunnel.peers.is_empty() && tunnel.protection.ike().is_some();
+        if tunnel.kind.has_one_peer() || is_template {
+            let remote = tunnel.remote.as_ref().map(|remote| *remote.get_ref());
+            let (name, sa) = (tunnel.name.as_str(), &tunnel.protection);
             let before = before.get(name).copied();
             let peer = PeerConfig { name, before, remote, sa, prefixes: networks };
             self.tunnels.push(TunnelSpec::new(tunnel, peer, making)?);
@@ -208,14 +211,14 @@ impl Bridge {
         }
         for peer in &tunnel.peers {
             let address = peer.address.as_ref().map(|address| IpNet::from(*address.get_ref()));
-            let is_template = matches!(tunnel.kind, TunnelKind::DynamicVti);
+            let by_address = matches!(tunnel.kind, TunnelKind::DynamicVti);
             // A multipoint tunnel finds its peers by their addresses instead.
-            let prefixes = address.filter(|_| is_template).into_iter();
+            let prefixes = address.filter(|_| by_address).into_iter();
             let peer = PeerConfig {
                 name: &peer.name,
                 before: before.get(peer.name.as_str()).copied(),
                 remote: peer.remote.as_ref().map(|remote| *remote.get_ref()),
-                sa: peer.sa.as_ref(),
+                sa: &peer.protection,
                 prefixes: prefixes.chain(peer.subnets.iter().map(|net| *net.get_ref())).collect(),
             };
             self.tunnels.push(TunnelSpec::new(tunnel, peer, making)?);
@@ -237,11 +240,15 @@ impl Bridge {
     pub fn build(&mut self, underlay: &dyn Underlay) -> Built {
         self.nexthops.forget_failed(underlay);
         let mut problems = Vec::new();
+        self.changes_are_told();
+        let policies = policies::entries(&self.policies, &self.tunnels, self.configured());
         let ports: Vec<PortEntry> = (0..self.ports.len()).map(|n| self.port(n, underlay)).collect();
         let mut tunnels = Vec::with_capacity(self.tunnels.len());
         for (id, spec) in self.tunnels.iter().enumerate() {
             let named = policies::protecting(&self.policies, TunnelId(id as u32));
-            tunnels.push(spec.tunnel(&named, underlay, &ports, &mut self.nexthops, &mut problems));
+            let nexthops = &mut self.nexthops;
+            let tunnel = spec.tunnel(&named, underlay, &ports, nexthops, &mut problems);
+            tunnels.push(Arc::new(tunnel));
         }
         let machine = underlay.addresses();
         for spec in &self.tunnels {
@@ -251,7 +258,7 @@ impl Bridge {
                 problems.push(format!("tunnel {name}: no interface has its local address {local}"));
             }
         }
-        let (spd, by_policy) = policies::spd(&self.policies, underlay, &mut self.nexthops);
+        let (spd, by_policy) = policies::spd(&policies, underlay, &mut self.nexthops);
         let routes = self.fib_routes(underlay, by_policy, &machine, &mut problems);
         let kernel_keeps = |prefix: &IpNet| {
             prefix.prefix_len() == prefix.max_prefix_len() && machine.contains(&prefix.addr())
@@ -288,87 +295,6 @@ impl Bridge {
         self.nexthops.iter()
     }
 
-    /// Takes notice that the packet `seq` of an inbound SA came from elsewhere; gives the tunnel's
-    /// name if that is news, and the tables are to be built anew.
-    pub fn peer_moved(
-        &mut self,
-        spi: u32,
-        seq: u64,
-        address: IpAddr,
-        port: Option<u16>,
-    ) -> Option<&str> {
-        let of_sa = |spec: &&mut TunnelSpec| {
-            spec.protection.as_ref().is_some_and(|protected| protected.inbound.spi() == spi)
-        };
-        let spec = self.tunnels.iter_mut().find(of_sa)?;
-        spec.peer_moved(seq, address, port).then_some(&*spec.name)
-    }
-
-    /// Whether a tunnel of ours could have sent a packet with these outer ends, protocol and,
-    /// for ESP, SPI.
-    #[must_use]
-    pub fn could_have_sent(
-        &self,
-        local: IpAddr,
-        remote: IpAddr,
-        protocol: u8,
-        spi: Option<u32>,
-    ) -> bool {
-        self.tunnels.iter().any(|spec| {
-            let ends = spec.outer_ends;
-            let same_sa = match &spec.protection {
-                Some(protected) => spi == Some(protected.outbound.spi()),
-                None => spi.is_none() && headers::clear_protocols(spec).contains(&protocol),
-            };
-            (ends.local, ends.remote) == (local, remote) && same_sa
-        })
-    }
-
-    /// The peers that NATs must not forget.
-    pub fn kept(&self) -> impl Iterator<Item = Kept> {
-        self.tunnels.iter().filter_map(|spec| {
-            let protected = spec.protection.as_ref()?;
-            let ends = spec.outer_ends;
-            Some(Kept {
-                local: ends.local,
-                remote: Some(ends.remote).filter(|remote| !remote.is_unspecified())?,
-                port: protected.remote_port?,
-                interval_s: protected.keepalive_s?,
-                outbound: Arc::clone(&protected.outbound),
-            })
-        })
-    }
-
-    /// Our ends of ESP in UDP.
-    #[must_use]
-    pub fn udp_ends(&self) -> BTreeSet<IpAddr> {
-        let in_udp = |spec: &&TunnelSpec| {
-            spec.protection.as_ref().is_some_and(|protected| protected.remote_port.is_some())
-        };
-        self.tunnels.iter().filter(in_udp).map(|spec| spec.outer_ends.local).collect()
-    }
-
-    /// Whether anything travels in UDP: ESP, or L2TP in clear.
-    #[must_use]
-    pub fn uses_udp(&self) -> bool {
-        self.tunnels.iter().any(|spec| match &spec.protection {
-            Some(protected) => protected.remote_port.is_some(),
-            None => headers::clear_protocols(spec).contains(&protocol::UDP),
-        })
-    }
-
-    /// Ends SAs that have reached a hard limit, and says which limits were reached since the last
-    /// call; `age` is how long ago the SAs were made.
-    pub fn check_lifetimes(&mut self, age: Duration) -> Vec<String> {
-        let check = |spec: &mut TunnelSpec| {
-            let protected = spec.protection.as_mut()?;
-            let (outbound, inbound) = (&protected.outbound, &protected.inbound);
-            let said = protected.reminder.check(age, outbound, inbound)?;
-            Some(format!("tunnel {}: {said}", spec.name))
-        };
-        self.tunnels.iter_mut().filter_map(check).collect()
-    }
-
     fn port(&self, n: usize, underlay: &dyn Underlay) -> PortEntry {
         let (name, role) = &self.ports[n];
         let state = underlay.port(PortId(n as u32));
@@ -380,11 +306,6 @@ impl Bridge {
             addresses: spec::addresses(state.networks.iter().map(IpNet::addr)),
             up: state.up,
         }
-    }
-
-    fn sad(&self) -> Sad {
-        let specs = self.tunnels.iter().enumerate();
-        Sad::build(specs.filter_map(|(n, spec)| spec.inbound(TunnelId(n as u32))).collect())
     }
 
     fn clear_tunnels(&self) -> ClearTunnels {

@@ -46,6 +46,11 @@ impl NexthopRegister {
         }
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.hops.len()
+    }
+
     pub(super) fn table(&self, underlay: &dyn Underlay) -> Nexthops {
         let hop = |&(port, address): &(PortId, IpAddr)| Nexthop {
             port,

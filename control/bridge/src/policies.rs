@@ -12,6 +12,7 @@ use super::nexthops::NexthopRegister;
 use super::spec::{Kind, TunnelSpec};
 
 /// One entry of the database, in order.
+#[derive(Clone)]
 pub(super) struct Entry {
     selector: config::Selector,
     action: Configured,
@@ -25,13 +26,8 @@ enum Configured {
     Discard,
 }
 
-/// The entries: those of `[[policy]]` sections before the tunnels' own. `tunnel` gives the id of
-/// a configured tunnel.
-pub(super) fn entries(
-    config: &Config,
-    specs: &[TunnelSpec],
-    tunnel: impl Fn(usize) -> Option<TunnelId>,
-) -> Vec<Entry> {
+/// The entries of `[[policy]]` sections. `tunnel` gives the id of a configured tunnel.
+pub(super) fn written(config: &Config, tunnel: impl Fn(usize) -> Option<TunnelId>) -> Vec<Entry> {
     let written = config.policies.iter().filter_map(|policy| {
         let action = match policy.action {
             config::Action::Protect(index) => Configured::Protect(tunnel(index)?),
@@ -40,7 +36,15 @@ pub(super) fn entries(
         };
         Some(Entry { selector: policy.selector.clone(), action })
     });
-    let own = specs.iter().enumerate().flat_map(|(n, spec)| {
+    written.collect()
+}
+
+/// All entries: those `written` down before the tunnels' own, and of those the ones of templates'
+/// peers, which are the tunnels from `configured` on, before their templates'.
+pub(super) fn entries(written: &[Entry], specs: &[TunnelSpec], configured: usize) -> Vec<Entry> {
+    let own = specs.iter().enumerate();
+    let (first, then) = (own.clone().skip(configured), own.take(configured));
+    let own = first.chain(then).flat_map(|(n, spec)| {
         let selectors: &[config::Selector] = match &spec.kind {
             Kind::Policy(selectors) => selectors,
             _ => &[],
@@ -48,7 +52,7 @@ pub(super) fn entries(
         let action = Configured::Protect(TunnelId(n as u32));
         selectors.iter().map(move |selector| Entry { selector: selector.clone(), action })
     });
-    written.chain(own).collect()
+    written.iter().cloned().chain(own).collect()
 }
 
 /// The selectors of `[[policy]]` sections that let packets into, and so out of, a tunnel.

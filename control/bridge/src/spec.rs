@@ -5,21 +5,21 @@ use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use config::{EspMode, ManualSa, Mss, SaKeys, Tfc, TunnelKind};
-use esp::{Crypto, InboundSa, Keys, Limits, OutboundSa};
+use config::{EspMode, Mss, Tfc, TunnelKind};
+use esp::Crypto;
 use ipnet::IpNet;
 use tables::counters::TunnelCounters;
 use tables::{
     Addresses, Carrier, Df, Endpoints, GreHeader, InboundEntry, L2tpHeader, L2tpSession, MssClamp,
     OuterRules, PortEntry, PortId, Protection, Role, Selectors, Sequences, Tunnel, TunnelId,
 };
-use wire::udp::ESP_PORT;
 
 use super::Underlay;
 use super::headers::{Headers, outer_rules};
-use super::lifetime::Reminder;
 use super::nexthops::NexthopRegister;
+use super::pair::Pair;
 use super::policies::selector;
+use super::protection::{Protected, Sas, is_known};
 
 /// IPv6's smallest link (RFC 8200 5), bytes.
 const IPV6_MTU_MIN: usize = 1280;
@@ -31,6 +31,15 @@ pub(super) struct Making<'a> {
     /// Draws a random seed.
     pub(super) seed: &'a mut dyn FnMut() -> Result<[u8; 32], Box<dyn Error>>,
     pub(super) crypto: config::Crypto,
+}
+
+impl Making<'_> {
+    pub(super) fn crypto(&self) -> Crypto {
+        match self.crypto {
+            config::Crypto::Fastest => Crypto::Fastest,
+            config::Crypto::Portable => Crypto::Portable,
+        }
+    }
 }
 
 /// A tunnel to one peer, with its SAs.
@@ -48,6 +57,8 @@ pub(super) struct TunnelSpec {
     pub(super) prefixes: Vec<IpNet>,
     /// The peer's address and the outer ends from the configuration.
     configured: (Option<IpAddr>, Endpoints),
+    /// It stands for tunnels that come and go with their peers, and carries nothing itself.
+    pub(super) is_template: bool,
     mtu: Option<u16>,
     mss: Mss,
     addresses: Addresses,
@@ -55,25 +66,8 @@ pub(super) struct TunnelSpec {
     counters: Arc<TunnelCounters>,
 }
 
-/// The SAs of a tunnel.
-#[derive(Clone)]
-pub(super) struct Protected {
-    pub(super) mode: EspMode,
-    pub(super) outbound: Arc<OutboundSa>,
-    pub(super) inbound: Arc<InboundSa>,
-    /// The peer's UDP port, where ESP travels in UDP.
-    pub(super) remote_port: Option<u16>,
-    /// Seconds of silence after which a NAT is reminded of us.
-    pub(super) keepalive_s: Option<u32>,
-    /// Whether the peer may move.
-    pub(super) follows: bool,
-    /// The sequence number of the packet that told of its last move.
-    moved_at: u64,
-    pub(super) reminder: Reminder,
-    tfc: Option<Tfc>,
-}
-
 /// What a tunnel brings besides ESP.
+#[derive(Clone)]
 pub(super) enum Kind {
     Policy(Vec<config::Selector>),
     Vti,
@@ -88,7 +82,7 @@ pub(super) struct PeerConfig<'a> {
     /// What had this name before the configuration changed, and whether its SA is the same.
     pub(super) before: Option<(&'a TunnelSpec, bool)>,
     pub(super) remote: Option<IpAddr>,
-    pub(super) sa: Option<&'a ManualSa>,
+    pub(super) sa: &'a config::Protection,
     pub(super) prefixes: Vec<IpNet>,
 }
 
@@ -101,7 +95,7 @@ impl TunnelSpec {
         let local = *tunnel.local.get_ref();
         let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let ends = Endpoints { local, remote: peer.remote.unwrap_or(nowhere) };
-        let outer_ends = match peer.sa.and_then(|sa| sa.endpoints.as_ref()) {
+        let outer_ends = match peer.sa.endpoints() {
             Some([local, remote]) => {
                 Endpoints { local: *local.get_ref(), remote: *remote.get_ref() }
             }
@@ -115,12 +109,8 @@ impl TunnelSpec {
             None => Default::default(),
         };
         let before = before.filter(|_| same_sa);
-        let running = before.and_then(|spec| spec.protection.as_ref());
-        let protection = match (peer.sa, running) {
-            (Some(sa), Some(running)) => Ok(Some(running.clone().with_settings_of(sa, follows))),
-            (Some(sa), None) => protect(sa, follows, making).map(Some),
-            (None, _) => Ok(None),
-        };
+        let running = before.and_then(|spec| spec.protection.clone());
+        let protection = Protected::new(peer.sa, follows, running, making);
         let own = tunnel.addresses.iter().map(|net| net.get_ref().addr());
         let configured = (peer.remote, outer_ends);
         let mut spec = Self {
@@ -132,6 +122,7 @@ impl TunnelSpec {
             protection: protection.map_err(|error| format!("tunnel {}: {error}", peer.name))?,
             prefixes: peer.prefixes,
             configured,
+            is_template: peer.remote.is_none() && tunnel.peers.is_empty(),
             mtu: tunnel.mtu,
             mss: tunnel.mss,
             addresses: addresses(own),
@@ -139,11 +130,59 @@ impl TunnelSpec {
             counters,
         };
         // A peer that has moved is where it was last heard, unless the file says otherwise now.
-        if let Some(heard) = before.filter(|before| before.configured == configured) {
+        if spec.sending().is_some() {
+            spec.follow_pair();
+        } else if let Some(heard) = before.filter(|before| before.configured == configured) {
             let port = heard.protection.as_ref().and_then(|protected| protected.remote_port);
             spec.move_peer(heard.outer_ends.remote, port);
         }
         Ok(spec)
+    }
+
+    /// A tunnel to one of the peers that a template stands for, before it has an SA. `selectors`
+    /// are what has been negotiated with that peer.
+    pub(super) fn instance(&self, name: Box<str>, selectors: Vec<config::Selector>) -> Self {
+        let ranges = selectors.iter().flat_map(|selector| &selector.remote);
+        let prefixes = ranges.flat_map(config::AddressRange::prefixes);
+        let (kind, prefixes) = match &self.kind {
+            Kind::Policy(_) => (Kind::Policy(selectors), Vec::new()),
+            // A peer that may send from anywhere does not draw all traffic to itself.
+            kind => (kind.clone(), prefixes.filter(|prefix| prefix.prefix_len() > 0).collect()),
+        };
+        Self {
+            name,
+            kind,
+            ends: self.ends,
+            outer_ends: self.outer_ends,
+            outer: self.outer,
+            protection: self.protection.as_ref().and_then(Protected::instance),
+            prefixes,
+            configured: self.configured,
+            is_template: false,
+            mtu: self.mtu,
+            mss: self.mss,
+            addresses: self.addresses,
+            sequences: Arc::default(),
+            counters: Arc::default(),
+        }
+    }
+
+    /// Goes on with the SAs and counters of the same peer's tunnel before the configuration
+    /// changed.
+    pub(super) fn adopt(&mut self, before: &Self) {
+        self.protection = before.protection.clone();
+        self.sequences = Arc::clone(&before.sequences);
+        self.counters = Arc::clone(&before.counters);
+        self.follow_pair();
+    }
+
+    /// Its peer has gone: nothing leads into it any more.
+    pub(super) fn vacate(&mut self) {
+        self.prefixes.clear();
+        if let Kind::Policy(selectors) = &mut self.kind {
+            selectors.clear();
+        }
+        self.is_template = true;
     }
 
     /// The tunnel interface's own addresses.
@@ -152,16 +191,12 @@ impl TunnelSpec {
         v4.map(IpAddr::V4).into_iter().chain(v6.map(IpAddr::V6))
     }
 
-    /// Takes notice that the peer sends from elsewhere; whether that is news.
-    /// Two workers may each hold a packet that was the newest: the later number counts.
+    /// Takes notice that the peer of a manual SA sends from elsewhere; whether that is news.
     pub(super) fn peer_moved(&mut self, seq: u64, address: IpAddr, port: Option<u16>) -> bool {
         let Some(protected) = &mut self.protection else { return false };
-        if seq <= protected.moved_at {
-            return false;
-        }
-        protected.moved_at = seq;
         let here = (self.outer_ends.remote, protected.remote_port);
-        let moves = protected.follows && here != (address, port);
+        let Sas::Manual(sas) = &mut protected.sas else { return false };
+        let moves = sas.hears(seq) && sas.follows && here != (address, port);
         if moves {
             self.move_peer(address, port);
         }
@@ -193,12 +228,12 @@ impl TunnelSpec {
         problems: &mut Vec<String>,
     ) -> Tunnel {
         let remote = self.outer_ends.remote;
-        let way = Some(remote).filter(|to| !to.is_unspecified());
+        let way = Some(remote).filter(|to| is_known(*to));
         let way = way.and_then(|remote| underlay.next_hop(remote));
-        if way.is_none() {
-            problems.push(match remote.is_unspecified() {
-                true => format!("tunnel {}: the peer has not been heard yet", self.name),
-                false => format!("tunnel {}: no route to {remote} through any port", self.name),
+        if way.is_none() && !self.is_template {
+            problems.push(match is_known(remote) {
+                false => format!("tunnel {}: the peer has not been heard yet", self.name),
+                true => format!("tunnel {}: no route to {remote} through any port", self.name),
             });
         }
         let link_mtu = link_mtu(way, ports);
@@ -211,9 +246,10 @@ impl TunnelSpec {
             rewrite,
             payload,
             protection: match &self.protection {
-                Some(protected) => Protection::Esp(Some(Arc::clone(&protected.outbound))),
+                Some(protected) => Protection::Esp(protected.outbound().cloned()),
                 None => Protection::Clear,
             },
+            demand: self.protection.as_ref().and_then(Protected::demand),
             selectors: self.selectors(selectors),
             egress: way.and_then(|(port, address)| nexthops.id(port, address)),
             mtu: 0,
@@ -260,6 +296,9 @@ impl TunnelSpec {
     }
 
     fn selectors(&self, more: &[tables::Selector]) -> Option<Selectors> {
+        if let (Kind::Policy(_) | Kind::Vti, Some(pair)) = (&self.kind, self.sending()) {
+            return pair.selectors();
+        }
         let Kind::Policy(own) = &self.kind else { return None };
         Some(Selectors(own.iter().map(selector).chain(more.iter().cloned()).collect()))
     }
@@ -282,16 +321,29 @@ impl TunnelSpec {
         addresses(self.own_addresses().chain(inside).filter(allowed))
     }
 
-    /// The inbound SA as workers find it.
-    pub(super) fn inbound(&self, id: TunnelId) -> Option<InboundEntry> {
-        self.protection.as_ref().map(|protected| InboundEntry {
-            sa: Arc::clone(&protected.inbound),
-            tunnel: id,
-            remote: self.outer_ends.remote,
-            local: self.outer_ends.local,
-            remote_port: protected.remote_port,
-            follows: protected.follows,
-        })
+    /// The inbound SAs as workers find them.
+    pub(super) fn inbound(&self, id: TunnelId) -> Vec<InboundEntry> {
+        let protected = self.protection.as_ref();
+        protected.map_or_else(Vec::new, |protected| protected.inbound(self.outer_ends, id))
+    }
+
+    /// The negotiated pair of SAs that it sends through.
+    pub(super) fn sending(&self) -> Option<&Pair> {
+        self.protection.as_ref()?.sas.negotiated()?.sending()
+    }
+
+    /// Sends to where the pair goes that it sends through now.
+    pub(super) fn follow_pair(&mut self) {
+        let Some(pair) = self.sending() else { return };
+        let (ends, mode, port) = (pair.ends(), pair.mode(), pair.remote_port());
+        let has_own_header = !matches!(self.kind, Kind::Policy(_) | Kind::Vti);
+        if !has_own_header || mode == EspMode::Transport {
+            self.ends = ends;
+        }
+        self.outer_ends = ends;
+        if let Some(protected) = &mut self.protection {
+            (protected.mode, protected.remote_port) = (mode, port);
+        }
     }
 
     /// What comes out of the tunnel where ESP has been taken off.
@@ -348,51 +400,4 @@ fn kind(kind: &TunnelKind) -> Kind {
             },
         },
     }
-}
-
-impl Protected {
-    /// The same SAs with what else is configured now; their hard limits stay.
-    fn with_settings_of(self, sa: &ManualSa, follows: bool) -> Self {
-        let in_udp = sa.udp_encapsulation;
-        Self {
-            mode: sa.mode,
-            remote_port: in_udp.then(|| self.remote_port.unwrap_or(ESP_PORT)),
-            keepalive_s: sa.keepalive_s,
-            follows: follows || in_udp,
-            tfc: sa.tfc,
-            ..self
-        }
-    }
-}
-
-fn protect(
-    sa: &ManualSa,
-    follows: bool,
-    making: &mut Making<'_>,
-) -> Result<Protected, Box<dyn Error>> {
-    let (out, inbound) = (&sa.outbound, &sa.inbound);
-    let limits = Limits { packets: sa.lifetime.packets.hard, bytes: sa.lifetime.bytes.hard };
-    let crypto = match making.crypto {
-        config::Crypto::Fastest => Crypto::Fastest,
-        config::Crypto::Portable => Crypto::Portable,
-    };
-    let (suite, esn, window) = (sa.suite, sa.esn, sa.replay_window);
-    let seed = (making.seed)()?;
-    let sealing = OutboundSa::with_crypto(out.spi, suite, keys(out), esn, seed, crypto)?;
-    let opening = InboundSa::with_crypto(inbound.spi, suite, keys(inbound), esn, window, crypto)?;
-    Ok(Protected {
-        mode: sa.mode,
-        outbound: Arc::new(sealing.with_limits(limits)),
-        inbound: Arc::new(opening.with_limits(limits)),
-        remote_port: sa.udp_encapsulation.then_some(ESP_PORT),
-        keepalive_s: sa.keepalive_s,
-        follows: follows || sa.udp_encapsulation,
-        moved_at: 0,
-        reminder: Reminder::new(sa.lifetime),
-        tfc: sa.tfc,
-    })
-}
-
-fn keys(sa: &SaKeys) -> Keys<'_> {
-    Keys { encryption: sa.encryption.expose(), authentication: sa.authentication.expose() }
 }

@@ -1,13 +1,15 @@
 //! What the gateway will do with a configuration, in words for people: `fastgw check` prints it.
 
+mod ike;
+
 use std::fmt::{self, Display, Write};
 
 use toml::Spanned;
 
 use crate::model::{
     Action, Config, Crypto, Df, Dscp, Ecn, EspMode, Gateway, Gre, Idle, L2tp, Limit, ManualSa, Mss,
-    OuterRules, Peer, Policy, Port, PortMode, Role, Route, RouteTarget, Selector, Tfc, Ttl, Tunnel,
-    TunnelKind,
+    OuterRules, Peer, Policy, Port, PortMode, Protection, Role, Route, RouteTarget, Selector, Tfc,
+    Ttl, Tunnel, TunnelKind,
 };
 
 impl Config {
@@ -25,8 +27,11 @@ impl Config {
         for item in &self.ports {
             port(out, item)?;
         }
+        for item in &self.ike_peers {
+            ike::peer(out, item)?;
+        }
         for item in &self.tunnels {
-            tunnel(out, item)?;
+            tunnel(out, item, self)?;
         }
         for item in &self.policies {
             policy(out, item, &self.tunnels)?;
@@ -80,21 +85,22 @@ fn port(out: &mut String, port: &Port) -> fmt::Result {
     writeln!(out, "    device {} {mode}, {addresses}", port.device.get_ref())
 }
 
-fn tunnel(out: &mut String, tunnel: &Tunnel) -> fmt::Result {
-    let what = match (&tunnel.kind, &tunnel.sa) {
+fn tunnel(out: &mut String, tunnel: &Tunnel, config: &Config) -> fmt::Result {
+    let what = match (&tunnel.kind, tunnel.protection.is_clear()) {
         (TunnelKind::Esp(_), _) => "ESP by policy",
         (TunnelKind::Vti, _) => "ESP by route",
         (TunnelKind::DynamicVti, _) => "ESP by route, one for each peer",
-        (TunnelKind::Gre(_), None) => "GRE in clear",
-        (TunnelKind::Gre(_), Some(_)) => "GRE under ESP",
-        (TunnelKind::Ipip, None) => "IPIP in clear",
-        (TunnelKind::Ipip, Some(_)) => "IPIP under ESP",
-        (TunnelKind::L2tp(_), None) => "L2TP in clear",
-        (TunnelKind::L2tp(_), Some(_)) => "L2TP under ESP",
+        (TunnelKind::Gre(_), true) => "GRE in clear",
+        (TunnelKind::Gre(_), false) => "GRE under ESP",
+        (TunnelKind::Ipip, true) => "IPIP in clear",
+        (TunnelKind::Ipip, false) => "IPIP under ESP",
+        (TunnelKind::L2tp(_), true) => "L2TP in clear",
+        (TunnelKind::L2tp(_), false) => "L2TP under ESP",
         (TunnelKind::Mgre(_), _) => "multipoint GRE",
     };
     let to = match &tunnel.remote {
         Some(remote) => format!(" to {}", remote.get_ref()),
+        None if tunnel.kind.has_one_peer() => " to wherever the peer is".to_owned(),
         None => String::new(),
     };
     writeln!(out, "tunnel {}: {what}, from {}{to}", tunnel.name, tunnel.local.get_ref())?;
@@ -115,11 +121,9 @@ fn tunnel(out: &mut String, tunnel: &Tunnel) -> fmt::Result {
         };
         writeln!(out, "    whatever routes lead into it{own}")?;
     }
-    if let Some(sa) = &tunnel.sa {
-        self::sa(out, sa)?;
-    }
+    protection(out, &tunnel.protection, config)?;
     for item in &tunnel.peers {
-        peer(out, item)?;
+        peer(out, item, config)?;
     }
     let mtu = match tunnel.mtu {
         Some(mtu) => format!("{mtu} bytes"),
@@ -153,7 +157,15 @@ fn l2tp_fields(out: &mut String, session: &L2tp) -> fmt::Result {
     )
 }
 
-fn peer(out: &mut String, peer: &Peer) -> fmt::Result {
+fn protection(out: &mut String, protection: &Protection, config: &Config) -> fmt::Result {
+    match protection {
+        Protection::Clear => Ok(()),
+        Protection::Manual(manual) => sa(out, manual),
+        Protection::Ike(negotiated) => ike::negotiated(out, negotiated, config),
+    }
+}
+
+fn peer(out: &mut String, peer: &Peer, config: &Config) -> fmt::Result {
     let remote = match &peer.remote {
         Some(remote) => format!("at {}", remote.get_ref()),
         None => "wherever it proves to be".to_owned(),
@@ -166,7 +178,7 @@ fn peer(out: &mut String, peer: &Peer) -> fmt::Result {
         inside => format!(", with {}", inside.join(", ")),
     };
     writeln!(out, "    peer {} {remote}{inside}", peer.name)?;
-    peer.sa.as_ref().map_or(Ok(()), |sa| self::sa(out, sa))
+    protection(out, &peer.protection, config)
 }
 
 fn sa(out: &mut String, sa: &ManualSa) -> fmt::Result {

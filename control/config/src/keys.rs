@@ -1,14 +1,9 @@
 //! Keys: hexadecimal text in the file itself or in a file of its own, checked against what the
 //! suite wants. No message ever repeats a key.
 
-use std::{
-    fs::{self, File},
-    io::{self, Read},
-    ops::Range,
-    os::unix::fs::{MetadataExt, PermissionsExt},
-    path::{Path, PathBuf},
-};
+use std::{ops::Range, path::Path};
 
+use engine::Secret;
 use toml::Spanned;
 use zeroize::Zeroizing;
 
@@ -16,19 +11,14 @@ use crate::{
     Suite,
     diagnostic::Diagnostic,
     findings::Findings,
-    secret::Secret,
+    private_file::{self, FILE_PREFIX, Trouble, Wanted},
     section::KeyText,
     spelling::{count, shown},
 };
 
-/// Permission bits of anybody but the owner.
-pub(crate) const OTHERS: u32 = 0o077;
-
 /// A key file holds one key; the longest has 74 characters.
-const KEY_FILE_LEN_MAX: u64 = 4096;
-
-/// What a value refers to a file with.
-const FILE_PREFIX: &str = "file:";
+const KEY_FILE: Wanted =
+    Wanted { what: "key file", holds: "one key in hexadecimal", len_max: 4096, secret: true };
 
 /// Which of a suite's two keys.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -92,45 +82,10 @@ struct At<'a> {
 type Refusal = Box<Diagnostic>;
 
 impl At<'_> {
-    /// The text of a key file, which must be a small regular file of which others have no part.
+    /// The text of a key file.
     fn read_file(&self, path: &Path, name: &str) -> Result<Zeroizing<String>, Refusal> {
-        let cannot = |error: io::Error| {
-            let help = "`file:` names a file with the key in hexadecimal, relative to this file";
-            self.refuse(
-                format!("cannot read key file {}", shown(name)),
-                format!("{}: {error}", shown_path(path)),
-                help,
-            )
-        };
-        // Before it is opened: opening a pipe would wait for a writer.
-        if !fs::metadata(path).map_err(cannot)?.is_file() {
-            return Err(self.refuse(
-                format!("key file {} is not a file", shown(name)),
-                shown_path(path),
-                "name a regular file that holds the key in hexadecimal",
-            ));
-        }
-        let file = File::open(path).map_err(cannot)?;
-        // Of the opened file, so that it cannot be exchanged in between.
-        let metadata = file.metadata().map_err(cannot)?;
-        let mode = metadata.permissions().mode();
-        if mode & OTHERS != 0 {
-            return Err(self.refuse(
-                format!("key file {} is open to others", shown(name)),
-                format!("its mode is {:04o}", mode & 0o7777),
-                format!("take it away from them: chmod 600 {}", quoted_for_shell(path)),
-            ));
-        }
-        if metadata.size() > KEY_FILE_LEN_MAX {
-            return Err(self.refuse(
-                format!("key file {} is too large", shown(name)),
-                format!("it has {} bytes", metadata.size()),
-                "it must hold one key in hexadecimal and nothing else",
-            ));
-        }
-        // Room for all of it at once: a buffer that grows leaves copies behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_LEN_MAX as usize));
-        file.take(KEY_FILE_LEN_MAX).read_to_end(&mut bytes).map_err(cannot)?;
+        let trouble = |Trouble { title, label, help }| self.refuse(title, label, help);
+        let bytes = private_file::read(path, name, KEY_FILE).map_err(trouble)?;
         let text = str::from_utf8(&bytes).map_err(|_| {
             self.refuse(
                 format!("key file {} is not text", shown(name)),
@@ -243,19 +198,4 @@ fn nibble(digit: u8) -> u8 {
 
 fn is_one_byte_repeated(key: &[u8]) -> bool {
     key.windows(2).all(|pair| pair[0] == pair[1])
-}
-
-fn shown_path(path: &Path) -> String {
-    shown(&path.to_string_lossy())
-}
-
-/// A path as it can be pasted into a shell.
-pub(crate) fn quoted_for_shell(path: &Path) -> String {
-    let path: PathBuf = path.components().collect();
-    let text = path.to_string_lossy();
-    if text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c)) {
-        text.into_owned()
-    } else {
-        format!("'{}'", text.escape_debug().to_string().replace('\'', "'\\''"))
-    }
 }

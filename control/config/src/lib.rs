@@ -11,14 +11,15 @@
 #![deny(unsafe_code)]
 
 mod diagnostic;
+mod diff;
 mod explain;
 mod findings;
 mod keys;
 mod mask;
 mod model;
+mod private_file;
 mod resolve;
 mod schema;
-mod secret;
 mod section;
 mod source;
 mod spelling;
@@ -38,14 +39,15 @@ use self::{findings::Findings, resolve::Surroundings, section::Section};
 
 pub use self::{
     diagnostic::{Diagnostic, Report, Severity},
+    diff::PeerChange,
     model::{
         Action, AddressRange, Config, Crypto, Df, Dscp, Ecn, EspMode, Gateway, Gre, Idle, L2tp,
-        Lifetime, Limit, ManualSa, Mss, OuterRules, Peer, Policy, Port, PortMode, Role, Route,
-        RouteTarget, SaKeys, Selector, Tfc, Ttl, Tunnel, TunnelKind,
+        Lifetime, Limit, ManualSa, Mss, NegotiatedSa, OuterRules, Peer, Policy, Port, PortMode,
+        Protection, Role, Route, RouteTarget, SaKeys, Selector, Tfc, Ttl, Tunnel, TunnelKind,
     },
-    secret::Secret,
     source::Source,
 };
+pub use engine::Secret;
 pub use toml::Spanned;
 pub use wire::Suite;
 

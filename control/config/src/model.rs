@@ -1,6 +1,7 @@
 //! What a valid file means: the typed configuration that the rest of fastgw works with.
 
 mod gateway;
+mod protection;
 
 use std::{
     fmt,
@@ -12,8 +13,11 @@ use std::{
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 use toml::Spanned;
 
-pub use self::gateway::{Crypto, Gateway, Idle};
-use crate::{Suite, diagnostic::Diagnostic, secret::Secret, source::Source};
+pub use self::{
+    gateway::{Crypto, Gateway, Idle},
+    protection::{EspMode, Lifetime, Limit, ManualSa, NegotiatedSa, Protection, SaKeys, Tfc},
+};
+use crate::{diagnostic::Diagnostic, source::Source};
 
 /// A whole configuration: every value is present, in range and consistent with the others.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub struct Config {
     pub ports: Vec<Port>,
     /// In the file's order; names and SPIs are distinct.
     pub tunnels: Vec<Tunnel>,
+    /// In the file's order; names are distinct. Each has the children that tunnels gave it.
+    pub ike_peers: Vec<Arc<ike::policy::Peer>>,
     /// In the file's order: the first that covers a packet decides.
     pub policies: Vec<Policy>,
     /// In the file's order; prefixes are distinct.
@@ -58,12 +64,17 @@ impl Config {
         Diagnostic::warning(&self.source, span, title).label(label).help(help)
     }
 
-    /// The SA of the tunnel or peer with this name.
+    /// The manual SA of the tunnel or peer with this name.
     pub fn sa_named(&self, name: &str) -> Option<&ManualSa> {
-        let of_tunnels = self.tunnels.iter().map(|tunnel| (&tunnel.name, &tunnel.sa));
+        self.protections().find(|(known, _)| *known == name)?.1.manual()
+    }
+
+    /// How each tunnel is protected, and each peer of one, by its name: tunnels first.
+    pub fn protections(&self) -> impl Iterator<Item = (&str, &Protection)> {
+        let of_tunnels =
+            self.tunnels.iter().map(|tunnel| (tunnel.name.as_str(), &tunnel.protection));
         let peers = self.tunnels.iter().flat_map(|tunnel| &tunnel.peers);
-        let mut all = of_tunnels.chain(peers.map(|peer| (&peer.name, &peer.sa)));
-        all.find(|(known, _)| *known == name)?.1.as_ref()
+        of_tunnels.chain(peers.map(|peer| (peer.name.as_str(), &peer.protection)))
     }
 
     /// The ports of one role, in the file's order.
@@ -119,7 +130,7 @@ pub struct Tunnel {
     /// Our end of the outer header.
     pub local: Spanned<IpAddr>,
     /// The peer's end of the outer header, of the same IP version and never equal to `local`;
-    /// `None` for kinds with many peers.
+    /// `None` for kinds with many peers, and for one that IKE finds wherever it is.
     pub remote: Option<Spanned<IpAddr>>,
     /// The tunnel interface's own addresses with their networks: at most one of each IP version,
     /// and none for `esp`.
@@ -130,8 +141,8 @@ pub struct Tunnel {
     pub mtu: Option<u16>,
     /// What becomes of the TCP segment sizes that are announced through it.
     pub mss: Mss,
-    /// The SA of a tunnel with one peer; `None` is in clear.
-    pub sa: Option<ManualSa>,
+    /// How a tunnel with one peer is protected, or a template of such tunnels.
+    pub protection: Protection,
     /// The peers of the kinds with many.
     pub peers: Vec<Peer>,
 }
@@ -144,7 +155,8 @@ pub enum TunnelKind {
     Esp(Vec<Selector>),
     /// ESP tunnel mode with selectors any to any; routes decide what enters.
     Vti,
-    /// A template of VTIs, one for each peer.
+    /// A template of VTIs, one for each peer: those of [`Tunnel::peers`], or, where there are none,
+    /// whoever IKE lets in.
     DynamicVti,
     /// GRE, in clear or under ESP; routes decide what enters.
     Gre(Gre),
@@ -157,6 +169,11 @@ pub enum TunnelKind {
 }
 
 impl TunnelKind {
+    /// Whether it leads to one peer, and not to many.
+    pub const fn has_one_peer(&self) -> bool {
+        !matches!(self, Self::DynamicVti | Self::Mgre(_))
+    }
+
     /// The name in a configuration.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -215,8 +232,8 @@ pub struct Peer {
     pub address: Option<Spanned<IpAddr>>,
     /// What is routed to it besides that.
     pub subnets: Vec<Spanned<IpNet>>,
-    /// Its SA; `None` is in clear.
-    pub sa: Option<ManualSa>,
+    /// How it is protected.
+    pub protection: Protection,
 }
 
 /// A set of packets (RFC 4301 section 4.4.1.1), seen from here. Lists that are empty and fields
@@ -358,100 +375,6 @@ pub enum Df {
     Set,
     /// Always clear.
     Clear,
-}
-
-/// A pair of ESP SAs whose keys are written down instead of negotiated.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ManualSa {
-    /// Cipher and authentication of both directions.
-    pub suite: Suite,
-    /// What ESP covers.
-    pub mode: EspMode,
-    /// The ends of ESP tunnel mode, ours first, where they are not the tunnel's own: GRE or IPIP
-    /// between loopback addresses.
-    pub endpoints: Option<[Spanned<IpAddr>; 2]>,
-    /// Width of the anti-replay window in packets: 0 for none, else 32 to 65536.
-    pub replay_window: u32,
-    /// Whether the peer counts in 64 bits (extended sequence numbers, RFC 4304).
-    pub esn: bool,
-    /// ESP travels in UDP, port 4500 (RFC 3948).
-    pub udp_encapsulation: bool,
-    /// Seconds without a packet after which a NAT keepalive is sent (RFC 3948 section 4); `None`
-    /// is never.
-    pub keepalive_s: Option<u32>,
-    /// Inner packets are padded to hide their length (RFC 4303 section 2.7).
-    pub tfc: Option<Tfc>,
-    /// When it is to be replaced, and when it ends.
-    pub lifetime: Lifetime,
-    /// What we send.
-    pub outbound: SaKeys,
-    /// What we receive.
-    pub inbound: SaKeys,
-}
-
-impl ManualSa {
-    /// Whether the two are the same SAs for a peer: SPIs, suite, width of numbers and keys.
-    pub fn has_keys_of(&self, other: &Self) -> bool {
-        (self.suite, self.esn) == (other.suite, other.esn)
-            && (&self.outbound, &self.inbound) == (&other.outbound, &other.inbound)
-    }
-}
-
-/// How far inner packets are padded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tfc {
-    /// To the tunnel's MTU.
-    Mtu,
-    /// To this many bytes.
-    Bytes(u16),
-}
-
-/// Soft limits are reported, hard ones end the SA (RFC 4301 section 4.4.2.1); `None` is no limit,
-/// and no soft one is above its hard one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lifetime {
-    /// Packets in either direction.
-    pub packets: Limit,
-    /// Bytes of inner packets in either direction.
-    pub bytes: Limit,
-    /// Seconds since the SA was made.
-    pub seconds: Limit,
-}
-
-/// A soft and a hard limit of one thing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limit {
-    /// Reported when it is reached.
-    pub soft: Option<u64>,
-    /// The end.
-    pub hard: Option<u64>,
-}
-
-/// What ESP covers (RFC 4301 section 3.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EspMode {
-    /// What follows the tunnel's own outer header.
-    Transport,
-    /// A whole packet; ESP brings an outer header of its own.
-    Tunnel,
-}
-
-/// SPI and keys of one direction. No key appears in another SA of the file.
-#[derive(PartialEq, Eq)]
-pub struct SaKeys {
-    /// Security parameters index, at least 256 (RFC 4303 section 2.1), in host byte order.
-    pub spi: u32,
-    /// [`Suite::encryption_key_len`] bytes: the cipher key followed by the salt.
-    pub encryption: Secret,
-    /// [`Suite::authentication_key_len`] bytes.
-    pub authentication: Secret,
-}
-
-impl fmt::Debug for SaKeys {
-    /// Shows the SPI and leaves the keys out.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SaKeys").field("spi", &self.spi).finish_non_exhaustive()
-    }
 }
 
 /// A `[[route]]`.

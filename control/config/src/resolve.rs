@@ -2,15 +2,20 @@
 //! together is compared. Each step reports all it finds and goes on with what is sound.
 
 mod address;
+mod child;
 mod claims;
 mod gateway;
+mod ike;
+mod ike_auth;
 mod outer;
 mod peer;
 mod policy;
 mod port;
+mod proposals;
 mod route;
 mod sa;
 mod sa_extras;
+mod secrets;
 mod selector;
 mod tunnel;
 mod tunnel_kind;
@@ -20,7 +25,7 @@ use std::{ops::Range, path::Path};
 
 use toml::Spanned;
 
-use self::port::Ports;
+use self::{ike::Peers, port::Ports, secrets::Secrets};
 use crate::{
     diagnostic::Report,
     findings::Findings,
@@ -56,11 +61,17 @@ pub(crate) fn resolve(
     }
     let ports = port::resolve(sections(file.ports), &mut found);
     let tunnels_at = file.tunnels.span();
-    let tunnels = tunnel::resolve(sections(file.tunnels), surroundings, &mut found);
+    let mut secrets = Secrets::read(file.secrets, surroundings, &mut found);
+    let peers = Peers::read(sections(file.ike), &mut secrets, surroundings, &mut found);
+    secrets.check_secrecy(surroundings, &mut found);
+    let workers = u16::try_from(gateway.workers).unwrap_or(1);
+    let tunnels = sections(file.tunnels);
+    let (tunnels, peers) = tunnel::resolve(tunnels, peers, workers, surroundings, &mut found);
     check_way_out(&ports, tunnels_at, &mut found);
     let routes = route::resolve(sections(file.routes), &tunnels, &ports, &mut found);
     let policies = policy::resolve(sections(file.policies), &tunnels, &mut found);
     claims::check(&ports.list, &tunnels, &routes, &mut found);
+    let ike_peers = peers.finish(!found.has_errors(), &mut found);
     if found.has_errors() {
         return Err(found.into_report());
     }
@@ -70,6 +81,7 @@ pub(crate) fn resolve(
         gateway,
         ports: ports.list,
         tunnels: tunnels.list,
+        ike_peers,
         policies,
         routes,
         source: found.source(),

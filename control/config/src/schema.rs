@@ -2,7 +2,7 @@
 
 use toml::Spanned;
 
-use crate::section::{KeyText, Many, One, Section, WordOrNumber, Words, section};
+use crate::section::{KeyText, Many, One, OneOrName, Section, WordOrNumber, Words, section};
 
 /// Every section that has keys of its own, to tell a user where a misplaced key belongs.
 pub(crate) const HOMES: &[(&str, &[&str])] = &[
@@ -13,6 +13,9 @@ pub(crate) const HOMES: &[(&str, &[&str])] = &[
     (Peer::PLACE, Peer::KEYS),
     (Sa::PLACE, Sa::KEYS),
     (Direction::PLACE, Direction::KEYS),
+    (Secrets::PLACE, Secrets::KEYS),
+    (Ike::PLACE, Ike::KEYS),
+    (Child::PLACE, Child::KEYS),
     (Policy::PLACE, Policy::KEYS),
     (Route::PLACE, Route::KEYS),
 ];
@@ -22,6 +25,8 @@ section! {
     File at "" {
         gateway: One<Gateway> = "gateway", "[gateway]";
         ports: Many<Port> = "port", "[[port]]";
+        secrets: One<Secrets> = "secrets", "[secrets]";
+        ike: Many<Ike> = "ike", "[[ike]]";
         tunnels: Many<Tunnel> = "tunnel", "[[tunnel]]";
         policies: Many<Policy> = "policy", "[[policy]]";
         routes: Many<Route> = "route", "[[route]]";
@@ -35,6 +40,7 @@ section! {
         workers: i64 = "workers", "workers = 1";
         cores: Vec<Spanned<i64>> = "cores", "cores = [1]";
         control_socket: String = "control_socket", "control_socket = \"/run/fastgw/site-a.sock\"";
+        ike_keylog: String = "ike_keylog", "ike_keylog = \"/run/fastgw/keys\"";
         idle: String = "idle", "idle = \"sleep\"";
         crypto: String = "crypto", "crypto = \"portable\"";
     }
@@ -84,6 +90,7 @@ section! {
         ecn: String = "ecn", "ecn = \"copy\"";
         df: String = "df", "df = \"copy\"";
         sa: One<Sa> = "sa", "[tunnel.sa]";
+        ike: OneOrName<Child> = "ike", "[tunnel.ike]";
         peers: Many<Peer> = "peer", "[[tunnel.peer]]";
     }
 }
@@ -107,6 +114,7 @@ section! {
         address: String = "address", "address = \"10.255.0.2\"";
         subnets: Vec<Spanned<String>> = "subnets", "subnets = [\"10.2.0.0/24\"]";
         sa: One<Sa> = "sa", "[tunnel.peer.sa]";
+        ike: OneOrName<Child> = "ike", "[tunnel.peer.ike]";
     }
 }
 
@@ -154,6 +162,73 @@ section! {
             "encryption_key", "encryption_key = \"file:keys/to-b.key\"";
         authentication_key: KeyText =
             "authentication_key", "authentication_key = \"file:keys/to-b.auth\"";
+    }
+}
+
+section! {
+    /// Where secrets are kept.
+    Secrets at "[secrets]" {
+        file: String = "file", "file = \"secrets.toml\"";
+    }
+}
+
+section! {
+    /// A peer that keys are negotiated with.
+    Ike at "[[ike]]" {
+        name: String = "name", "name = \"site-b\"";
+        version: WordOrNumber = "version", "version = 2";
+        local: String = "local", "local = \"203.0.113.1\"";
+        remote: String = "remote", "remote = \"203.0.113.2\"";
+        local_id: String = "local_id", "local_id = \"a.example.org\"";
+        remote_id: String = "remote_id", "remote_id = \"b.example.org\"";
+        auth: String = "auth", "auth = \"psk\"";
+        local_auth: String = "local_auth", "local_auth = \"certificate\"";
+        remote_auth: String = "remote_auth", "remote_auth = \"certificate\"";
+        psk: KeyText = "psk", "psk = \"file:site-b.psk\"";
+        certificate: String = "certificate", "certificate = \"a.pem\"";
+        private_key: KeyText = "private_key", "private_key = \"file:a.key\"";
+        authorities: Words = "authorities", "authorities = \"ca.pem\"";
+        crls: Words = "crls", "crls = \"ca.crl\"";
+        proposals: Words = "proposals", "proposals = \"aes256gcm16-prfsha384-x25519\"";
+        rekey: WordOrNumber = "rekey", "rekey = \"4h\"";
+        reauth: WordOrNumber = "reauth", "reauth = \"1d\"";
+        lifetime: WordOrNumber = "lifetime", "lifetime = \"5h\"";
+        jitter: i64 = "jitter", "jitter = 10";
+        dpd: WordOrNumber = "dpd", "dpd = \"30s\"";
+        dpd_timeout: WordOrNumber = "dpd_timeout", "dpd_timeout = \"60s\"";
+        dpd_action: String = "dpd_action", "dpd_action = \"restart\"";
+        fragment: WordOrNumber = "fragment", "fragment = 1280";
+        mobike: bool = "mobike", "mobike = true";
+        force_udp: bool = "force_udp", "force_udp = true";
+        childless: bool = "childless", "childless = true";
+        uniqueness: String = "uniqueness", "uniqueness = \"replace\"";
+        ppk: KeyText = "ppk", "ppk = \"file:site-b.ppk\"";
+        ppk_id: String = "ppk_id", "ppk_id = \"site-b\"";
+        ppk_required: bool = "ppk_required", "ppk_required = true";
+    }
+}
+
+section! {
+    /// What a tunnel has IKE negotiate.
+    Child at "[tunnel.ike]" {
+        peer: String = "peer", "peer = \"site-b\"";
+        mode: String = "mode", "mode = \"transport\"";
+        local: String = "local", "local = \"203.0.113.1\"";
+        remote: String = "remote", "remote = \"203.0.113.2\"";
+        local_subnets: Vec<Spanned<String>> = "local_subnets", "local_subnets = [\"10.1.0.0/24\"]";
+        remote_subnets: Vec<Spanned<String>> =
+            "remote_subnets", "remote_subnets = [\"10.0.0.0/8\"]";
+        proposals: Words = "proposals", "proposals = \"aes256gcm16-x25519-esn\"";
+        start: String = "start", "start = \"demand\"";
+        rekey: WordOrNumber = "rekey", "rekey = \"1h\"";
+        lifetime: WordOrNumber = "lifetime", "lifetime = \"70m\"";
+        rekey_bytes: i64 = "rekey_bytes", "rekey_bytes = 1_000_000_000_000";
+        rekey_packets: i64 = "rekey_packets", "rekey_packets = 1_000_000_000";
+        jitter: i64 = "jitter", "jitter = 10";
+        replay_window: i64 = "replay_window", "replay_window = 1024";
+        keepalive: i64 = "keepalive", "keepalive = 20";
+        tfc: WordOrNumber = "tfc", "tfc = \"mtu\"";
+        per_worker: bool = "per_worker", "per_worker = true";
     }
 }
 

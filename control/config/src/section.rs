@@ -103,6 +103,14 @@ impl<T> Field<T> {
         }
     }
 
+    /// The value where it is, if it is there and legible.
+    pub(crate) fn given(&self) -> Option<&T> {
+        match &self.state {
+            State::Given(value) => Some(value.get_ref()),
+            State::Absent | State::Refused => None,
+        }
+    }
+
     /// Where the value stands, if it is there and legible.
     pub(crate) fn span(&self) -> Option<Range<usize>> {
         match &self.state {
@@ -125,6 +133,9 @@ impl<T: Value> Field<T> {
 
 /// A section inside a section.
 pub(crate) struct One<S>(pub(crate) S);
+
+/// A section inside a section, or just the value of its first key.
+pub(crate) struct OneOrName<S>(pub(crate) S);
 
 /// A section that may be repeated.
 pub(crate) struct Many<S>(pub(crate) Vec<Spanned<S>>);
@@ -221,6 +232,28 @@ impl<S: Section> Value for One<S> {
     fn read(value: Spanned<DeValue<'_>>, asked: Asked, found: &mut Findings) -> Option<Self> {
         let span = value.span();
         let DeValue::Table(table) = value.into_inner() else {
+            wrong_type(span, Self::WHAT, asked, found);
+            return None;
+        };
+        Some(Self(S::read(table, found)))
+    }
+}
+
+impl<S: Section> Value for OneOrName<S> {
+    const WHAT: &'static str = "one section, or a name in quotes";
+
+    fn read(value: Spanned<DeValue<'_>>, asked: Asked, found: &mut Findings) -> Option<Self> {
+        let span = value.span();
+        let table = match (value.get_ref(), S::KEYS.first()) {
+            (DeValue::Table(_), _) => value.into_inner(),
+            (DeValue::String(_), Some(first)) => {
+                let mut table = DeTable::new();
+                table.insert(Spanned::new(span.clone(), (*first).into()), value);
+                DeValue::Table(table)
+            }
+            _ => value.into_inner(),
+        };
+        let DeValue::Table(table) = table else {
             wrong_type(span, Self::WHAT, asked, found);
             return None;
         };

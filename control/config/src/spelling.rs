@@ -48,6 +48,17 @@ pub(crate) fn count(number: usize, unit: &str) -> String {
     format!("{number} {unit}{plural}")
 }
 
+/// The largest unit that leaves no rest: "4h".
+pub(crate) fn spell_seconds(seconds: u64) -> String {
+    match seconds {
+        0 => "0s".to_owned(),
+        _ if seconds.is_multiple_of(86400) => format!("{}d", seconds / 86400),
+        _ if seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
+        _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
+        _ => format!("{seconds}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -35,8 +35,8 @@ fn every_example_loads_and_is_explained_without_its_keys() {
 }
 
 #[test]
-fn core_is_a_policy_tunnel_with_the_demonstration_keys() {
-    let config = example("core.toml");
+fn manual_is_a_policy_tunnel_with_the_demonstration_keys() {
+    let config = example("manual.toml");
     assert_eq!(config.gateway.name, "site-a");
     assert_eq!(config.gateway.control_socket, PathBuf::from("/run/fastgw/site-a.sock"));
     assert_eq!((config.gateway.workers, config.gateway.cores.is_none()), (1, true));
@@ -46,7 +46,7 @@ fn core_is_a_policy_tunnel_with_the_demonstration_keys() {
     let TunnelKind::Esp(selectors) = &tunnel.kind else { panic!("{tunnel:?}") };
     assert_eq!(selectors[0].local[0].to_string(), "10.1.0.0/24");
     assert_eq!(selectors[0].remote[0].to_string(), "10.2.0.0/24");
-    let sa = tunnel.sa.as_ref().unwrap();
+    let sa = tunnel.protection.manual().unwrap();
     assert_eq!((sa.suite, sa.replay_window, sa.esn), (Suite::AES256GCM16, 1024, false));
     assert_eq!((sa.outbound.spi, sa.inbound.spi), (0x1001, 0x1002));
     let key = sa.outbound.encryption.expose();
@@ -55,12 +55,12 @@ fn core_is_a_policy_tunnel_with_the_demonstration_keys() {
 }
 
 #[test]
-fn core_and_its_peer_are_mirrors() {
-    let (a, b) = (example("core.toml"), example("core-peer.toml"));
+fn manual_and_its_peer_are_mirrors() {
+    let (a, b) = (example("manual.toml"), example("manual-peer.toml"));
     let (a, b) = (&a.tunnels[0], &b.tunnels[0]);
     let remote = |tunnel: &config::Tunnel| *tunnel.remote.as_ref().unwrap().get_ref();
     assert_eq!((*a.local.get_ref(), remote(a)), (remote(b), *b.local.get_ref()));
-    let (a, b) = (a.sa.as_ref().unwrap(), b.sa.as_ref().unwrap());
+    let (a, b) = (a.protection.manual().unwrap(), b.protection.manual().unwrap());
     assert_eq!(a.suite, b.suite);
     for (ours, theirs) in [(&a.outbound, &b.inbound), (&a.inbound, &b.outbound)] {
         assert_eq!(ours.spi, theirs.spi);
@@ -82,7 +82,7 @@ fn routes_of_the_vti_example_lead_into_its_tunnel() {
 #[test]
 fn the_account_of_a_file_says_what_the_gateway_will_do() {
     assert_eq!(
-        example("core.toml").explain(),
+        example("manual.toml").explain(),
         "\
 gateway site-a: 1 worker on a core of fastgw's choice, sleeps when idle
     control socket /run/fastgw/site-a.sock
@@ -162,7 +162,12 @@ fn the_hubs_know_their_peers() {
     let cloud = example("dmvpn-hub.toml");
     let tunnel = &cloud.tunnels[0];
     assert!(matches!(tunnel.kind, TunnelKind::Mgre(gre) if gre.key == Some(100)));
-    assert!(tunnel.peers.iter().all(|peer| peer.address.is_some() && peer.sa.is_some()));
+    assert!(
+        tunnel
+            .peers
+            .iter()
+            .all(|peer| peer.address.is_some() && peer.protection.manual().is_some())
+    );
     let multicast =
         cloud.routes.iter().filter(|route| route.prefix.get_ref().addr().is_multicast());
     assert_eq!(multicast.count(), 2);

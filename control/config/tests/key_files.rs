@@ -19,7 +19,7 @@ fn a_key_is_read_from_a_file_beside_the_configuration() {
     let path = dir.path().join("gateway.toml");
     write(&path, &text("file:keys/a"), 0o644);
     let config = load(&path).unwrap_or_else(|report| panic!("{report}"));
-    let sa = config.tunnels[0].sa.as_ref().unwrap();
+    let sa = config.tunnels[0].protection.manual().unwrap();
     assert_eq!(sa.outbound.encryption.expose()[..3], [1, 2, 3]);
     assert_eq!(sa.outbound.encryption.len(), 20);
 }

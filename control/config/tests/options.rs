@@ -210,7 +210,7 @@ fn every_option_is_taken_as_written() {
     );
     let outer = null.outer;
     assert_eq!((outer.dscp, outer.ecn, outer.df), (Dscp::Fixed(46), Ecn::Clear, Df::Set));
-    let sa = null.sa.as_ref().unwrap();
+    let sa = null.protection.manual().unwrap();
     assert_eq!((sa.tfc, sa.udp_encapsulation), (Some(Tfc::Bytes(500)), false));
     let life = sa.lifetime;
     assert_eq!(life.packets, Limit { soft: Some(5), hard: Some(6) });
@@ -225,7 +225,7 @@ fn every_option_is_taken_as_written() {
     let outer = vti.outer;
     assert_eq!((outer.dscp, outer.ecn, outer.df), (Dscp::Copy, Ecn::Copy, Df::Clear));
     assert_eq!((outer.ttl, vti.mss), (Ttl::Copy, Mss::Off));
-    let sa = vti.sa.as_ref().unwrap();
+    let sa = vti.protection.manual().unwrap();
     assert_eq!((sa.tfc, sa.udp_encapsulation, sa.keepalive_s), (Some(Tfc::Mtu), true, None));
     assert_eq!((sa.suite, sa.esn, sa.replay_window), (Suite::AES256_SHA1, false, 0));
     assert_eq!((sa.inbound.encryption.len(), sa.inbound.authentication.len()), (32, 20));
@@ -253,7 +253,7 @@ fn every_option_of_the_kinds_with_headers_of_their_own_is_taken_as_written() {
     assert_eq!(prefixes, ["10.4.0.10/31", "10.4.0.12/30", "10.4.0.16/30", "10.4.0.20/32"]);
     let fields = Gre { key: Some(0), checksum: true, sequence: true };
     assert!(matches!(gre.kind, TunnelKind::Gre(found) if found == fields));
-    assert_eq!((gre.addresses.len(), gre.sa.is_none()), (2, true));
+    assert_eq!((gre.addresses.len(), gre.protection.is_clear()), (2, true));
     let session = L2tp {
         local_tunnel_id: 1,
         remote_tunnel_id: 2,
@@ -269,9 +269,9 @@ fn every_option_of_the_kinds_with_headers_of_their_own_is_taken_as_written() {
     assert!(matches!(cloud.kind, TunnelKind::Mgre(Gre { key: Some(7), .. })));
     let [spoke] = cloud.peers.as_slice() else { panic!("{cloud:?}") };
     assert_eq!(spoke.address.as_ref().unwrap().get_ref().to_string(), "10.254.0.2");
-    assert!(spoke.sa.is_none() && spoke.remote.is_some());
+    assert!(spoke.protection.is_clear() && spoke.remote.is_some());
     assert!(matches!(hub.kind, TunnelKind::DynamicVti) && hub.remote.is_none());
-    assert!(hub.peers[0].remote.is_none() && hub.peers[0].sa.is_some());
+    assert!(hub.peers[0].remote.is_none() && hub.peers[0].protection.manual().is_some());
     let actions: Vec<_> = config.policies.iter().map(|policy| policy.action).collect();
     assert_eq!(actions, [Action::Discard, Action::Bypass, Action::Protect(2)]);
     assert!(config.policies[0].selector.remote.is_empty());

@@ -35,6 +35,11 @@ fn messages_about_security_associations() {
 }
 
 #[test]
+fn messages_about_ike() {
+    check("ike");
+}
+
+#[test]
 fn messages_about_keys() {
     check("keys");
 }

@@ -5,7 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 use tracing_subscriber::filter::Targets;
 
-use crate::{log, show::Section};
+use crate::{
+    log,
+    show::{IkeAction, Section},
+};
 
 /// A command line that makes sense.
 pub struct Cli {
@@ -41,6 +44,8 @@ pub enum Action {
     },
     /// Show what a running gateway is doing.
     Show(Question),
+    /// Have IKE do something with a peer.
+    Ike(Order),
     /// Feed captures to a gateway of its own.
     Offline(Replay),
 }
@@ -63,6 +68,25 @@ pub struct Question {
     /// Ask again every so many seconds, until interrupted
     #[arg(long, value_name = "SECONDS", value_parser = interval)]
     pub watch: Option<Duration>,
+}
+
+/// What `fastgw ike` is to have done.
+#[derive(Args, Debug)]
+pub struct Order {
+    /// What to do
+    #[arg(value_enum)]
+    pub action: IkeAction,
+    /// The peer's name in the configuration
+    pub peer: String,
+    /// With `rekey`: new keys for the IKE SA, too
+    #[arg(long)]
+    pub ike: bool,
+    /// The gateway's control socket
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
+    pub socket: Option<PathBuf>,
+    /// The configuration that the gateway runs with: it names the socket
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// What `fastgw offline` is asked for.
@@ -96,6 +120,7 @@ impl Cli {
             (None, Some(Command::Check { file, json })) => Action::Check { file, json },
             (None, Some(Command::Explain { config, json })) => Action::Explain { config, json },
             (None, Some(Command::Show(question))) => Action::Show(question),
+            (None, Some(Command::Ike(order))) => Action::Ike(order),
             (None, Some(Command::Offline(replay))) => Action::Offline(replay),
             (Some(_), Some(_)) => {
                 let text = "`--config` before a command runs the gateway: write it behind the \
@@ -170,6 +195,9 @@ enum Command {
     /// Show what a running gateway is doing: ports, tunnels, SAs, counters, latency
     #[command(after_long_help = AFTER_SHOW)]
     Show(Question),
+    /// Negotiate with a peer, give it new keys, or end its SAs
+    #[command(after_long_help = AFTER_IKE)]
+    Ike(Order),
     /// Feed captures to the gateway and write what it would send
     #[command(after_long_help = AFTER_OFFLINE)]
     Offline(Replay),
@@ -194,6 +222,8 @@ Examples:
   sudo fastgw show                     What the running gateway is doing.
   sudo fastgw show drops               Why packets went no further.
   sudo fastgw show tunnels --watch 1   The tunnels' counters, every second.
+  sudo fastgw show ike                 Peers of IKE, and what has been negotiated with them.
+  sudo fastgw ike rekey site-b         New keys for the tunnels to a peer.
   sudo fastgw show latency             How long packets take in each stage, and from end to end.
   fastgw offline --config core.toml --in wan=a.pcap --out lan=b.pcap
                                        What the gateway makes of a capture. Needs no root.
@@ -262,6 +292,18 @@ tunnels off, \"encap\" fragments, encrypts and puts outer headers on, \"emit\" p
 \"end_to_end\" is the sum. Values have two significant digits and end at 1.07 s.
 
 Exit codes: 0 shown, 1 no gateway answers, 2 the command line makes no sense.";
+
+const AFTER_IKE: &str = "\
+Returns as soon as the running gateway has begun; what comes of it is in its log and in
+`fastgw show ike`.
+
+Examples:
+  sudo fastgw ike initiate site-b
+  sudo fastgw ike rekey site-b --ike
+  sudo fastgw ike terminate site-b --config core.toml
+
+Exit codes: 0 begun, 1 no gateway answers or it has no such peer, 2 the command line makes no
+sense.";
 
 const AFTER_OFFLINE: &str = "\
 Runs the same pipelines as the gateway, on files: no root, no interfaces, and the same result each
@@ -372,7 +414,9 @@ mod tests {
 
     #[test]
     fn help_fits_into_100_columns() {
-        for name in [None, Some("check"), Some("explain"), Some("show"), Some("offline")] {
+        for name in
+            [None, Some("check"), Some("explain"), Some("show"), Some("ike"), Some("offline")]
+        {
             let mut command = Arguments::command();
             let command = match name {
                 Some(name) => command.find_subcommand_mut(name).unwrap(),

@@ -16,13 +16,14 @@ use tables::counters::WorkerCounters;
 use tables::publish::{Publisher, Reader};
 use tables::{PortId, Route, Tables};
 
+use crate::ike::Negotiator;
 use crate::kernel::{Change, Kernel};
 use crate::kernel_underlay::KernelUnderlay;
 use crate::outer::{Keepalives, PathMtus, Quoted, Sockets};
 use crate::ports::{OpenedPort, Steering};
 use crate::show::status::{Attach, CopyMode, Status};
 use crate::show::{self, PortFacts, Request, Response, Section, Sources};
-use bridge::{Bridge, Built};
+use bridge::{Bridge, Built, Underlay};
 
 /// How long one next hop is not asked for again: the kernel is asking meanwhile.
 const ASK_AGAIN: Duration = Duration::from_millis(400);
@@ -55,19 +56,21 @@ pub struct Gateway {
     /// When it started.
     pub started: Instant,
     kernel: Kernel,
-    bridge: Bridge,
+    pub(crate) bridge: Bridge,
     publisher: Publisher,
     steering: Steering,
     ifindexes: Vec<u32>,
     asked: BTreeMap<(PortId, IpAddr), Instant>,
     told: Vec<String>,
-    sockets: Sockets,
+    /// IKE, once there is a peer for it.
+    pub negotiator: Option<Negotiator>,
+    pub(crate) sockets: Sockets,
     registry: Registry,
     endpoints: Vec<IpAddr>,
     path_mtus: PathMtus,
     keepalives: Keepalives,
     /// The worker that gets the next packet that the kernel received.
-    next_worker: usize,
+    pub(crate) next_worker: usize,
 }
 
 /// What [`Gateway::new`] is made from.
@@ -103,9 +106,10 @@ pub fn random_seed() -> Result<[u8; 32], Box<dyn Error>> {
 /// Says which suites are weak, once for each tunnel and each reading of the file.
 pub fn warn_of_weak_suites(config: &Config) {
     for tunnel in &config.tunnels {
-        let own = tunnel.sa.iter().map(|sa| (&tunnel.name, sa));
-        let peers = tunnel.peers.iter().filter_map(|peer| Some((&peer.name, peer.sa.as_ref()?)));
-        for (name, sa) in own.chain(peers) {
+        let own = tunnel.protection.manual().map(|sa| (&tunnel.name, sa));
+        let peers = tunnel.peers.iter();
+        let peers = peers.filter_map(|peer| Some((&peer.name, peer.protection.manual()?)));
+        for (name, sa) in own.into_iter().chain(peers) {
             if let Some(weakness) = sa.suite.weakness() {
                 tracing::warn!("tunnel {name}: {} is weak: {weakness}", sa.suite.name());
             }
@@ -138,6 +142,7 @@ impl Gateway {
             steering,
             asked: BTreeMap::new(),
             told: Vec::new(),
+            negotiator: None,
             sockets,
             registry,
             endpoints: Vec::new(),
@@ -170,18 +175,16 @@ impl Gateway {
     /// The kernel refused a change of the XDP programs' maps; the tables are published all the
     /// same.
     pub fn rebuild(&mut self) -> Result<(), Box<dyn Error>> {
-        let underlay = KernelUnderlay {
-            state: self.kernel.state(),
-            path_mtus: &self.path_mtus,
-            ifindexes: &self.ifindexes,
-        };
-        let Built { tables, routes, owned, endpoints, problems } = self.bridge.build(&underlay);
+        let built = self.with_underlay(|bridge, underlay| bridge.build(underlay));
+        let Built { tables, routes, owned, endpoints, problems } = built;
         self.publisher.publish(tables);
         self.steering.let_multicast_in(&routes);
         self.routes = routes;
-        let in_udp = self.bridge.udp_ends();
+        let no_ike = self.follow_addresses();
+        let mut in_udp = self.bridge.udp_ends();
+        in_udp.retain(|end| self.negotiator.as_ref().is_none_or(|ike| !ike.sockets().has(*end)));
         let refused = self.sockets.follow(&endpoints, &in_udp, &self.registry, OUTER);
-        let problems: Vec<_> = problems.into_iter().chain(refused).collect();
+        let problems: Vec<_> = problems.into_iter().chain(no_ike).chain(refused).collect();
         self.endpoints.clone_from(&endpoints);
         for problem in problems.iter().filter(|problem| !self.told.contains(problem)) {
             tracing::warn!("{problem}");
@@ -189,12 +192,42 @@ impl Gateway {
         self.told = problems;
         let steered = self.steering.steer(endpoints, owned);
         // Paths to peers should be ready before the first packet needs them.
+        self.resolve_wanted();
+        steered
+            .map_err(|error| format!("cannot tell the XDP programs what to take: {error}").into())
+    }
+
+    /// Has IKE follow the machine's addresses; what the kernel refused, in words.
+    pub(crate) fn follow_addresses(&mut self) -> Vec<String> {
+        let machine = self.with_underlay(|_, underlay| underlay.addresses());
+        let ike = self.negotiator.as_mut();
+        ike.map_or_else(Vec::new, |ike| ike.follow(&self.config, &machine, &self.registry))
+    }
+
+    /// Has the bridge do something by the kernel's state.
+    pub(crate) fn with_underlay<T>(
+        &mut self,
+        with: impl FnOnce(&mut Bridge, &dyn Underlay) -> T,
+    ) -> T {
+        let underlay = KernelUnderlay {
+            state: self.kernel.state(),
+            path_mtus: &self.path_mtus,
+            ifindexes: &self.ifindexes,
+        };
+        with(&mut self.bridge, &underlay)
+    }
+
+    /// Makes these tables what workers see from their next turn on.
+    pub(crate) fn publish(&mut self, tables: Tables) {
+        self.publisher.publish(tables);
+    }
+
+    /// Has the kernel ask for every next hop in use.
+    pub(crate) fn resolve_wanted(&mut self) {
         let wanted: Vec<_> = self.bridge.wanted().collect();
         for (port, address) in wanted {
             self.resolve(port, address);
         }
-        steered
-            .map_err(|error| format!("cannot tell the XDP programs what to take: {error}").into())
     }
 
     /// Takes in what the kernel said since the last time. True when workers should look.
@@ -250,7 +283,7 @@ impl Gateway {
             tracing::error!("fragments of packets in UDP cannot be put together: {error}");
         }
         self.rebuild_or_tell();
-        Ok(())
+        self.configure_ike()
     }
 
     /// Does what workers asked for. True when workers should look.
@@ -267,12 +300,9 @@ impl Gateway {
                     }
                 }
                 Event::PeerMoved { spi, seq, address, port } => {
-                    if let Some(name) = self.bridge.peer_moved(spi, seq, address, port) {
-                        let port = port.map(|port| format!(", port {port}")).unwrap_or_default();
-                        tracing::info!("tunnel {name}: its peer is at {address}{port} now");
-                        moved = true;
-                    }
+                    moved |= self.peer_moved(spi, seq, address, port);
                 }
+                event => self.worker_tells_ike(event),
             }
         }
         if moved {
@@ -319,8 +349,9 @@ impl Gateway {
         for said in self.bridge.check_lifetimes(self.started.elapsed()) {
             tracing::warn!("{said}");
         }
+        self.tell_usage();
         for peer in self.keepalives.due(self.bridge.kept(), now) {
-            self.sockets.keep_alive(peer.local, peer.remote, peer.port);
+            self.keep_alive(&peer);
         }
         let forgotten = self.path_mtus.forget_old(now);
         if forgotten {
@@ -329,7 +360,7 @@ impl Gateway {
         forgotten
     }
 
-    fn rebuild_or_tell(&mut self) {
+    pub(crate) fn rebuild_or_tell(&mut self) {
         if let Err(error) = self.rebuild() {
             tracing::error!("{error}");
         }
@@ -337,17 +368,15 @@ impl Gateway {
 
     /// Has the kernel confirm every next hop in use, and frees old tables.
     pub fn confirm_neighbours(&mut self) {
-        let wanted: Vec<_> = self.bridge.wanted().collect();
-        for (port, address) in wanted {
-            self.resolve(port, address);
-        }
+        self.resolve_wanted();
         self.asked.retain(|_, when| when.elapsed() < ASK_AGAIN);
         self.publisher.reclaim();
     }
 
     /// Answers a client of the control socket.
-    pub fn answer(&self, request: &Request) -> Response {
-        show::answer(request, |section| self.status(section))
+    pub fn answer(&mut self, request: &Request) -> Response {
+        let obeyed = show::answer_ike(request, |command| self.obey(command));
+        obeyed.unwrap_or_else(|| show::answer(request, |section| self.status(section)))
     }
 
     /// The state now, with the lists of `section`.
@@ -362,7 +391,8 @@ impl Gateway {
             routes: &self.routes,
             uptime: self.started.elapsed(),
         };
-        sources.status(section)
+        let ike = self.ike_status(section);
+        Status { ike, ..sources.status(section) }
     }
 
     fn facts(&self, port: &OpenedPort) -> PortFacts {
@@ -432,12 +462,7 @@ impl Gateway {
     }
 
     fn publish_nexthops(&mut self) {
-        let underlay = KernelUnderlay {
-            state: self.kernel.state(),
-            path_mtus: &self.path_mtus,
-            ifindexes: &self.ifindexes,
-        };
-        let nexthops = self.bridge.nexthops(&underlay);
+        let nexthops = self.with_underlay(|bridge, underlay| bridge.nexthops(underlay));
         let tables = Tables { nexthops, ..Tables::clone(&self.publisher.newest()) };
         self.publisher.publish(tables);
     }

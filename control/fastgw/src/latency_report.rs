@@ -158,6 +158,7 @@ mod tests {
             ports: None,
             tunnels: None,
             sas: None,
+            ike: None,
             drops: None,
             routes: None,
             neighbors: None,

@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod explain;
 mod gateway;
+mod ike;
 mod kernel;
 mod kernel_underlay;
 mod latency_report;
@@ -37,6 +38,7 @@ fn act(action: Action) -> Result<ExitCode, Box<dyn Error>> {
             output::print_summary(&explain::explain(&accepted(&config)?)?, json)?;
         }
         Action::Show(question) => show::client::show(&question)?,
+        Action::Ike(order) => show::client::order(&order)?,
         Action::Run { config, latency_report } => {
             run::run(&config, accepted(&config)?, latency_report.as_deref())?;
         }

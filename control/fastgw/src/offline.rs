@@ -28,7 +28,7 @@ use tables::{DropReason, Neighbour, PortId, Tables};
 use wire::ethernet::Mac;
 
 use crate::ports::HEADROOM;
-use bridge::{Bridge, PortState, Underlay};
+use bridge::{Bridge, Heard, PortState, Underlay};
 
 /// Largest frame that a capture may hold: jumbo frames, with room for headers.
 const CHUNK: usize = 16_384;
@@ -232,9 +232,12 @@ impl Player {
         let (mut asked, mut moved) = (false, false);
         while let Some(event) = self.events.pop() {
             match event {
+                // Nobody negotiates in a replay.
+                Event::Acquire { .. } | Event::FirstPacket { .. } => {}
                 Event::Resolve { port, address } => asked |= self.bridge.want(port, address),
                 Event::PeerMoved { spi, seq, address, port } => {
-                    moved |= self.bridge.peer_moved(spi, seq, address, port).is_some();
+                    let heard = self.bridge.peer_moved(spi, seq, address, port);
+                    moved |= matches!(heard, Some(Heard::Moved(_)));
                 }
             }
         }
@@ -295,8 +298,8 @@ impl Machine {
             port.addresses.iter().map(|net| *net.get_ref()).collect::<Vec<IpNet>>()
         };
         let endpoint = |tunnel: &config::Tunnel| {
-            let peers = tunnel.peers.iter().filter_map(|peer| peer.sa.as_ref());
-            let named = tunnel.sa.iter().chain(peers).filter_map(|sa| sa.endpoints.as_ref());
+            let peers = tunnel.peers.iter().filter_map(|peer| peer.protection.endpoints());
+            let named = tunnel.protection.endpoints().into_iter().chain(peers);
             let named: Vec<_> = named.map(|[local, _]| *local.get_ref()).collect();
             if named.is_empty() { vec![*tunnel.local.get_ref()] } else { named }
         };

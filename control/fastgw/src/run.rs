@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use config::{Config, Crypto};
 use mio::net::UnixStream;
@@ -14,6 +14,7 @@ use pipeline::{Worker, WorkerId};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::gateway::{CONFIRM, Gateway, OUTER, Parts, TICK, random_seed, warn_of_weak_suites};
+use crate::ike::{IKE, Negotiator};
 use crate::kernel::Kernel;
 use crate::latency_report::LatencyReport;
 use crate::outer::Sockets;
@@ -62,6 +63,7 @@ pub fn run(
     let parts = Parts { config, kernel, bridge, ports, steering, cores, sockets, registry };
     let mut gateway = Gateway::new(parts);
     gateway.rebuild()?;
+    gateway.configure_ike()?;
     let mut control = Control::new(poll, signals, server, &mut gateway)?;
     let threads = start_workers(&gateway, workers, &control.waker)?;
     match gateway.config.gateway.crypto {
@@ -70,6 +72,7 @@ pub fn run(
     }
     tracing::info!("{} is up with {} worker(s)", gateway.config.gateway.name, threads.len());
     let outcome = control.turn_until_stopped(file, &mut gateway, &threads);
+    gateway.take_leave();
     gateway.detach();
     for thread in threads {
         thread.stop();
@@ -127,12 +130,13 @@ impl Control {
         loop {
             let timeout = TICK.saturating_sub(ticked.elapsed());
             let patience = self.server.deadline().map(|at| at.duration_since(Instant::now()));
-            let timeout = patience.map_or(timeout, |patience| timeout.min(patience));
+            let due = gateway.negotiator.as_ref().and_then(Negotiator::patience);
+            let timeout = [patience, due].into_iter().flatten().fold(timeout, Duration::min);
             match self.poll.poll(&mut events, Some(timeout)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 outcome => outcome?,
             }
-            let mut news = false;
+            let (mut news, mut has_ike) = (false, false);
             for event in &events {
                 match event.token() {
                     SIGNALS => match self.told() {
@@ -147,6 +151,7 @@ impl Control {
                     },
                     WORKERS => {}
                     OUTER => news |= gateway.read_outer(),
+                    IKE => has_ike = true,
                     token => {
                         let registry = self.poll.registry();
                         let mut answer = |request: &_| -> Response { gateway.answer(request) };
@@ -156,11 +161,18 @@ impl Control {
             }
             self.server.on_timeout(Instant::now());
             news |= gateway.answer_workers();
+            if has_ike || gateway.negotiator.as_ref().is_some_and(Negotiator::has_unread) {
+                news |= gateway.read_ike();
+            }
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
                 news |= gateway.read_outer();
                 news |= gateway.tick();
             }
+            if let Some(ike) = &mut gateway.negotiator {
+                ike.on_timeout();
+            }
+            news |= gateway.negotiate();
             if confirmed.elapsed() >= CONFIRM {
                 confirmed = Instant::now();
                 gateway.confirm_neighbours();

@@ -59,10 +59,11 @@ macro_rules! methods_of_both_directions {
             }
 
             /// Adds to what the SA has carried: once per run of packets. What a byte is (payload,
-            /// or the whole outer packet) is the caller's to decide.
+            /// or the whole outer packet) is the caller's to decide. Gives whether these are the
+            /// first packets.
             #[inline]
-            pub fn count(&self, packets: u64, bytes: u64) {
-                self.written.usage.count(packets, bytes);
+            pub fn count(&self, packets: u64, bytes: u64) -> bool {
+                self.written.usage.count(packets, bytes)
             }
 
             /// Packets counted.

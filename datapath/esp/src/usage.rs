@@ -10,10 +10,11 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    pub(crate) fn count(&self, packets: u64, bytes: u64) {
+    pub(crate) fn count(&self, packets: u64, bytes: u64) -> bool {
         // Relaxed: a reader wants each sum, not the two at one instant.
-        self.packets.fetch_add(packets, Ordering::Relaxed);
+        let before = self.packets.fetch_add(packets, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        before == 0 && packets > 0
     }
 
     pub(crate) fn packets(&self) -> u64 {

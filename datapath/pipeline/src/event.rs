@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crossbeam_queue::ArrayQueue;
-use tables::PortId;
+use tables::{PortId, TunnelId};
 
 /// A request to control. A worker never waits for the answer: it sees it in the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,24 @@ pub enum Event {
         address: IpAddr,
         /// Its UDP source port (RFC 3948); `None` when ESP is right behind IP.
         port: Option<u16>,
+    },
+    /// The first authentic packet came through an inbound SA: its peer has the keys.
+    FirstPacket {
+        /// The SA's.
+        spi: u32,
+    },
+    /// A packet was to enter a protected tunnel that has no SA.
+    Acquire {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// Where the packet was from.
+        source: IpAddr,
+        /// Where it was going.
+        destination: IpAddr,
+        /// What was behind IP, if that could be seen.
+        protocol: Option<u8>,
+        /// Its ports, source first, if it had some.
+        ports: Option<(u16, u16)>,
     },
 }
 

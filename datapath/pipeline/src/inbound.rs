@@ -152,7 +152,9 @@ fn finish(
         if let Some(((address, port), seq)) = moved.take() {
             ctx.tell(Event::PeerMoved { spi: entry.sa.spi(), seq, address, port });
         }
-        entry.sa.count(packets, bytes);
+        if entry.sa.count(packets, bytes) {
+            ctx.tell(Event::FirstPacket { spi: entry.sa.spi() });
+        }
         known.tunnel.counters.inbound.add(packets, bytes);
         (packets, bytes) = (0, 0);
     }

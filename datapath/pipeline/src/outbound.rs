@@ -4,10 +4,11 @@
 use arrayvec::ArrayVec;
 use esp::{OutboundSa, Sealing, Unavailable, seal_batch};
 use port::Frame;
-use tables::{DropReason, Protection, Rewrite, Tunnel, Varying};
+use tables::{DropReason, Protection, Rewrite, Tunnel, TunnelId, Varying};
 
 use crate::context::Context;
-use crate::ip::Ip;
+use crate::event::Event;
+use crate::ip::{Direction, Ip, upper};
 use crate::packet::{Origin, Packet, Verdict};
 use crate::queues::run_key;
 use crate::{fragment, mss};
@@ -66,7 +67,10 @@ fn prepare_run<'a>(
     let sa = match &tunnel.protection {
         Protection::Clear => None,
         Protection::Esp(Some(sa)) => Some(&**sa),
-        Protection::Esp(None) => return refuse(run, DropReason::TunnelNoSa),
+        Protection::Esp(None) => {
+            ask(ctx, tunnel, run);
+            return refuse(run, DropReason::TunnelNoSa);
+        }
     };
     let mut fitting = 0;
     for packet in run.iter_mut() {
@@ -98,6 +102,24 @@ fn prepare_run<'a>(
         }
         sequence = sequence.wrapping_add(1);
     }
+}
+
+/// Asks for an SA, for the sake of the run's first packet.
+#[cold]
+fn ask(ctx: &Context<'_>, tunnel: &Tunnel, run: &[Packet]) {
+    let Some(packet) = run.iter().find(|packet| matches!(packet.verdict, Verdict::Encap(_))) else {
+        return;
+    };
+    let is_due = tunnel.demand.as_ref().is_some_and(|demand| demand.is_due(ctx.now_ns));
+    let (true, Ok(ip)) = (is_due, Ip::of(packet.frame.data())) else { return };
+    let upper = upper(packet.frame.data(), Direction::Outbound);
+    ctx.tell(Event::Acquire {
+        tunnel: TunnelId(run_key(packet)),
+        source: ip.source(),
+        destination: ip.destination(),
+        protocol: upper.protocol,
+        ports: upper.ports,
+    });
 }
 
 /// Seals those packets of the batch that an SA protects.

@@ -30,7 +30,7 @@ fn nbma(n: u8) -> IpAddr {
 fn hub() -> Site {
     let mut a = Site::a(Join::Carried(Carrier::Gre(Some(7)), Cover::Clear));
     a.change(|tables| {
-        let template = tables.tunnels[0].clone();
+        let template = Tunnel::clone(&tables.tunnels[0]);
         let ends = |n| Endpoints { local: A_OUTER.into(), remote: nbma(n) };
         let peer = |n: u8| Tunnel {
             ends: ends(n),
@@ -39,7 +39,7 @@ fn hub() -> Site {
             counters: Arc::default(),
             ..template.clone()
         };
-        tables.tunnels = [2, 3, 4].map(peer).into();
+        tables.tunnels = [2, 3, 4].map(|n| Arc::new(peer(n))).into();
         let ids = [2, 3, 4].map(|n| (n, TunnelId(u32::from(n) - 2)));
         tables.clouds = [Cloud::build(ids.map(|(n, id)| (overlay(n), id)))].into();
         let clear = ids.map(|(n, id)| (ClearKind::Gre(Some(7)), ends(n), id));
@@ -133,7 +133,7 @@ fn a_peer_behind_a_nat_is_followed_once_it_has_proven_itself() {
         address: [198, 51, 100, 7].into(),
         port: Some(61_000),
     };
-    assert_eq!(a.requests(), [moved]);
+    assert_eq!(a.requests(), [moved, Event::FirstPacket { spi: 0x1002 }]);
     assert_eq!(a.outcome(WAN, &early).at_host.len(), 1, "late, but welcome");
     assert_eq!(a.requests(), [], "what is older does not say where the peer is now");
 }

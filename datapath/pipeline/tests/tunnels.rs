@@ -4,7 +4,9 @@ mod common;
 
 use common::*;
 use esp::Suite;
-use tables::DropReason;
+use std::sync::Arc;
+
+use tables::{DropReason, Tunnel};
 use wire::ipv6::Ipv6;
 
 #[test]
@@ -148,9 +150,9 @@ fn nothing_but_esp_leaves_a_protected_tunnel() {
 fn a_protected_tunnel_without_an_sa_sends_nothing() {
     let mut a = Site::a(Join::Policy(Suite::AES128GCM16));
     a.change(|tables| {
-        let mut tunnel = tables.tunnels[0].clone();
+        let mut tunnel = Tunnel::clone(&tables.tunnels[0]);
         tunnel.protection = tables::Protection::Esp(None);
-        tables.tunnels = [tunnel].into();
+        tables.tunnels = [Arc::new(tunnel)].into();
     });
     assert!(a.host_sends(&packet(A_HOST, B_HOST, 100)).is_empty());
     a.assert_drops(&[(DropReason::TunnelNoSa, 1)]);
@@ -160,9 +162,9 @@ fn a_protected_tunnel_without_an_sa_sends_nothing() {
 fn a_tunnel_without_a_path_sends_nothing() {
     let mut a = Site::a(Join::Gre);
     a.change(|tables| {
-        let mut tunnel = tables.tunnels[0].clone();
+        let mut tunnel = Tunnel::clone(&tables.tunnels[0]);
         tunnel.egress = None;
-        tables.tunnels = [tunnel].into();
+        tables.tunnels = [Arc::new(tunnel)].into();
     });
     assert!(a.host_sends(&packet(A_HOST, B_HOST, 100)).is_empty());
     a.assert_drops(&[(DropReason::TunnelNoPath, 1)]);

@@ -14,6 +14,7 @@ use std::sync::Arc;
 mod clear;
 mod cloud;
 pub mod counters;
+mod demand;
 mod drop_reason;
 mod fib;
 mod index;
@@ -30,6 +31,7 @@ mod tunnel;
 
 pub use clear::{ClearKind, ClearTunnels};
 pub use cloud::{Cloud, CloudId};
+pub use demand::Demand;
 pub use drop_reason::DropReason;
 pub use fib::{Fib, Route};
 pub use index::Index;
@@ -56,8 +58,9 @@ pub struct Tables {
     pub fib: Arc<Fib>,
     /// Link-layer next hops, by [`NexthopId`].
     pub nexthops: Arc<Nexthops>,
-    /// The tunnels, by [`TunnelId`].
-    pub tunnels: Arc<[Tunnel]>,
+    /// The tunnels, by [`TunnelId`]; each of its own, so that the next snapshot shares those whose
+    /// keys have not changed.
+    pub tunnels: Arc<[Arc<Tunnel>]>,
     /// The multipoint tunnels' peers, by [`CloudId`].
     pub clouds: Arc<[Cloud]>,
     /// What policies say of packets to protected destinations.

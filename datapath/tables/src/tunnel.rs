@@ -7,7 +7,7 @@ use std::sync::Arc;
 use esp::OutboundSa;
 
 use crate::counters::TunnelCounters;
-use crate::{GreHeader, NexthopId, Rewrite, Selectors, Sequences, Version};
+use crate::{Demand, GreHeader, NexthopId, Rewrite, Selectors, Sequences, Version};
 
 /// Index of a tunnel in [`crate::Tables::tunnels`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +38,8 @@ pub struct Tunnel {
     pub payload: Payload,
     /// What they are protected with.
     pub protection: Protection,
+    /// Who is asked for an SA where there is none; `None` where nobody negotiates one.
+    pub demand: Option<Arc<Demand>>,
     /// What may come out of it (RFC 4301 5.2); `None` is anything (route-based).
     pub selectors: Option<Selectors>,
     /// The next hop toward the remote endpoint; `None` while the kernel has no route to it.
@@ -225,6 +227,7 @@ mod tests {
             rewrite: Rewrite::ipip(ends, OuterRules::default()),
             payload: Payload::IP,
             protection: Protection::Clear,
+            demand: None,
             selectors: None,
             egress: None,
             mtu: 1480,

@@ -110,10 +110,13 @@ fn what_one_mirror_seals_another_opens_in_many_tunnels_of_every_routed_kind() {
 }
 
 #[test]
-fn every_example_is_turned_round() {
+fn every_example_with_manual_keys_is_turned_round() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs");
     for entry in fs::read_dir(folder).unwrap() {
         let mut config = config::load(entry.unwrap().path()).unwrap();
+        if !config.ike_peers.is_empty() {
+            continue;
+        }
         let name = config.source.path().display().to_string();
         let flows = flow::flows("10.2.0.2".parse().unwrap(), "10.1.0.2".parse().unwrap(), 1);
         let file = config.source.path().to_owned();

@@ -15,6 +15,9 @@ pub struct Gateway {
     pub cores: Option<Spanned<Vec<usize>>>,
     /// Absolute path of the Unix socket that `fastgw show` talks to.
     pub control_socket: PathBuf,
+    /// Absolute path of the folder that all negotiated keys are written to, in Wireshark's formats;
+    /// `None` keeps them secret.
+    pub ike_keylog: Option<PathBuf>,
     /// What a worker does when there is nothing to do.
     pub idle: Idle,
     /// Which ciphers carry packets.

@@ -41,6 +41,7 @@ pub(super) fn resolve(
             name: default_name,
             workers: 1,
             cores: None,
+            ike_keylog: None,
             idle: Idle::Sleep,
             crypto: Crypto::Fastest,
         };
@@ -73,9 +74,21 @@ pub(super) fn resolve(
         // Who lists cores has said how many workers there are.
         workers: workers.or(cores.as_ref().map(|cores| cores.get_ref().len())).unwrap_or(1),
         cores,
+        ike_keylog: section.ike_keylog.optional().and_then(|path| key_log(path, found)),
         idle: idle.unwrap_or(Idle::Sleep),
         crypto: crypto.unwrap_or(Crypto::Fastest),
     }
+}
+
+fn key_log(path: Spanned<String>, found: &mut Findings) -> Option<PathBuf> {
+    let text = path.get_ref();
+    if text.starts_with('/') && !text.contains('\0') {
+        return Some(PathBuf::from(path.into_inner()));
+    }
+    let error = found.error(path.span(), format!("{} cannot be a folder for keys", shown(text)));
+    let help = "write a path such as `ike_keylog = \"/run/fastgw/keys\"`, or remove the line";
+    found.push(error.label("not an absolute path").help(help));
+    None
 }
 
 fn default_name(path: &Path) -> String {

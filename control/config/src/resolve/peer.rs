@@ -7,14 +7,15 @@ use toml::Spanned;
 
 use super::{
     Surroundings, address,
-    tunnel::{Kind, Taken},
+    child::{self, Subject},
+    tunnel::{Kind, Taken, refuse_both, unprotected},
     value::name,
 };
 use crate::{
     findings::Findings,
-    model::{EspMode, Peer},
+    model::{Peer, Protection, TunnelKind},
     schema,
-    section::{Field, Many},
+    section::{Field, Many, One, OneOrName},
     spelling::shown,
 };
 
@@ -24,6 +25,7 @@ pub(super) struct Hub<'a> {
     pub(super) key: Option<u32>,
     pub(super) local: Option<&'a Spanned<IpAddr>>,
     pub(super) addresses: &'a [Spanned<IpNet>],
+    pub(super) body: Option<&'a TunnelKind>,
 }
 
 /// Converts the sections; those with errors are left out.
@@ -43,8 +45,8 @@ pub(super) fn resolve(
         let Some(peer) = one(section, hub, &mut overlay, taken, surroundings, found) else {
             continue;
         };
-        protected |= peer.sa.is_some();
-        if peer.sa.is_none() && clear.is_none() {
+        protected |= !peer.protection.is_clear();
+        if peer.protection.is_clear() && clear.is_none() {
             clear = Some(at);
         }
         peers.push(peer);
@@ -85,18 +87,55 @@ fn one(
         check_overlay(address, hub.addresses, overlay, found);
     }
     let subnets = subnets(section.subnets, hub.kind, found);
-    let default_mode = if hub.kind == Kind::Mgre { EspMode::Transport } else { EspMode::Tunnel };
-    let sa = match hub.kind {
-        Kind::Mgre => section.sa.optional(),
-        _ => section.sa.required(at, found),
-    };
-    let wanted = sa.is_some() || hub.kind != Kind::Mgre;
-    let to = remote.as_ref().and_then(|remote| remote.as_ref()).map(|at| *at.get_ref());
-    let sa = sa.and_then(|sa| taken.sas.resolve(sa, to, default_mode, surroundings, found));
-    if wanted && sa.is_none() {
+    let name = name?;
+    let remote = remote?;
+    let fields = (section.sa, section.ike);
+    let protection =
+        protection(fields, hub, &name, remote.as_ref(), at, taken, surroundings, found)?;
+    Some(Peer { name: name.into_inner(), remote, address, subnets, protection })
+}
+
+/// `None` after an error.
+#[expect(clippy::too_many_arguments, reason = "what a peer is and where it is written")]
+fn protection(
+    (sa, ike): (Field<One<schema::Sa>>, Field<OneOrName<schema::Child>>),
+    hub: &Hub<'_>,
+    name: &Spanned<String>,
+    remote: Option<&Spanned<IpAddr>>,
+    at: Range<usize>,
+    taken: &mut Taken,
+    surroundings: Surroundings<'_>,
+    found: &mut Findings,
+) -> Option<Protection> {
+    if !ike.is_absent() {
+        let section = ike.optional()?;
+        refuse_both(sa.span(), section.span(), found);
+        let subject = Subject {
+            name: name.get_ref(),
+            kind: hub.kind,
+            body: hub.body?,
+            local: hub.local,
+            remote,
+            addresses: hub.addresses,
+            is_template: false,
+            workers: taken.workers,
+        };
+        return child::resolve(section, &subject, &mut taken.ike, found).map(Protection::Ike);
+    }
+    let absent = sa.is_absent();
+    if absent && hub.kind != Kind::Mgre {
+        unprotected("peer", at, found);
         return None;
     }
-    Some(Peer { name: name?.into_inner(), remote: remote?, address, subnets, sa })
+    let to = remote.map(|at| *at.get_ref());
+    match sa.optional() {
+        Some(section) => {
+            let mode = hub.kind.default_mode();
+            let sa = taken.sas.resolve(section, to, mode, surroundings, found);
+            sa.map(|sa| Protection::Manual(Box::new(sa)))
+        }
+        None => absent.then_some(Protection::Clear),
+    }
 }
 
 /// Where the peer is: `Some(None)` is not known yet.

@@ -2,6 +2,7 @@
 
 use std::{cmp::Ordering, net::IpAddr, ops::Range};
 
+use engine::Secret;
 use toml::Spanned;
 
 use super::{
@@ -14,8 +15,7 @@ use crate::{
     findings::Findings,
     keys::{self, KeyKind},
     model::{EspMode, ManualSa, SaKeys},
-    schema,
-    secret::Secret,
+    private_file, schema,
     section::{Field, KeyText, One},
 };
 
@@ -113,9 +113,9 @@ impl Sas {
     pub(super) fn check_secrecy(&self, surroundings: Surroundings<'_>, found: &mut Findings) {
         let mode = surroundings.mode.unwrap_or(0);
         if let Some(at) = &self.first_inline
-            && mode & keys::OTHERS != 0
+            && mode & private_file::OTHERS != 0
         {
-            let path = keys::quoted_for_shell(surroundings.path);
+            let path = private_file::quoted_for_shell(surroundings.path);
             let warning = found.warning(at.clone(), "a file with keys is open to other users");
             let warning = warning.label(format!("the mode of this file is {:04o}", mode & 0o7777));
             found.push(warning.help(format!(
@@ -237,7 +237,12 @@ impl Sas {
     }
 }
 
-fn window(field: Field<i64>, esn: Option<&Spanned<bool>>, found: &mut Findings) -> Option<u32> {
+/// `esn` is where extended sequence numbers are asked for, or not.
+pub(super) fn window(
+    field: Field<i64>,
+    esn: Option<&Spanned<bool>>,
+    found: &mut Findings,
+) -> Option<u32> {
     if field.is_absent() {
         return Some(WINDOW_DEFAULT);
     }
@@ -281,7 +286,7 @@ impl PartialEq for UsedKey {
 impl Eq for UsedKey {}
 
 /// The ends of ESP where the section names them: both or none, and only in tunnel mode.
-fn endpoints(
+pub(super) fn endpoints(
     local: Field<String>,
     remote: Field<String>,
     at: Range<usize>,
@@ -310,7 +315,7 @@ fn endpoints(
 }
 
 /// Transport mode needs a tunnel that brings a header of its own.
-fn check_mode(
+pub(super) fn check_mode(
     mode: EspMode,
     default_mode: EspMode,
     at: Option<Range<usize>>,

@@ -10,12 +10,12 @@ use crate::{
 };
 
 /// The default of RFC 3948 section 4, seconds.
-const KEEPALIVE_DEFAULT_S: u32 = 20;
-const KEEPALIVE_MAX_S: i64 = 3600;
+pub(super) const KEEPALIVE_DEFAULT_S: u32 = 20;
+pub(super) const KEEPALIVE_MAX_S: i64 = 3600;
 
 /// Bounds of the length that inner packets are padded to, bytes.
-const TFC_MIN: i64 = 64;
-const TFC_MAX: i64 = 9200;
+pub(super) const TFC_MIN: i64 = 64;
+pub(super) const TFC_MAX: i64 = 9200;
 
 /// The keys of `[tunnel.sa]` that this is about; soft limits come first.
 pub(super) struct Extras {

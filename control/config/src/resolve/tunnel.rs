@@ -6,7 +6,10 @@ use ipnet::IpNet;
 use toml::Spanned;
 
 use super::{
-    Surroundings, address, outer,
+    Surroundings, address,
+    child::{self, Subject},
+    ike::Peers,
+    outer,
     peer::{self, Hub},
     sa::Sas,
     tunnel_kind::{self, KindFields},
@@ -14,7 +17,7 @@ use super::{
 };
 use crate::{
     findings::Findings,
-    model::{EspMode, ManualSa, Peer, Tunnel, TunnelKind},
+    model::{EspMode, Peer, Protection, Tunnel, TunnelKind},
     schema,
     section::{Field, Many, One, Words},
     spelling::{list, nearest, shown},
@@ -61,7 +64,7 @@ impl Kind {
     }
 
     /// What ESP covers unless the file says otherwise.
-    fn default_mode(self) -> EspMode {
+    pub(super) fn default_mode(self) -> EspMode {
         match self {
             Self::Esp | Self::Vti => EspMode::Tunnel,
             Self::Gre | Self::Ipip | Self::L2tp | Self::Mgre => EspMode::Transport,
@@ -112,21 +115,27 @@ pub(super) struct Taken {
     /// Kind by name, endpoints, and what tells tunnels with the same ones apart.
     endpoints: Unique<(&'static str, IpAddr, IpAddr, Option<u32>)>,
     pub(super) sas: Sas,
+    /// Who keys are negotiated with, and the children so far.
+    pub(super) ike: Peers,
+    pub(super) workers: u16,
 }
 
 /// Converts the sections and compares their names, SPIs, keys and endpoints.
 pub(super) fn resolve(
     sections: Many<schema::Tunnel>,
+    ike: Peers,
+    workers: u16,
     surroundings: Surroundings<'_>,
     found: &mut Findings,
-) -> Tunnels {
-    let mut taken = Taken { names: Unique::new(), endpoints: Unique::new(), sas: Sas::new() };
+) -> (Tunnels, Peers) {
+    let (names, endpoints) = (Unique::new(), Unique::new());
+    let mut taken = Taken { names, endpoints, sas: Sas::new(), ike, workers };
     let mut tunnels = Tunnels { list: Vec::new(), places: Vec::new(), known: BTreeMap::new() };
     for section in sections.0 {
         one(section, &mut taken, &mut tunnels, surroundings, found);
     }
     taken.sas.check_secrecy(surroundings, found);
-    tunnels
+    (tunnels, taken.ike)
 }
 
 fn one(
@@ -157,18 +166,20 @@ fn one(
     let mtu_at = section.mtu.span();
     let mtu = number(section.mtu.take().optional(), "mtu", MTU_MIN..=MTU_MAX, " bytes", found);
     let mss = outer::mss(section.mss.take().optional(), found);
-    let parts = parts(section, kind, at, taken, surroundings, found);
+    let parts = parts(section, kind, name.as_ref(), at, taken, surroundings, found);
     warn_of_small_mtu(mtu_at.zip(mtu), &parts.addresses, found);
 
     let Some(name) = name else { return };
     let one_remote = parts.one_remote;
-    let index = match (parts.kind, parts.local, parts.sa) {
-        (Some(kind), Some(local), Some(sa)) if !one_remote || parts.remote.is_some() => {
-            warn_of_clear_l2tp(&kind, &sa, &name, found);
+    let index = match (parts.kind, parts.local, parts.protection) {
+        (Some(kind), Some(local), Some(protection))
+            if !one_remote || parts.remote.is_some() || parts.anywhere =>
+        {
+            warn_of_clear_l2tp(&kind, &protection, &name, found);
             let (remote, addresses, peers) = (parts.remote, parts.addresses, parts.peers);
             let name = name.get_ref().clone();
             let tunnel =
-                Tunnel { name, kind, local, remote, addresses, outer, mtu, mss, sa, peers };
+                Tunnel { name, kind, local, remote, addresses, outer, mtu, mss, protection, peers };
             tunnels.list.push(tunnel);
             Some(tunnels.list.len() - 1)
         }
@@ -186,29 +197,37 @@ struct Parts {
     local: Option<Spanned<IpAddr>>,
     remote: Option<Spanned<IpAddr>>,
     one_remote: bool,
+    /// Its one peer may be anywhere.
+    anywhere: bool,
     addresses: Vec<Spanned<IpNet>>,
-    /// `Some(None)` is in clear; `None` follows an error.
-    sa: Option<Option<ManualSa>>,
+    /// `None` follows an error.
+    protection: Option<Protection>,
     peers: Vec<Peer>,
 }
 
 fn parts(
     mut section: schema::Tunnel,
     kind: Option<Kind>,
+    name: Option<&Spanned<String>>,
     at: Range<usize>,
     taken: &mut Taken,
     surroundings: Surroundings<'_>,
     found: &mut Findings,
 ) -> Parts {
     let has_peers = !section.peers.is_absent();
+    let negotiates = !section.ike.is_absent();
+    // A VTI without a peer of its own stands for all that IKE lets in.
+    let is_template = kind == Some(Kind::Vti) && negotiates && section.remote.is_absent();
+    let has_peers = has_peers || is_template;
     let one_remote = !has_peers && kind != Some(Kind::Mgre);
+    let anywhere = one_remote && negotiates && takes_anywhere(&mut section, kind);
     let local = address::host(section.local.take().required(at.clone(), found), "local", found);
-    let remote = match one_remote {
+    let remote = match one_remote && !anywhere {
         true => address::host(section.remote.take().required(at.clone(), found), "remote", found),
         false => None,
     };
     let addresses = addresses(section.address.take(), kind, at.clone(), found);
-    let (sa, peers) = (section.sa.take(), section.peers.take());
+    let (sa, ike, peers) = (section.sa.take(), section.ike.take(), section.peers.take());
     let fields = KindFields::of(section);
     if let Some(kind) = kind {
         fields.check_belongs(kind, found);
@@ -219,12 +238,60 @@ fn parts(
         taken.check_endpoints(kind, apart, local, remote, found);
     }
     let to = remote.as_ref().map(|remote| *remote.get_ref());
-    let sa = one_sa(sa, kind.filter(|_| one_remote), to, at, taken, surroundings, found);
+    let protection = match (ike.optional(), kind, &body, name) {
+        (Some(section), Some(kind), Some(body), Some(name)) => {
+            refuse_both(sa.span(), section.span(), found);
+            let subject = Subject {
+                name: name.get_ref(),
+                kind,
+                body,
+                local: local.as_ref(),
+                remote: remote.as_ref(),
+                addresses: &addresses,
+                is_template: !one_remote,
+                workers: taken.workers,
+            };
+            child::resolve(section, &subject, &mut taken.ike, found).map(Protection::Ike)
+        }
+        (Some(_), ..) => None,
+        (None, ..) if negotiates => None,
+        (None, ..) => one_sa(sa, kind.filter(|_| one_remote), to, at, taken, surroundings, found),
+    };
     let kind = kind.unwrap_or(Kind::Vti);
-    let hub = Hub { kind, key: apart, local: local.as_ref(), addresses: &addresses };
+    let hub =
+        Hub { kind, key: apart, local: local.as_ref(), addresses: &addresses, body: body.as_ref() };
     let peers = peers.optional().map_or(Many(Vec::new()), Spanned::into_inner);
     let peers = peer::resolve(peers, &hub, taken, surroundings, found);
-    Parts { kind: body, local, remote, one_remote, addresses, sa, peers }
+    Parts { kind: body, local, remote, one_remote, anywhere, addresses, protection, peers }
+}
+
+/// Whether the tunnel's peer may be anywhere; it is then no address to be read.
+fn takes_anywhere(section: &mut schema::Tunnel, kind: Option<Kind>) -> bool {
+    let may = matches!(kind, Some(Kind::Esp | Kind::Vti));
+    let anywhere = may && section.remote.given().is_some_and(|remote| remote == "any");
+    if anywhere {
+        section.remote.take();
+    }
+    anywhere
+}
+
+/// Reports that `what` has neither manual keys nor negotiated ones.
+pub(super) fn unprotected(what: &str, at: Range<usize>, found: &mut Findings) {
+    let place = if what == "peer" { "tunnel.peer" } else { "tunnel" };
+    let error = found.error(at, format!("nothing protects the {what}"));
+    let error = error.label(format!("there is no [{place}.ike] here, and no [{place}.sa]"));
+    found.push(error.help(format!(
+        "add a section [{place}.ike], or [{place}.sa] for keys that are written down"
+    )));
+}
+
+/// A tunnel has written keys or negotiated ones.
+pub(super) fn refuse_both(sa: Option<Range<usize>>, ike: Range<usize>, found: &mut Findings) {
+    if let Some(at) = sa {
+        let error = found.error(at, "the tunnel has manual keys and negotiated ones");
+        let error = error.label("written keys").also(ike, "IKE");
+        found.push(error.help("remove one of the two"));
+    }
 }
 
 /// Reports what does not go together with the kind: peers, one remote, an SA, an address.
@@ -269,7 +336,7 @@ fn check_shape(kind: Kind, section: &schema::Tunnel, found: &mut Findings) {
     }
 }
 
-/// `Some(None)` is a tunnel in clear; `None` follows an error.
+/// `None` follows an error.
 fn one_sa(
     field: Field<One<schema::Sa>>,
     kind: Option<Kind>,
@@ -278,17 +345,21 @@ fn one_sa(
     taken: &mut Taken,
     surroundings: Surroundings<'_>,
     found: &mut Findings,
-) -> Option<Option<ManualSa>> {
-    let Some(kind) = kind else { return Some(None) };
+) -> Option<Protection> {
+    let Some(kind) = kind else { return Some(Protection::Clear) };
     let absent = field.is_absent();
     let needed = matches!(kind, Kind::Esp | Kind::Vti);
-    let section = if needed { field.required(at, found) } else { field.optional() };
-    match section {
-        None if absent && !needed => Some(None),
+    if absent && needed {
+        unprotected("tunnel", at, found);
+        return None;
+    }
+    match field.optional() {
+        None if absent => Some(Protection::Clear),
         None => None,
         Some(section) => {
             let mode = kind.default_mode();
-            taken.sas.resolve(section, to, mode, surroundings, found).map(Some)
+            let sa = taken.sas.resolve(section, to, mode, surroundings, found);
+            sa.map(|sa| Protection::Manual(Box::new(sa)))
         }
     }
 }
@@ -385,11 +456,11 @@ fn warn_of_small_mtu(
 
 fn warn_of_clear_l2tp(
     kind: &TunnelKind,
-    sa: &Option<ManualSa>,
+    protection: &Protection,
     name: &Spanned<String>,
     found: &mut Findings,
 ) {
-    if let (TunnelKind::L2tp(_), None) = (kind, sa) {
+    if let (TunnelKind::L2tp(_), Protection::Clear) = (kind, protection) {
         let title = format!("L2TP tunnel {} is in clear", shown(name.get_ref()));
         let warning = found.warning(name.span(), title);
         let warning = warning.label("anyone on the path reads and forges its packets");

@@ -1,13 +1,17 @@
 //! Values that need no other value to be judged: names, words of a choice, numbers in a range.
 
-use std::{collections::BTreeMap, ops::Range, ops::RangeInclusive};
+use std::{
+    collections::BTreeMap,
+    ops::{Range, RangeInclusive},
+    time::Duration,
+};
 
 use toml::Spanned;
 
 use crate::{
     findings::Findings,
     section::WordOrNumber,
-    spelling::{list, nearest, shown},
+    spelling::{list, nearest, shown, spell_seconds},
 };
 
 /// Longest name of a gateway, port or tunnel.
@@ -121,6 +125,49 @@ pub(super) fn word_or_number<T: Copy, N: TryFrom<i64>>(
             None
         }
     }
+}
+
+/// A time such as "90s", "30m", "4h" or "1d"; a bare number is seconds. The bounds are seconds. A
+/// value that is one of `words` stands for no time at all.
+pub(super) fn duration(
+    value: Option<Spanned<WordOrNumber>>,
+    key: &str,
+    bounds: RangeInclusive<u64>,
+    words: &[&str],
+    found: &mut Findings,
+) -> Option<Option<Duration>> {
+    let value = value?;
+    let at = value.span();
+    let seconds = match value.get_ref() {
+        WordOrNumber::Number(seconds) => u64::try_from(*seconds).ok(),
+        WordOrNumber::Word(word) if words.contains(&word.as_str()) => return Some(None),
+        WordOrNumber::Word(word) => seconds_of(word),
+    };
+    if let Some(seconds) = seconds.filter(|seconds| bounds.contains(seconds)) {
+        return Some(Some(Duration::from_secs(seconds)));
+    }
+    let (low, high) = (spell_seconds(*bounds.start()), spell_seconds(*bounds.end()));
+    let title = match seconds {
+        Some(_) => format!("`{key}` is out of range"),
+        None => format!("`{key}` is not a time"),
+    };
+    let or: String = words.iter().map(|word| format!(", or \"{word}\"")).collect();
+    let label = format!("not within {low} to {high}");
+    let help = format!("write a number with s, m, h or d: `{key} = \"{low}\"`{or}");
+    found.push(found.error(at, title).label(label).help(help));
+    None
+}
+
+fn seconds_of(word: &str) -> Option<u64> {
+    let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match word.get(digits.len()..)?.trim() {
+        "" | "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        "d" => 86400,
+        _ => return None,
+    };
+    digits.trim().parse::<u64>().ok()?.checked_mul(unit)
 }
 
 /// Values of which each may occur once, with the place where it did.

@@ -5,6 +5,6 @@ mod keepalive;
 mod path_mtu;
 mod sockets;
 
-pub use self::keepalive::Keepalives;
+pub use self::keepalive::{KEEPALIVE, Keepalives};
 pub use self::path_mtu::{PathMtus, Quoted};
 pub use self::sockets::Sockets;

@@ -14,11 +14,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    protocol::{Request, Section},
+    protocol::{IkeCommand, Request, Section},
     status::Status,
     text::text,
 };
-use crate::{cli::Question, output};
+use crate::{
+    cli::{Order, Question},
+    output,
+};
 
 /// Where gateways have their sockets by default.
 const SOCKET_DIR: &str = "/run/fastgw";
@@ -40,7 +43,7 @@ const CLEAR_SCREEN: &str = "\x1b[H\x1b[2J\x1b[3J";
 /// # Errors
 /// There is no gateway to ask, it does not answer, or nobody reads what is printed.
 pub fn show(question: &Question) -> Result<(), Box<dyn Error>> {
-    let socket = socket(question)?;
+    let socket = socket_of(question.socket.as_deref(), question.config.as_deref())?;
     let ask = || ask(&socket, question.section, PATIENCE);
     let Some(interval) = question.watch else {
         return output::print(&shown(ask()?, question, Layout::Once)?);
@@ -50,6 +53,17 @@ pub fn show(question: &Question) -> Result<(), Box<dyn Error>> {
         output::print(&shown(ask()?, question, layout)?)?;
         thread::sleep(interval);
     }
+}
+
+/// Has the gateway's IKE do something.
+///
+/// # Errors
+/// There is no gateway to ask, or it refuses.
+pub fn order(order: &Order) -> Result<(), Box<dyn Error>> {
+    let socket = socket_of(order.socket.as_deref(), order.config.as_deref())?;
+    let Order { action, peer, ike, .. } = order;
+    let command = IkeCommand { action: *action, peer: peer.clone(), ike: *ike };
+    call(&socket, &Request::ike(&command), PATIENCE).map(|_| ())
 }
 
 /// The process id of the gateway at `socket`, if it tells.
@@ -87,11 +101,11 @@ fn shown(reply: Value, question: &Question, layout: Layout) -> Result<String, Bo
 }
 
 /// The socket to ask.
-fn socket(question: &Question) -> Result<PathBuf, Box<dyn Error>> {
-    if let Some(socket) = &question.socket {
-        return Ok(socket.clone());
+fn socket_of(socket: Option<&Path>, config: Option<&Path>) -> Result<PathBuf, Box<dyn Error>> {
+    if let Some(socket) = socket {
+        return Ok(socket.to_owned());
     }
-    match &question.config {
+    match config {
         Some(file) => Ok(config::load(file)?.gateway.control_socket),
         None => only_socket(Path::new(SOCKET_DIR)),
     }
@@ -127,10 +141,15 @@ fn only_socket(folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
 
 /// What the gateway at `socket` replies when asked for a section.
 fn ask(socket: &Path, section: Section, patience: Duration) -> Result<Value, Box<dyn Error>> {
+    call(socket, &Request::show(section), patience)
+}
+
+/// What the gateway at `socket` replies to a request.
+fn call(socket: &Path, request: &Request, patience: Duration) -> Result<Value, Box<dyn Error>> {
     let mut stream = connect(socket).map_err(|error| no_answer(socket, &error))?;
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
-    let mut frame = serde_json::to_vec(&Request::show(section))?;
+    let mut frame = serde_json::to_vec(request)?;
     frame.push(0);
     // A gateway that has sent us away has closed its end but left us a word why.
     let sent = stream.write_all(&frame);
@@ -153,6 +172,10 @@ fn understood(reply: &[u8]) -> Result<Value, String> {
     match reply.get("error").and_then(Value::as_str) {
         Some("org.fastgw.TooManyClients") => {
             Err("too many are asking at once; try again".to_owned())
+        }
+        Some("org.fastgw.Refused") => {
+            let why = parameters.get("why").and_then(Value::as_str);
+            Err(why.unwrap_or("it refuses, and does not say why").to_owned())
         }
         Some(name) => Err(format!("{name} {parameters}")),
         None => Ok(parameters),

@@ -69,6 +69,8 @@ impl Sources<'_> {
             ports: section.has(Section::Ports).then(|| self.ports()),
             tunnels: section.has(Section::Tunnels).then(|| self.tunnels()),
             sas: section.has(Section::Sas).then(|| self.sas()),
+            // The gateway adds it: no table knows of it.
+            ike: None,
             drops: section.has(Section::Drops).then(|| self.drops()),
             routes: section.has(Section::Routes).then(|| self.routes()),
             neighbors: section.has(Section::Neighbors).then(|| self.neighbors()),
@@ -140,7 +142,7 @@ impl Sources<'_> {
             let names = peers.chain([configured.name.as_str()]);
             kinds.extend(names.map(|name| (name, kind)));
         }
-        let shown = |tunnel: &tables::Tunnel| {
+        let shown = |tunnel: &Arc<tables::Tunnel>| {
             let egress = tunnel.egress.and_then(|id| self.tables.nexthops.by_id(id));
             let counters = &tunnel.counters;
             Tunnel {

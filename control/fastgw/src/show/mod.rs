@@ -9,6 +9,7 @@
 mod bind;
 pub mod client;
 pub mod collect;
+pub mod ike;
 pub mod latency;
 pub mod protocol;
 mod server;
@@ -19,7 +20,7 @@ mod units;
 
 pub use self::{
     collect::{PortFacts, Sources},
-    protocol::{Request, Response, Section, answer},
+    protocol::{IkeAction, IkeCommand, Request, Response, Section, answer, answer_ike},
     server::Server,
     text::text,
 };

@@ -14,6 +14,34 @@ use super::status::Status;
 /// everything is given.
 pub const SHOW: &str = "org.fastgw.Show";
 
+/// The method that has IKE do something with the peer `peer`: `action` is an [`IkeAction`], and
+/// `ike` says whether its IKE SA is meant, too.
+pub const IKE: &str = "org.fastgw.Ike";
+
+/// What IKE may be asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum IkeAction {
+    /// Negotiate the peer's SAs now
+    Initiate,
+    /// Make new keys for its SAs
+    Rekey,
+    /// Delete its SAs, and tell it
+    Terminate,
+}
+
+/// The parameters of [`IKE`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IkeCommand {
+    /// What to do.
+    pub action: IkeAction,
+    /// The configured peer.
+    pub peer: String,
+    /// Rekey: the IKE SA, too.
+    #[serde(default)]
+    pub ike: bool,
+}
+
 /// Longest request, bytes, without the zero byte.
 pub const REQUEST_LEN_MAX: usize = 64 << 10;
 
@@ -31,7 +59,10 @@ pub enum Section {
     /// Tunnels: their state and traffic
     Tunnels,
     /// Security associations, without keys
+    #[value(alias = "sa")]
     Sas,
+    /// Peers of IKE, and what has been negotiated with them
+    Ike,
     /// Why packets went no further
     Drops,
     /// Where destinations go
@@ -63,6 +94,14 @@ pub struct Request {
 }
 
 impl Request {
+    /// Has IKE do something.
+    pub fn ike(command: &IkeCommand) -> Self {
+        let IkeCommand { action, peer, ike } = command;
+        let parameters = [("action", json!(action)), ("peer", json!(peer)), ("ike", json!(ike))];
+        let parameters = parameters.map(|(name, value)| (name.to_owned(), value));
+        Self { method: IKE.to_owned(), parameters: Map::from_iter(parameters), oneway: false }
+    }
+
     /// Asks for a section.
     pub fn show(section: Section) -> Self {
         let parameters = Map::from_iter([("section".to_owned(), json!(section))]);
@@ -98,6 +137,26 @@ impl Response {
         frame.push(0);
         frame
     }
+}
+
+/// Answers a request for IKE; `obey` gives what is wrong with it. `None` for other requests.
+pub fn answer_ike(
+    request: &Request,
+    obey: impl FnOnce(IkeCommand) -> Result<(), String>,
+) -> Option<Response> {
+    if request.method != IKE {
+        return None;
+    }
+    Some(match IkeCommand::deserialize(Value::Object(request.parameters.clone())) {
+        Ok(command) => match obey(command) {
+            Ok(()) => Response::result(&json!({})),
+            Err(why) => Response::error("org.fastgw.Refused", &json!({ "why": why })),
+        },
+        Err(error) => {
+            let parameters = json!({ "why": error.to_string() });
+            Response::error("org.varlink.service.InvalidParameter", &parameters)
+        }
+    })
 }
 
 /// Answers a request. `status` makes the state of the gateway, with the lists of one section.

@@ -8,6 +8,8 @@ use std::{collections::BTreeMap, net::IpAddr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::ike::IkeSa;
+
 /// What a gateway is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -31,6 +33,9 @@ pub struct Status {
     /// The SAs, by tunnel, inbound first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sas: Option<Vec<Sa>>,
+    /// What IKE has negotiated, or is about to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ike: Option<Vec<IkeSa>>,
     /// Every reason for a drop, in the order of a packet's way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drops: Option<Vec<DropCount>>,

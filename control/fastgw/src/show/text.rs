@@ -5,6 +5,7 @@ use std::fmt::{Display, Write};
 use tables::latency::Stage;
 
 use super::{
+    ike::IkeSa,
     status::{
         Attach, CopyMode, Direction, DropCount, Latency, Neighbor, NeighborState, Port, Role,
         Route, Sa, Stages, Status, Tunnel, TunnelState, Worker,
@@ -35,6 +36,7 @@ pub fn text(status: &Status, rows_max: usize) -> String {
     add(status.ports.as_deref().map(|all| ports(all, rows_max)));
     add(status.tunnels.as_deref().map(|all| tunnels(all, rows_max)));
     add(status.sas.as_deref().map(|all| sas(all, rows_max)));
+    add(status.ike.as_deref().map(|all| ike(all, rows_max)));
     add(status.workers.as_deref().map(|all| workers(all, rows_max)));
     add(status.drops.as_deref().map(drops));
     add(status.routes.as_deref().map(|all| routes(all, rows_max)));
@@ -161,6 +163,11 @@ fn sas(sas: &[Sa], rows_max: usize) -> String {
         ]);
     }
     cut(table.render(WIDTH), sas.len(), rows_max, "sas")
+}
+
+fn ike(all: &[IkeSa], rows_max: usize) -> String {
+    let (table, rows) = super::ike::text(all, rows_max, WIDTH);
+    cut(table, rows, rows_max, "ike")
 }
 
 fn workers(workers: &[Worker], rows_max: usize) -> String {

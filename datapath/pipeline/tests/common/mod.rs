@@ -241,9 +241,9 @@ impl Site {
     /// Publishes tables with the only tunnel changed.
     pub fn change_tunnel(&mut self, change: impl FnOnce(&mut Tunnel)) {
         self.change(|tables| {
-            let mut tunnel = tables.tunnels[0].clone();
+            let mut tunnel = Tunnel::clone(&tables.tunnels[0]);
             change(&mut tunnel);
-            tables.tunnels = [tunnel].into();
+            tables.tunnels = [Arc::new(tunnel)].into();
         });
     }
 

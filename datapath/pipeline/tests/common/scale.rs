@@ -78,7 +78,7 @@ impl Scale {
                 .map(|suite| numbered_sa_pair(suite, false, mirrored, n, self.window));
             let out = sas.as_ref().map(|(out, _)| out);
             let held = by_policy.then_some(&selector);
-            tunnels.push(shape.tunnel(out, held, of_v4(lan), OUTER_MTU));
+            tunnels.push(Arc::new(shape.tunnel(out, held, of_v4(lan), OUTER_MTU)));
             inbound.extend(sas.map(|(_, sa)| shape.inbound(sa, id)));
             clear.extend(shape.clear_kind().map(|kind| (kind, shape.outer, id)));
             if by_policy {

@@ -85,6 +85,7 @@ fn tunnel(name: &str, protection: Protection, egress: Option<NexthopId>) -> tabl
         mtu: 1438,
         mss: None,
         padded_len: None,
+        demand: None,
         addresses: Addresses::default(),
         sequences: Arc::default(),
         counters: Arc::default(),
@@ -117,8 +118,8 @@ fn tables() -> Tables {
         ports: [port("lan", tables::Role::Inside), port("wan", tables::Role::Outside)].into(),
         nexthops: Arc::new(Nexthops::build(vec![hop, silent])),
         tunnels: [
-            tunnel("to-b", Protection::Esp(Some(Arc::new(sa))), Some(NexthopId(0))),
-            tunnel("to-c", Protection::Clear, Some(NexthopId(1))),
+            Arc::new(tunnel("to-b", Protection::Esp(Some(Arc::new(sa))), Some(NexthopId(0)))),
+            Arc::new(tunnel("to-c", Protection::Clear, Some(NexthopId(1)))),
         ]
         .into(),
         sad: Arc::new(Sad::build(vec![entry])),
@@ -208,8 +209,8 @@ fn a_tunnel_says_what_it_lacks() {
     .into();
     assert_eq!(states(&tables)[0], TunnelState::NoPath, "the port is down");
     tables.tunnels = [
-        tunnel("to-b", Protection::Esp(None), Some(NexthopId(0))),
-        tunnel("to-c", Protection::Clear, None),
+        Arc::new(tunnel("to-b", Protection::Esp(None), Some(NexthopId(0)))),
+        Arc::new(tunnel("to-c", Protection::Clear, None)),
     ]
     .into();
     assert_eq!(states(&tables), [TunnelState::NoSa, TunnelState::NoPath]);

@@ -22,6 +22,7 @@ pub(in crate::show) fn status() -> Status {
             Tunnel { egress: None, nexthop: None, ..tunnel("to-c", TunnelState::NoPath) },
         ]),
         sas: Some(vec![sa(Direction::Inbound, 1024), sa(Direction::Outbound, 0)]),
+        ike: None,
         drops: Some(vec![
             drop("frame_truncated", 0, "The frame is shorter than an Ethernet header."),
             drop(

@@ -1,6 +1,7 @@
 //! What was tried and how it went, as a table.
 
-/// One tunnel with its checks in the order of the columns.
+/// One thing tried, with its checks in the order of the columns.
+#[derive(Debug)]
 pub struct Row {
     name: String,
     checks: Vec<(&'static str, Result<String, String>)>,
@@ -23,7 +24,8 @@ impl Row {
         self.explanation = explanation.to_owned();
     }
 
-    fn failures(&self) -> Vec<String> {
+    /// What is wrong, a line for each failed check.
+    pub fn failures(&self) -> Vec<String> {
         let failed = self.checks.iter().filter_map(|(column, outcome)| {
             let error = outcome.as_ref().err()?;
             Some(format!("{}, {column}: {error}", self.name))
@@ -33,16 +35,25 @@ impl Row {
 }
 
 /// All rows.
-#[derive(Default)]
+#[derive(Debug)]
 pub struct Report {
+    what: &'static str,
     rows: Vec<Row>,
 }
 
 impl Report {
-    /// Adds a tunnel's row.
+    /// A table without rows; `what` is the title of the column of their names.
+    pub fn new(what: &'static str) -> Self {
+        Self { what, rows: Vec::new() }
+    }
+
+    /// Adds a row and tells how it went.
     pub fn add(&mut self, row: Row) {
         let failures = row.failures();
         println!("{}: {}", row.name, if failures.is_empty() { "passed" } else { "FAILED" });
+        for failure in &failures {
+            println!("  {failure}");
+        }
         self.rows.push(row);
     }
 
@@ -51,7 +62,7 @@ impl Report {
         let Some(first) = self.rows.first() else { return };
         let titles = first.checks.iter().map(|(column, _)| format!(" | {column:12}"));
         let width = self.rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
-        println!("\n{:width$}{}", "tunnel", titles.collect::<String>());
+        println!("\n{:width$}{}", self.what, titles.collect::<String>());
         for row in &self.rows {
             let cells = row.checks.iter().map(|(_, outcome)| {
                 let text = outcome.as_deref().unwrap_or("FAILED");

@@ -1,0 +1,230 @@
+//! What protects a tunnel: SAs that are written down, or those that IKE negotiates.
+
+use std::error::Error;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use config::{EspMode, ManualSa, NegotiatedSa, SaKeys, Tfc};
+use esp::{Crypto, InboundSa, Keys, Limits, OutboundSa};
+use tables::{Demand, Endpoints, InboundEntry, TunnelId};
+use wire::udp::ESP_PORT;
+
+use super::lifetime::Reminder;
+use super::pair::Pair;
+use super::spec::Making;
+
+/// The SAs of a tunnel, and what holds for all of them.
+#[derive(Clone)]
+pub(super) struct Protected {
+    pub(super) mode: EspMode,
+    /// The peer's UDP port, where what we send travels in UDP.
+    pub(super) remote_port: Option<u16>,
+    /// Seconds of silence after which a NAT is reminded of us.
+    pub(super) keepalive_s: Option<u32>,
+    pub(super) tfc: Option<Tfc>,
+    pub(super) sas: Sas,
+}
+
+/// Where the SAs are from.
+#[derive(Clone)]
+pub(super) enum Sas {
+    /// The configuration.
+    Manual(Manual),
+    /// IKE.
+    Negotiated(Negotiated),
+}
+
+/// A pair of SAs whose keys are written down.
+#[derive(Clone)]
+pub(super) struct Manual {
+    pub(super) outbound: Arc<OutboundSa>,
+    pub(super) inbound: Arc<InboundSa>,
+    pub(super) reminder: Reminder,
+    /// Whether the peer may move.
+    pub(super) follows: bool,
+    /// The sequence number of the packet that told of its last move.
+    pub(super) moved_at: u64,
+}
+
+/// The pairs that IKE has negotiated so far: the one that is sent through, those that are to follow
+/// it, and those that it has followed, which still take what is on its way.
+#[derive(Clone)]
+pub(super) struct Negotiated {
+    pub(super) child: Box<str>,
+    pub(super) replay_window: u32,
+    pub(super) crypto: Crypto,
+    pub(super) pairs: Vec<Pair>,
+    pub(super) sending: Option<ike::output::ChildSaId>,
+    pub(super) demand: Arc<Demand>,
+}
+
+impl Protected {
+    /// As configured; `running` is what the tunnel had before, if that has the same keys.
+    pub(super) fn new(
+        sa: &config::Protection,
+        follows: bool,
+        running: Option<Self>,
+        making: &mut Making<'_>,
+    ) -> Result<Option<Self>, Box<dyn Error>> {
+        Ok(match sa {
+            config::Protection::Clear => None,
+            config::Protection::Manual(sa) => Some(match running {
+                Some(running) => running.with_settings_of(sa, follows),
+                None => manual(sa, follows, making)?,
+            }),
+            config::Protection::Ike(sa) => Some(Self::negotiated(sa, running, making)),
+        })
+    }
+
+    fn negotiated(sa: &NegotiatedSa, running: Option<Self>, making: &Making<'_>) -> Self {
+        let NegotiatedSa { mode, replay_window, keepalive_s, tfc, .. } = *sa;
+        let (mode, remote_port, sas) = match running {
+            Some(Self { mode, remote_port, sas: Sas::Negotiated(sas), .. }) => {
+                (mode, remote_port, Negotiated { replay_window, ..sas })
+            }
+            _ => {
+                let (child, crypto) = (sa.child.as_str().into(), making.crypto());
+                let (pairs, sending, demand) = (Vec::new(), None, Arc::default());
+                let sas = Negotiated { child, replay_window, crypto, pairs, sending, demand };
+                (mode, None, sas)
+            }
+        };
+        Self { mode, remote_port, keepalive_s, tfc, sas: Sas::Negotiated(sas) }
+    }
+
+    /// The same SAs with what else is configured now; their hard limits stay.
+    fn with_settings_of(self, sa: &ManualSa, follows: bool) -> Self {
+        let in_udp = sa.udp_encapsulation;
+        let sas = match self.sas {
+            Sas::Manual(sas) => Sas::Manual(Manual { follows: follows || in_udp, ..sas }),
+            negotiated @ Sas::Negotiated(_) => negotiated,
+        };
+        Self {
+            mode: sa.mode,
+            remote_port: in_udp.then(|| self.remote_port.unwrap_or(ESP_PORT)),
+            keepalive_s: sa.keepalive_s,
+            tfc: sa.tfc,
+            sas,
+        }
+    }
+
+    /// Another template's instance: the same settings and no SA.
+    pub(super) fn instance(&self) -> Option<Self> {
+        let Sas::Negotiated(Negotiated { child, replay_window, crypto, .. }) = &self.sas else {
+            return None;
+        };
+        let (child, pairs) = (child.clone(), Vec::new());
+        let (replay_window, crypto) = (*replay_window, *crypto);
+        let demand = Arc::default();
+        let sas = Negotiated { child, replay_window, crypto, pairs, sending: None, demand };
+        Some(Self { remote_port: None, sas: Sas::Negotiated(sas), ..*self })
+    }
+
+    /// What packets are sent through now.
+    pub(super) fn outbound(&self) -> Option<&Arc<OutboundSa>> {
+        match &self.sas {
+            Sas::Manual(sas) => Some(&sas.outbound),
+            Sas::Negotiated(sas) => sas.sending().map(|pair| &pair.outbound),
+        }
+    }
+
+    /// Who is asked for an SA when there is none.
+    pub(super) fn demand(&self) -> Option<Arc<Demand>> {
+        self.sas.negotiated().map(|sas| Arc::clone(&sas.demand))
+    }
+
+    /// The inbound SAs as workers find them; `ends` are those of manual ones.
+    pub(super) fn inbound(&self, ends: Endpoints, tunnel: TunnelId) -> Vec<InboundEntry> {
+        match &self.sas {
+            Sas::Manual(sas) => vec![InboundEntry {
+                sa: Arc::clone(&sas.inbound),
+                tunnel,
+                remote: ends.remote,
+                local: ends.local,
+                remote_port: self.remote_port,
+                follows: sas.follows,
+            }],
+            Sas::Negotiated(sas) => sas.pairs.iter().map(|pair| pair.inbound(tunnel)).collect(),
+        }
+    }
+
+    /// Whether a packet with these outer ends and this SPI can be one of ours; `ends` are those of
+    /// manual SAs.
+    pub(super) fn could_have_sent(&self, ends: Endpoints, quoted: Endpoints, spi: u32) -> bool {
+        match &self.sas {
+            Sas::Manual(sas) => ends == quoted && sas.outbound.spi() == spi,
+            Sas::Negotiated(sas) => {
+                sas.pairs.iter().any(|pair| pair.outbound.spi() == spi && pair.ends() == quoted)
+            }
+        }
+    }
+}
+
+impl Sas {
+    pub(super) fn negotiated(&self) -> Option<&Negotiated> {
+        match self {
+            Self::Negotiated(sas) => Some(sas),
+            Self::Manual(_) => None,
+        }
+    }
+
+    pub(super) fn negotiated_mut(&mut self) -> Option<&mut Negotiated> {
+        match self {
+            Self::Negotiated(sas) => Some(sas),
+            Self::Manual(_) => None,
+        }
+    }
+}
+
+impl Negotiated {
+    /// The pair that is sent through.
+    pub(super) fn sending(&self) -> Option<&Pair> {
+        self.pairs.iter().find(|pair| Some(pair.child.id) == self.sending)
+    }
+}
+
+impl Manual {
+    /// Takes notice that the packet `seq` came from elsewhere; whether that is the newest such
+    /// news. Two workers may each hold a packet that was the newest: the later number counts.
+    pub(super) fn hears(&mut self, seq: u64) -> bool {
+        let newer = seq > self.moved_at;
+        self.moved_at = self.moved_at.max(seq);
+        newer
+    }
+}
+
+fn manual(
+    sa: &ManualSa,
+    follows: bool,
+    making: &mut Making<'_>,
+) -> Result<Protected, Box<dyn Error>> {
+    let (out, inbound) = (&sa.outbound, &sa.inbound);
+    let limits = Limits { packets: sa.lifetime.packets.hard, bytes: sa.lifetime.bytes.hard };
+    let crypto = making.crypto();
+    let (suite, esn, window) = (sa.suite, sa.esn, sa.replay_window);
+    let seed = (making.seed)()?;
+    let sealing = OutboundSa::with_crypto(out.spi, suite, keys(out), esn, seed, crypto)?;
+    let opening = InboundSa::with_crypto(inbound.spi, suite, keys(inbound), esn, window, crypto)?;
+    Ok(Protected {
+        mode: sa.mode,
+        remote_port: sa.udp_encapsulation.then_some(ESP_PORT),
+        keepalive_s: sa.keepalive_s,
+        tfc: sa.tfc,
+        sas: Sas::Manual(Manual {
+            outbound: Arc::new(sealing.with_limits(limits)),
+            inbound: Arc::new(opening.with_limits(limits)),
+            reminder: Reminder::new(sa.lifetime),
+            follows: follows || sa.udp_encapsulation,
+            moved_at: 0,
+        }),
+    })
+}
+
+fn keys(sa: &SaKeys) -> Keys<'_> {
+    Keys { encryption: sa.encryption.expose(), authentication: sa.authentication.expose() }
+}
+
+/// Whether the address is one: the unspecified one stands for none.
+pub(super) fn is_known(address: IpAddr) -> bool {
+    !address.is_unspecified()
+}

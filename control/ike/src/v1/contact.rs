@@ -1,0 +1,357 @@
+//! SAs that come up and go: which one stays where a peer has several, and what becomes of the pairs
+//! of the others.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use engine::{Instant, Secret};
+
+use super::dpd::Dpd;
+use super::main_mode::Authenticated;
+use super::phase1::{Established, PeerKey, Phase1, State, Wanted};
+use super::{Engine, Timer, lifetime};
+use crate::output::{ChildSaId, Event, IkeSaId, KeyLogTable, Level, Path, RemovalReason};
+use crate::policy::{DpdAction, Uniqueness};
+use crate::proposal::v1::Lifetime;
+use crate::shared::Shared;
+
+/// How long an SA that has been replaced stays for what is under way on it.
+const RETIREMENT: Duration = Duration::from_secs(30);
+
+impl Engine {
+    /// Whether nothing is left of earlier SAs with the peer that `sa` calls.
+    pub(super) fn is_first_contact(&self, sa: &Phase1) -> bool {
+        let Some(peer) = sa.peer() else { return false };
+        let same = |other: &&Phase1| {
+            other.id != sa.id
+                && matches!(other.state, State::Up(_) | State::Gone(_))
+                && other.peer().is_some_and(|it| it.name == peer.name)
+                && other.path.remote.ip() == sa.path.remote.ip()
+        };
+        !self.sas.values().any(|other| same(&other))
+    }
+
+    /// Both ends are authenticated.
+    pub(super) fn on_up(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        mut sa: Phase1,
+        proven: Authenticated,
+    ) {
+        let (id, began) = (sa.id, sa.began);
+        let peer = proven.peer.clone();
+        self.no_longer_half_open(shared, id);
+        let said = Lifetime { seconds: proven.lifetime, kilobytes: None };
+        let theirs = lifetime::shorter(proven.choice.lifetime, said).seconds;
+        let (renew_at, expires_at) =
+            lifetime::of_ike(shared, now, peer.lifetime, theirs, sa.initiator);
+        let suite = format!(
+            "{}-{}-{}",
+            proven.choice.encryption.name(),
+            proven.choice.prf.name().trim_start_matches("prf"),
+            proven.choice.group.name()
+        );
+        shared.key_log(KeyLogTable::Ikev1, || key_line(&sa, &proven.keys.cipher));
+        let text =
+            format!("IKEv1 SA with {} at {} is up: {suite}", proven.identity, sa.path.remote);
+        shared.log(Level::Info, &peer.name, text);
+        shared.emit(Event::IkeUp(id));
+        let identity = proven.identity;
+        sa.candidates = alloc::vec![peer];
+        sa.sent = None;
+        sa.state = State::Up(Box::new(Established {
+            keys: proven.keys,
+            last_block: proven.last_block,
+            identity,
+            since: now,
+            renew_at: Some(renew_at),
+            expires_at,
+            retires_at: None,
+            rank: proven.rank,
+            quick: BTreeMap::new(),
+            used: BTreeSet::new(),
+            informed: Vec::new(),
+            suite,
+            dpd: Dpd::new(now, shared.random_u32()),
+        }));
+        let wanted = core::mem::take(&mut sa.wanted);
+        self.sas.insert(id, sa);
+        self.touch(Timer::Sa(id));
+        if proven.initial_contact {
+            self.on_initial_contact(shared, now, id, began);
+        }
+        if self.outlives_others(shared, now, id) {
+            self.begin_wanted(shared, now, id, wanted);
+        }
+    }
+
+    /// Negotiates what waited for the SA, unless the peer has been faster.
+    fn begin_wanted(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        ike: IkeSaId,
+        wanted: Vec<Wanted>,
+    ) {
+        let Some(sa) = self.sas.get(&ike) else { return };
+        let (Some(key), Some(peer)) = (sa.key(), sa.peer().cloned()) else { return };
+        let remote = sa.path.remote.ip();
+        for wanted in wanted {
+            let replaced = wanted.replaces;
+            let has = self.pairs.values().any(|pair| {
+                pair.child.name == wanted.child.name
+                    && pair.key == key
+                    && pair.useful()
+                    && Some(pair.sa.id) != replaced
+            });
+            if !has {
+                self.negotiate(shared, now, &peer, remote, wanted);
+            }
+        }
+    }
+
+    /// The peer says that it knows of no SA with us from before the exchange in which it says so:
+    /// it has restarted. Whom it is about is who it has proven to be, not where it is.
+    pub(super) fn on_initial_contact(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        ike: IkeSaId,
+        began: Instant,
+    ) {
+        let Some(key) = self.sas.get(&ike).and_then(Phase1::key) else { return };
+        let before = |sa: &&Phase1| {
+            sa.id != ike
+                && sa.key().as_ref() == Some(&key)
+                && sa.established().is_none_or(|up| up.since < began)
+        };
+        let old: Vec<_> = self.sas.values().filter(before).map(|sa| sa.id).collect();
+        let pairs = self.pairs.values().filter(|pair| pair.key == key && pair.began < began);
+        for id in pairs.map(|pair| pair.sa.id).collect::<Vec<_>>() {
+            self.remove_pair(shared, now, id, RemovalReason::DeletedByPeer, false);
+        }
+        for id in old {
+            self.close(shared, now, id);
+        }
+    }
+
+    /// Settles which SA of the peer stays; `false` if it is not this one.
+    fn outlives_others(&mut self, shared: &mut Shared, now: Instant, ike: IkeSaId) -> bool {
+        let Some(sa) = self.sas.get(&ike) else { return false };
+        let (Some(key), Some(peer), path) = (sa.key(), sa.peer().cloned(), sa.path) else {
+            return false;
+        };
+        let same = |other: &&Phase1| other.id != ike && other.key().as_ref() == Some(&key);
+        let others: Vec<_> = self.sas.values().filter(same).map(|other| other.id).collect();
+        let mut winner = ike;
+        for other_id in others {
+            let Some(other) = self.sas.get(&other_id) else { continue };
+            let moved = other.path.remote.ip() != path.remote.ip();
+            match peer.uniqueness {
+                Uniqueness::Keep if moved && other.usable() => {
+                    let text = format!("is still connected from {}: refused", other.path.remote);
+                    shared.log(Level::Warning, &peer.name, text);
+                    self.send_ike_delete(shared, ike);
+                    self.close(shared, now, ike);
+                    return false;
+                }
+                Uniqueness::Replace if moved => {
+                    self.end_peer_sa(shared, now, other_id);
+                    continue;
+                }
+                _ => {}
+            }
+            let crossed = other.established().is_some_and(|up| {
+                let Some(sa) = self.sas.get(&ike) else { return false };
+                let ours = sa.established().map(|up| &up.rank);
+                other.initiator != sa.initiator && up.since > sa.began && Some(&up.rank) > ours
+            });
+            let (stays, goes) = if crossed { (other_id, ike) } else { (ike, other_id) };
+            winner = stays;
+            if let Some(up) = self.sas.get_mut(&goes).and_then(Phase1::established_mut) {
+                up.retires_at.get_or_insert(now + RETIREMENT);
+                up.renew_at = None;
+            }
+            self.touch(Timer::Sa(goes));
+        }
+        let all = self.pairs.values_mut().filter(|pair| pair.key == key);
+        let mut left = BTreeSet::new();
+        for pair in all {
+            left.insert(core::mem::replace(&mut pair.ike, winner));
+        }
+        for id in left {
+            self.bury(shared, id);
+        }
+        // What is wanted is negotiated on whichever stays.
+        true
+    }
+
+    /// Ends an SA and its pairs, and tells the peer there.
+    fn end_peer_sa(&mut self, shared: &mut Shared, now: Instant, ike: IkeSaId) {
+        let on_it = self.pairs.values().filter(|pair| pair.ike == ike);
+        for id in on_it.map(|pair| pair.sa.id).collect::<Vec<_>>() {
+            self.remove_pair(shared, now, id, RemovalReason::Terminated, true);
+        }
+        self.send_ike_delete(shared, ike);
+        self.close(shared, now, ike);
+    }
+
+    /// The SA through which the peer can be told something: the one given, or another one.
+    pub(super) fn usable_for(&self, key: &PeerKey, ike: IkeSaId) -> Option<IkeSaId> {
+        let own = self.sas.get(&ike).filter(|sa| sa.established().is_some());
+        let other = || {
+            let with_it = |sa: &&Phase1| sa.key().as_ref() == Some(key);
+            self.sas.values().filter(with_it).rfind(|sa| sa.established().is_some())
+        };
+        own.or_else(other).map(|sa| sa.id)
+    }
+
+    /// An SA is over: its keys are wiped, and what was under way on it fails. Its pairs go to
+    /// another one, or wait for one.
+    pub(super) fn close(&mut self, shared: &mut Shared, now: Instant, ike: IkeSaId) {
+        let Some(up) = self.sas.get(&ike).and_then(Phase1::established) else { return };
+        let under_way = up.quick.iter().filter(|(_, quick)| quick.under_way());
+        for id in under_way.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.fail_quick(shared, now, ike, id, None, "the IKE SA is gone");
+        }
+        let Some(sa) = self.sas.get_mut(&ike) else { return };
+        let peer = sa.peer().map(|peer| peer.name.clone()).unwrap_or_default();
+        let key = sa.key();
+        let State::Up(up) = core::mem::replace(&mut sa.state, State::Gone(None)) else { return };
+        sa.state = State::Gone(Some(up.identity.clone()));
+        let cookie = sa.our_cookie();
+        self.cookies.remove(&cookie);
+        shared.release_ike_spi(cookie);
+        shared.sa_count = shared.sa_count.saturating_sub(1);
+        shared.emit(Event::IkeDown(ike));
+        shared.log(Level::Info, &peer, "IKEv1 SA is gone".into());
+        if let Some(heir) = key.and_then(|key| self.usable_for(&key, ike)) {
+            self.pairs.values_mut().filter(|it| it.ike == ike).for_each(|it| it.ike = heir);
+        }
+        self.touch(Timer::Sa(ike));
+        self.bury(shared, ike);
+    }
+
+    /// Forgets an SA that is gone and has no pairs.
+    pub(super) fn bury(&mut self, _shared: &mut Shared, ike: IkeSaId) {
+        let gone = self.sas.get(&ike).is_some_and(|sa| matches!(sa.state, State::Gone(_)));
+        if gone && !self.pairs.values().any(|pair| pair.ike == ike) {
+            self.sas.remove(&ike);
+            self.touch(Timer::Sa(ike));
+        }
+    }
+
+    /// Forgets an SA that has not come up.
+    pub(super) fn drop_sa(&mut self, shared: &mut Shared, ike: IkeSaId) {
+        let Some(sa) = self.sas.remove(&ike) else { return };
+        self.touch(Timer::Sa(ike));
+        self.cookies.remove(&sa.our_cookie());
+        shared.release_ike_spi(sa.our_cookie());
+        shared.sa_count = shared.sa_count.saturating_sub(1);
+        self.no_longer_half_open(shared, ike);
+    }
+
+    /// A stranger has authenticated, or is gone.
+    fn no_longer_half_open(&mut self, shared: &mut Shared, ike: IkeSaId) {
+        if let Some(caller) = self.half_open.remove(&ike) {
+            self.callers.remove(&caller);
+            self.unproven.remove(&ike);
+            shared.half_open -= 1;
+        }
+    }
+
+    /// The peer does not answer: everything with it goes, and comes back if it is to.
+    pub(super) fn peer_dead(&mut self, shared: &mut Shared, now: Instant, ike: IkeSaId) {
+        let Some(sa) = self.sas.get(&ike) else { return };
+        let (Some(peer), Some(key)) = (sa.peer().cloned(), sa.key()) else { return };
+        let remote = sa.path.remote;
+        let text = format!("{remote} does not answer: its SAs are removed");
+        shared.log(Level::Warning, &peer.name, text);
+        let dead: Vec<_> = self.pairs.values().filter(|pair| pair.key == key).collect();
+        let children: Vec<_> = dead.iter().map(|pair| pair.child.clone()).collect();
+        for id in dead.iter().map(|pair| pair.sa.id).collect::<Vec<_>>() {
+            self.remove_pair(shared, now, id, RemovalReason::PeerDead, false);
+        }
+        self.close(shared, now, ike);
+        if peer.dpd.is_some_and(|dpd| dpd.action == DpdAction::Restart) {
+            for child in children {
+                self.retry_at(now, &peer, &child, remote.ip());
+            }
+        }
+    }
+
+    /// Packets have come through a pair.
+    pub(super) fn on_alive(&mut self, now: Instant, id: ChildSaId) {
+        let Some(pair) = self.pairs.get_mut(&id) else { return };
+        pair.alive = now;
+        let ike = pair.ike;
+        if let Some(up) = self.sas.get_mut(&ike).and_then(Phase1::established_mut) {
+            up.dpd.hear(now);
+        }
+        self.touch(Timer::Pair(id));
+        self.touch(Timer::Sa(ike));
+    }
+
+    /// Authentic packets of a pair come from elsewhere: a NAT has forgotten what it did before.
+    pub(super) fn on_moved(&mut self, shared: &mut Shared, id: ChildSaId, remote: SocketAddr) {
+        let Some(ike) = self.pairs.get(&id).map(|pair| pair.ike) else { return };
+        let Some(sa) = self.sas.get_mut(&ike).filter(|sa| sa.nat.udp().is_some()) else { return };
+        sa.path.remote = remote;
+        let path: Path = sa.path;
+        for pair in self.pairs.values().filter(|pair| pair.ike == ike) {
+            shared.emit(Event::Move { id: pair.sa.id, path, udp: true });
+        }
+    }
+
+    /// New keys for the children of a peer, and for its IKE SA if `ike`.
+    pub(super) fn rekey_peer(&mut self, shared: &mut Shared, now: Instant, peer: &str, ike: bool) {
+        let of_it = self.pairs.values().filter(|pair| &*pair.peer.name == peer && pair.outbound);
+        for id in of_it.map(|pair| pair.sa.id).collect::<Vec<_>>() {
+            self.rekey_pair(shared, now, id);
+        }
+        let sas = self.sas.values().filter(|sa| sa.usable());
+        let sas = sas.filter(|sa| sa.peer().is_some_and(|it| &*it.name == peer));
+        for id in sas.map(|sa| sa.id).collect::<Vec<_>>() {
+            if ike {
+                self.renew(shared, now, id);
+            }
+        }
+    }
+
+    /// Ends everything with a peer, and tells it.
+    pub(super) fn terminate(&mut self, shared: &mut Shared, now: Instant, peer: &str) {
+        let of_it = self.pairs.values().filter(|pair| &*pair.peer.name == peer);
+        for id in of_it.map(|pair| pair.sa.id).collect::<Vec<_>>() {
+            self.remove_pair(shared, now, id, RemovalReason::Terminated, true);
+        }
+        let sas = self.sas.values().filter(|sa| sa.peer().is_some_and(|it| &*it.name == peer));
+        for id in sas.map(|sa| sa.id).collect::<Vec<_>>() {
+            match self.sas.get(&id).map(|sa| &sa.state) {
+                Some(State::Up(_)) => {
+                    self.send_ike_delete(shared, id);
+                    self.close(shared, now, id);
+                }
+                Some(State::Calling(_) | State::Answering(_)) => self.drop_sa(shared, id),
+                _ => {}
+            }
+        }
+        self.cancel_retries(peer);
+    }
+}
+
+/// A line of Wireshark's `ikev1_decryption_table`: the initiator's cookie and the key.
+fn key_line(sa: &Phase1, key: &Secret) -> Secret {
+    let mut line = format!("{:016x},", sa.cookies.0.0).into_bytes();
+    line.reserve(key.len() * 2);
+    for byte in key.expose() {
+        for digit in [byte >> 4, byte & 15] {
+            line.push(b"0123456789abcdef"[usize::from(digit)]);
+        }
+    }
+    Secret::new(line)
+}

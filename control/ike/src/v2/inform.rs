@@ -1,0 +1,106 @@
+//! What the engine is told besides datagrams, and which SA it is about.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use engine::{Instant, UnixTime};
+
+use super::Engine;
+use super::child::{self, ChildState};
+use super::sa::{Phase, Task};
+use crate::output::{ChildSaId, IkeSaId, Input};
+use crate::shared::Shared;
+
+impl Engine {
+    /// Anything but `Acquire` and `Initiate`, which the endpoint resolves.
+    pub fn handle_input(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        wall: UnixTime,
+        input: &Input,
+    ) {
+        match input {
+            Input::Acquire { .. } | Input::Initiate { .. } => {}
+            Input::InboundUsed(id) => self.of_child(shared, now, wall, *id, |sa, cx, id| {
+                sa.last_heard = cx.now;
+                let waits = |it: &child::ChildRecord| {
+                    it.id == id && matches!(it.state, ChildState::Waiting { .. })
+                };
+                // A connection that another replaces is not sent by any more.
+                if sa.is_established() && sa.children.iter().any(waits) {
+                    child::activate(sa, cx, id);
+                }
+            }),
+            Input::PeerAlive(id) => {
+                self.of_child(shared, now, wall, *id, |sa, cx, _| sa.last_heard = cx.now);
+            }
+            Input::PeerMoved(id, remote) => {
+                let remote = *remote;
+                self.of_child(shared, now, wall, *id, move |sa, cx, _| {
+                    // RFC 7296 section 2.23: an authentic packet is as good as a message.
+                    if sa.nat.remote && !sa.nat.local && !sa.features.mobike {
+                        let path = crate::output::Path { remote, ..sa.path };
+                        sa.move_to(cx, path);
+                    }
+                });
+            }
+            Input::SoftLimit(id) => self.of_child(shared, now, wall, *id, |sa, _, id| {
+                sa.tasks.push_back(Task::RekeyChild(id));
+            }),
+            Input::HardLimit(id) => {
+                self.of_child(shared, now, wall, *id, |sa, cx, id| sa.expire_child(cx, id));
+            }
+            Input::LocalAddresses(addresses) => {
+                for id in self.sas.keys().copied().collect::<Vec<_>>() {
+                    self.with(shared, now, wall, id, |sa, cx| sa.leave(cx, addresses));
+                }
+            }
+            Input::Rekey { peer, ike } => {
+                for id in self.of_peer(peer) {
+                    self.with(shared, now, wall, id, |sa, _| sa.want_new_keys(*ike));
+                }
+            }
+            Input::Terminate { peer } => {
+                self.retries.terminate(peer);
+                for id in self.of_peer(peer) {
+                    self.with(shared, now, wall, id, |sa, cx| sa.terminate(cx));
+                }
+            }
+        }
+    }
+
+    fn of_peer(&self, peer: &str) -> Vec<IkeSaId> {
+        let known = |sa: &&alloc::boxed::Box<super::IkeSa>| {
+            *sa.peer.name == *peer && !matches!(sa.phase, Phase::Answering(_))
+        };
+        self.sas.values().filter(known).map(|sa| sa.id).collect()
+    }
+
+    fn of_child(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        wall: UnixTime,
+        id: ChildSaId,
+        act: impl FnOnce(&mut super::IkeSa, &mut super::Cx<'_>, ChildSaId),
+    ) {
+        let Some(owner) = shared.owner(id) else { return };
+        self.with(shared, now, wall, owner, |sa, cx| act(sa, cx, id));
+    }
+
+    /// A new SA with everything that this one has, authenticated from scratch (RFC 7296
+    /// section 2.8.3): the old one is deleted once the new one has its children.
+    pub(super) fn reauthenticate(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        wall: UnixTime,
+        id: IkeSaId,
+    ) {
+        let Some(sa) = self.sas.get(&id) else { return };
+        let wanted: VecDeque<_> = sa.all_wanted().collect();
+        let (peer, remote) = (sa.peer.clone(), sa.path.remote.ip());
+        self.connect(shared, now, wall, peer, remote, wanted, Some(id));
+    }
+}

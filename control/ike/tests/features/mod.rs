@@ -1,0 +1,10 @@
+//! What two gateways can agree upon beyond the plain case, and what ends it.
+
+mod certificates;
+mod children;
+mod contact;
+mod mobility;
+mod refusals;
+mod reload;
+mod storm;
+mod wire;

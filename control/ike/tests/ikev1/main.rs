@@ -1,0 +1,7 @@
+//! IKEv1 between two gateways in virtual time.
+
+mod certificates;
+mod lifecycle;
+mod negotiation;
+mod net;
+mod strangers;
