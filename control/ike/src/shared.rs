@@ -27,8 +27,8 @@ pub struct Settings {
     /// From this many half-open exchanges on, an initiator must return a cookie (RFC 7296
     /// section 2.6) before anything is kept for it.
     pub cookie_threshold: usize,
-    /// Half-open exchanges of strangers kept at once, of each version; the oldest gives way to a new
-    /// one. Each takes at most [`Settings::HALF_OPEN_LEN_MAX`] bytes of memory.
+    /// Half-open exchanges of strangers kept at once, of each version; the oldest gives way
+    /// to a new one. Each takes at most [`Settings::HALF_OPEN_LEN_MAX`] bytes of memory.
     pub half_open_max: usize,
     /// IKE SAs kept at once, half-open ones included: further peers are turned away.
     pub sa_max: usize,
