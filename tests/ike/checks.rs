@@ -12,11 +12,11 @@ use crate::{
 };
 
 /// How long the ends may take to agree on what they have.
-const SETTLE: Duration = Duration::from_secs(15);
+const SETTLE: Duration = Duration::from_secs(30);
 /// How long a death may go unnoticed: the DPD delay and all retransmissions, and some more.
-const NOTICE: Duration = Duration::from_secs(20);
+const NOTICE: Duration = Duration::from_secs(40);
 /// How long it may then take until packets pass again.
-const RECOVER: Duration = Duration::from_secs(30);
+const RECOVER: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 
 /// The two ends in their network.
