@@ -11,6 +11,7 @@ pub mod cert;
 pub mod crypto;
 pub mod endpoint;
 pub mod identity;
+mod key_log;
 pub mod keymat;
 pub mod msg;
 pub mod output;

@@ -16,7 +16,6 @@ mod inform;
 mod informational;
 mod init;
 mod intermediate;
-mod key_log;
 mod mobike;
 mod nat;
 mod notify;

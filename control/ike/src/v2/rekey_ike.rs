@@ -11,11 +11,11 @@ use super::child::{Refused, with_group_only};
 use super::create_child::{Crossing, nonce_and_exchange};
 use super::followup::{self, Pending};
 use super::init::{NONCE_LEN, group_of, suite_of};
-use super::key_log;
 use super::notify::{self, kind, notify};
 use super::sa::{Active, Cx, Effect, IkeSa, Phase, Task};
 use crate::algorithm::Group;
 use crate::crypto::dh::{self, KeyPair};
+use crate::key_log;
 use crate::keymat::v2::Seed;
 use crate::msg::{ExchangeType, Header, IkeSpi, KeyExchange, Payload, Proposal, numbers};
 use crate::output::{Event, IkeSaId, Level};
@@ -258,7 +258,7 @@ fn spawn(
         spi_r: spis.1.0.to_be_bytes(),
     };
     let keys = sa.keys.as_ref()?.rekey(suite_of(&choice), &seed, shared, additional);
-    key_log::ike(cx, spis, &keys);
+    key_log::ikev2(cx.shared, spis, &keys);
     let id = cx.shared.ike_id();
     let mut new = IkeSa::new(cx, id, spis, initiator, sa.path, sa.peer.clone(), Phase::Established);
     new.keys = Some(keys);

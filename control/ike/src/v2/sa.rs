@@ -15,8 +15,9 @@ use super::followup::{self, Awaited};
 use super::handshake::{Answering, Connecting, Transcript};
 use super::nat::Nat;
 use super::window::{Patience, Window};
-use super::{auth, create_child, informational, init, intermediate, key_log, mobike, rekey_ike};
+use super::{auth, create_child, informational, init, intermediate, mobike, rekey_ike};
 use crate::identity::Identity;
+use crate::key_log;
 use crate::keymat::v2::SkKeys;
 use crate::msg::sealed::{self, Reassembly};
 use crate::msg::{ExchangeType, Header, IkeSpi, Payload, TrafficSelector, numbers::exchange};
@@ -380,7 +381,7 @@ impl IkeSa {
     /// Writes its keys into Wireshark's table, if that is asked for.
     pub fn key_log(&self, cx: &mut Cx<'_>) {
         if let Some(keys) = &self.keys {
-            key_log::ike(cx, self.spis, keys);
+            key_log::ikev2(cx.shared, self.spis, keys);
         }
     }
 

@@ -10,7 +10,7 @@ use ike::crypto::MessageKeys;
 use ike::msg::sealed::{self, Opened, Reassembly};
 use ike::msg::{Header, IkeSpi, Message, Notify, Payload};
 use ike::output::{KeyLogTable, Path};
-use ike::policy::Peer;
+use ike::policy::{Peer, Versions};
 
 use crate::sim::policy::gre;
 use crate::sim::{Net, Weather};
@@ -109,6 +109,27 @@ fn the_key_log_opens_every_message_and_names_every_esp_key() {
     net.run(seconds(20));
     assert!(contents(&net, 0).len() >= 10);
     assert_eq!(keys(&net).len(), 2);
+    assert_esp_keys_are_logged(&net);
+    assert_both_log_the_same(&net, KeyLogTable::Ikev2);
+}
+
+#[test]
+fn the_key_log_of_ikev1_names_every_key() {
+    let mut net = logged_pair(32, |peer| {
+        peer.versions = Versions::V1;
+        peer.proposals = vec!["aes128-sha256-x25519".parse().unwrap()];
+    });
+    initiate(&mut net, 0);
+    net.run(seconds(1));
+    rekey(&mut net, 0, true);
+    net.run(seconds(20));
+    assert!(net.nodes.iter().all(|node| !node.pairs.is_empty()));
+    assert_esp_keys_are_logged(&net);
+    assert_both_log_the_same(&net, KeyLogTable::Ikev1);
+}
+
+/// Every pair that is installed has a line for each direction.
+fn assert_esp_keys_are_logged(net: &Net) {
     let esp = |(table, line): &(KeyLogTable, String)| {
         (*table == KeyLogTable::Esp).then(|| line.to_lowercase())
     };
@@ -127,11 +148,15 @@ fn the_key_log_opens_every_message_and_names_every_esp_key() {
             }
         }
     }
-    // Both ends write the same keys.
+}
+
+/// Both ends write the same keys of both IKE SAs.
+fn assert_both_log_the_same(net: &Net, table: KeyLogTable) {
     let of_ike = |node: usize| {
-        let is_ike = |it: &&(KeyLogTable, String)| it.0 == KeyLogTable::Ikev2;
+        let is_ike = |it: &&(KeyLogTable, String)| it.0 == table;
         net.nodes[node].keys.iter().filter(is_ike).collect::<Vec<_>>()
     };
+    assert_eq!(of_ike(0).len(), 2);
     assert_eq!(of_ike(0), of_ike(1));
 }
 

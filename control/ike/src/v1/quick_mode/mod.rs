@@ -22,6 +22,7 @@ use super::nat::Nat;
 use super::retransmit::{Answered, Retransmit};
 use crate::crypto::dh::KeyPair;
 use crate::identity::Identity;
+use crate::key_log;
 use crate::keymat::v1::{Iv, Phase1Keys, QuickMode};
 use crate::msg::TrafficSelector;
 use crate::msg::numbers::identification::{IPV4_ADDR, IPV6_ADDR};
@@ -182,7 +183,7 @@ impl Recipe<'_> {
             let keys = self.keys.child(suite, spi, &exchange);
             SaKeys { spi, encryption: keys.encryption, authentication: keys.authentication }
         };
-        ChildSa {
+        let pair = ChildSa {
             id: shared.child_id(),
             ike: self.ike,
             peer: self.peer.name.clone(),
@@ -201,7 +202,9 @@ impl Recipe<'_> {
             original_addresses: self.original,
             lifetime: lifetime::of_bytes(self.child.lifetime, self.lifetime.kilobytes),
             worker: None,
-        }
+        };
+        key_log::esp(shared, &pair);
+        pair
     }
 }
 
