@@ -20,6 +20,7 @@ use super::lifetime;
 use super::message::Opened;
 use super::nat::Nat;
 use super::retransmit::{Answered, Retransmit};
+use crate::algorithm::Group;
 use crate::crypto::dh::KeyPair;
 use crate::identity::Identity;
 use crate::key_log;
@@ -66,6 +67,13 @@ pub(super) struct Offered {
     local: TrafficSelector,
     remote: TrafficSelector,
     mode: u16,
+}
+
+impl Offered {
+    /// The key exchange that all its proposals have.
+    fn group(&self) -> Option<Group> {
+        self.pair.as_ref().map(KeyPair::group)
+    }
 }
 
 impl Quick {
