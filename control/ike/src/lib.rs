@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod algorithm;
+mod candidates;
 pub mod cert;
 pub mod crypto;
 pub mod endpoint;

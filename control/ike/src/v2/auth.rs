@@ -275,16 +275,26 @@ fn recognize(
     let fits = |peer: &&Arc<Peer>| {
         peer.remote_identity.matches(&identity)
             && asked.as_ref().is_none_or(|asked| *asked == peer.local_identity)
-            && sa.suite.as_ref().is_some_and(|suite| proposal_allows(peer, suite))
     };
-    let peer = candidates.iter().find(fits);
-    let peer = peer.ok_or_else(|| format!("no peer is configured that may be {identity}"))?.clone();
+    let allowed = |peer: &&Arc<Peer>| sa.suite.as_ref().is_some_and(|it| allows(peer, it));
+    let mut known = candidates.iter().filter(fits);
+    let first = known.clone().next();
+    let first = first.ok_or_else(|| format!("no peer is configured that may be {identity}"))?;
+    let peer = known.find(allowed).ok_or_else(|| {
+        let suite = sa.suite.as_ref().map(|suite| format!("{suite}")).unwrap_or_default();
+        let name = &first.name;
+        format!(
+            "{identity} is peer {name}, which does not allow {suite}: that was chosen as others \
+             that may call from there allow it; give them proposals in common"
+        )
+    })?;
+    let peer = peer.clone();
     let (identity, ppk) = check(sa, cx, &peer, payloads)?;
     Ok((peer, identity, ppk))
 }
 
 /// Whether a suite that was chosen for another candidate is one of this peer's too.
-fn proposal_allows(peer: &Peer, suite: &crate::proposal::IkeChoice) -> bool {
+pub(super) fn allows(peer: &Peer, suite: &crate::proposal::IkeChoice) -> bool {
     crate::proposal::choose_ike(&[suite.to_msg(&[])], &peer.proposals).is_ok()
 }
 

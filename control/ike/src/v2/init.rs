@@ -12,10 +12,11 @@ use super::handshake::{Answering, Connecting, Transcript};
 use super::nat::{self, Nat};
 use super::notify::{self, has, kind, notify, notify_with};
 use super::receive::critical;
-use super::rekey_ike::choose;
+use super::rekey_ike::{demand_group, preferred};
 use super::sa::{Active, Cx, Effect, Features, IkeSa, Lost, Phase, VERSION, Wanted, flag};
-use super::{intermediate, proof};
+use super::{auth, intermediate, proof};
 use crate::algorithm::Group;
+use crate::candidates;
 use crate::crypto::dh::{self, KeyPair};
 use crate::keymat::v2::{IkeSuite, SkKeys};
 use crate::msg::{ExchangeType, Header, IkeSpi, KeyExchange, Message, Payload, numbers};
@@ -286,8 +287,13 @@ pub(crate) fn answer(
         return Reception::Answer(refuse(header, &[notify(kind::INVALID_SYNTAX)]));
     };
     let first = candidates[0].clone();
-    let choose = |peer: &Arc<Peer>| choose(parts.sa, &peer.proposals, parts.ke.group);
-    let choice = match choose_first(&candidates, choose) {
+    let group = parts.ke.group;
+    let preferred = |peer: &Peer| preferred(parts.sa, &peer.proposals, group);
+    let choice = candidates::choose(&candidates, preferred, auth::allows);
+    let none = |refused: Option<_>| {
+        refused.unwrap_or_else(|| Refused::new(kind::NO_PROPOSAL_CHOSEN, "nobody may call"))
+    };
+    let choice = match choice.map_err(none).and_then(|choice| demand_group(choice, group)) {
         Ok(choice) => choice,
         Err(refused) => {
             if refused.kind == kind::NO_PROPOSAL_CHOSEN {
@@ -331,18 +337,8 @@ pub(crate) fn answer(
     Reception::Sa(Box::new(sa))
 }
 
-/// The choice for the first candidate that there is one for; else why there is none for the first.
-fn choose_first(
-    candidates: &[Arc<Peer>],
-    choose: impl Fn(&Arc<Peer>) -> Result<proposal::IkeChoice, Refused>,
-) -> Result<proposal::IkeChoice, Refused> {
-    let mut all = candidates.iter().map(choose);
-    let first = all.next().unwrap_or_else(|| Err(Refused::new(kind::NO_PROPOSAL_CHOSEN, "")));
-    first.or_else(|refused| all.find_map(Result::ok).ok_or(refused))
-}
-
 /// Those that the stranger may be.
-fn candidates(sa: &IkeSa) -> &[Arc<Peer>] {
+fn possible(sa: &IkeSa) -> &[Arc<Peer>] {
     match &sa.phase {
         Phase::Answering(answering) => &answering.candidates,
         _ => core::slice::from_ref(&sa.peer),
@@ -351,7 +347,7 @@ fn candidates(sa: &IkeSa) -> &[Arc<Peer>] {
 
 /// Whether one of them has a post-quantum pre-shared key.
 fn may_use_ppk(sa: &IkeSa) -> bool {
-    candidates(sa).iter().any(|peer| peer.ppk.is_some())
+    possible(sa).iter().any(|peer| peer.ppk.is_some())
 }
 
 /// The payloads of our answer.
@@ -372,7 +368,7 @@ fn reply(
     if sa.nat.peer_can {
         payloads.extend(nat::notifications(sa.spis, sa.path, peer.force_udp));
     }
-    for candidate in candidates(sa) {
+    for candidate in possible(sa) {
         if let RemoteAuth::Certificate(anchors) = &candidate.remote_auth {
             let asked = proof::certificate_request(anchors);
             if !payloads.contains(&asked) {

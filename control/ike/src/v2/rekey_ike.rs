@@ -203,11 +203,25 @@ pub(crate) fn choose(
     allowed: &[proposal::IkeProposal],
     group: u16,
 ) -> Result<IkeChoice, Refused> {
-    if let Ok(choice) = proposal::choose_ike(&with_group_only(offered, group), allowed) {
+    demand_group(preferred(offered, allowed, group)?, group)
+}
+
+/// The algorithms, with this group if there are any with it.
+pub(super) fn preferred(
+    offered: &[Proposal],
+    allowed: &[proposal::IkeProposal],
+    group: u16,
+) -> Result<IkeChoice, Refused> {
+    proposal::choose_ike(&with_group_only(offered, group), allowed)
+        .or_else(|_| proposal::choose_ike(offered, allowed))
+        .map_err(|refusal| Refused::new(kind::NO_PROPOSAL_CHOSEN, format!("{refusal}")))
+}
+
+/// The choice, if it is one for the group of the peer's key exchange payload.
+pub(super) fn demand_group(choice: IkeChoice, group: u16) -> Result<IkeChoice, Refused> {
+    if choice.group.id() == group {
         return Ok(choice);
     }
-    let choice = proposal::choose_ike(offered, allowed)
-        .map_err(|refusal| Refused::new(kind::NO_PROPOSAL_CHOSEN, format!("{refusal}")))?;
     // RFC 7296 section 1.3: tell which group instead.
     let data = choice.group.id().to_be_bytes().to_vec();
     let text = format!("its key exchange is not {}", choice.group.name());

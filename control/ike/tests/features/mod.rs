@@ -1,5 +1,6 @@
 //! What two gateways can agree upon beyond the plain case, and what ends it.
 
+mod candidates;
 mod certificates;
 mod children;
 mod contact;
