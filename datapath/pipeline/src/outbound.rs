@@ -4,7 +4,7 @@
 use arrayvec::ArrayVec;
 use esp::{OutboundSa, Sealing, Unavailable, seal_batch};
 use port::Frame;
-use tables::{DropReason, Protection, Rewrite, Tunnel, TunnelId, Varying};
+use tables::{DropReason, Protection, Rewrite, Selectors, Tunnel, TunnelId, Varying};
 
 use crate::context::Context;
 use crate::event::Event;
@@ -172,12 +172,26 @@ fn finish(batch: &mut [Packet], admitted: &ArrayVec<Admitted<'_>, BATCH>) {
 
 /// Whether the packet may enter the tunnel, cut to size if need be; its fragments follow later.
 fn admit(ctx: &mut Context<'_>, tunnel: &Tunnel, packet: &mut Packet) -> Result<(), DropReason> {
+    if let Some(agreed) = &tunnel.narrowed {
+        check_selectors(agreed, packet.frame.data())?;
+    }
     if packet.frame.len() > usize::from(tunnel.mtu) {
         fragment::fit(ctx, packet, tunnel.mtu)?;
     }
     let header_len = usize::from(packet.header_len);
     mss::clamp(tunnel, packet.frame.data_mut(), header_len);
     Ok(())
+}
+
+/// RFC 4301 5.1: an SA carries nothing but what it was made for.
+fn check_selectors(agreed: &Selectors, packet: &[u8]) -> Result<(), DropReason> {
+    let ip = Ip::of(packet)?;
+    let upper = || upper(packet, Direction::Outbound);
+    if agreed.hold(ip.source(), ip.destination(), upper) {
+        Ok(())
+    } else {
+        Err(DropReason::TunnelSelectors)
+    }
 }
 
 /// Puts on the header under the seal, and makes room for what sealing adds; gives what the outer

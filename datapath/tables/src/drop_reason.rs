@@ -151,6 +151,9 @@ drop_reasons! {
     NbmaUnknown => "nbma_unknown",
     /// The tunnel has no outbound SA; nothing leaves in clear.
     TunnelNoSa => "tunnel_no_sa",
+    /// The peer has agreed to protect less than leads into the tunnel, and not this packet
+    /// (RFC 4301 5.1).
+    TunnelSelectors => "tunnel_selectors",
     /// There is no route to the tunnel's remote endpoint.
     TunnelNoPath => "tunnel_no_path",
     /// A multicast packet's route leads back into the tunnel that it came from.
