@@ -9,7 +9,8 @@
 //! 3. `inbound`: ESP opened, runs of one SA at a time; `decap`: GRE, IP in IP and L2TP taken off.
 //!    Back to 2.
 //! 4. `outbound`: size, ESP sealed and outer headers put on, runs of one tunnel at a time.
-//! 5. `emit`: Ethernet on, into the port's transmit batch; `hold` keeps what still lacks a MAC.
+//! 5. `emit`: Ethernet on, into the port's transmit batch; `hold` keeps what still lacks a MAC,
+//!    and `waiting` what lacks an SA.
 //!
 //! `icmp` and `fragment` make the packets that errors and small MTUs call for; `latency` measures
 //! how long sampled batches take.
@@ -41,6 +42,7 @@ mod outbound;
 mod packet;
 mod queues;
 mod replicate;
+mod waiting;
 mod worker;
 
 pub use event::{Event, EventRing, InjectRing};

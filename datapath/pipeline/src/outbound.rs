@@ -69,7 +69,7 @@ fn prepare_run<'a>(
         Protection::Esp(Some(sa)) => Some(&**sa),
         Protection::Esp(None) => {
             ask(ctx, tunnel, run);
-            return refuse(run, DropReason::TunnelNoSa);
+            return wait_or_end(tunnel, run);
         }
     };
     let mut fitting = 0;
@@ -101,6 +101,19 @@ fn prepare_run<'a>(
             Err(reason) => packet.verdict = Verdict::Drop(reason),
         }
         sequence = sequence.wrapping_add(1);
+    }
+}
+
+/// Packets wait for an SA that is negotiated; where nobody does that they end.
+#[cold]
+fn wait_or_end(tunnel: &Tunnel, run: &mut [Packet]) {
+    if tunnel.demand.is_none() {
+        return refuse(run, DropReason::TunnelNoSa);
+    }
+    for packet in run {
+        if let Verdict::Encap(id) = packet.verdict {
+            packet.verdict = Verdict::Await(id);
+        }
     }
 }
 
