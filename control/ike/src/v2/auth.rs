@@ -339,7 +339,7 @@ fn identity_asked(payloads: &[Payload]) -> Option<Identity> {
 
 pub(crate) fn id_payload(identity: &Identity) -> IdPayload {
     let (kind, data) = identity.to_payload();
-    IdPayload { kind, data }
+    IdPayload { kind, reserved: [0; 3], data }
 }
 
 /// Both know who the other is.

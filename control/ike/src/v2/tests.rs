@@ -14,13 +14,14 @@ use engine::{Instant, Random, UnixTime};
 
 use super::handshake::{Answering, Connecting, Transcript};
 use super::init::suite_of;
+use super::proof::Proof;
 use super::sa::{Cx, IkeSa, Phase, Wanted};
 use super::{Engine, auth, rekey_ike};
 use crate::crypto::MessageKeys;
 use crate::crypto::vectors::{Record, records};
 use crate::keymat::v2::SkKeys;
 use crate::msg::sealed::{self, Opened};
-use crate::msg::{Header, IkeSpi, Message, Payload};
+use crate::msg::{Header, IdPayload, IkeSpi, Message, Payload};
 use crate::output::{ChildSa, Event, Output, Path};
 use crate::policy::{
     Child, ChildLifetime, IkeLifetime, LocalAuth, Mode, Peer, RemoteAuth, SelectorAddresses,
@@ -252,4 +253,24 @@ fn initiator_says_what_strongswan_said() {
     let said = scene.hear("auth_response");
     assert_eq!(said.inbound.len(), 1, "{:?}", said.log);
     scene.assert_keys(&said.inbound[0], true);
+}
+
+#[test]
+fn reserved_bytes_of_an_identity_are_part_of_what_is_proven() {
+    let mut scene = Scene::new(true, vec![]);
+    scene.act(|sa, cx| {
+        let (Some(keys), Some(transcript)) = (&sa.keys, sa.phase.transcript()) else { panic!() };
+        let proof = Proof { keys, transcript, message_id: 1, of_initiator: true };
+        let (peer, own) = (&sa.peer, &sa.peer.local_identity);
+        let plain = auth::id_payload(own);
+        let odd = IdPayload { reserved: [1, 2, 3], ..plain.clone() };
+        for (said, other) in [(&odd, &plain), (&plain, &odd)] {
+            let proven = proof.make(peer, said, false, &mut *cx.shared.random).unwrap();
+            let check = |id: &IdPayload| {
+                let payloads = [&[Payload::IdI(id.clone())], &proven[..]].concat();
+                proof.check(peer, own, &payloads, WALL).is_ok()
+            };
+            assert!(check(said) && !check(other));
+        }
+    });
 }
