@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::child::{self, ChildState};
 use super::mobike;
 use super::notify::{self, has, kind};
-use super::sa::{Active, Cx, Effect, IkeSa, Phase};
+use super::sa::{Active, Cx, IkeSa, Phase};
 use crate::msg::{Delete, ESP, ExchangeType, Header, IKE, Payload, numbers};
 use crate::output::{ChildSaId, Level, Path, RemovalReason};
 
@@ -139,7 +139,7 @@ fn deleted(sa: &mut IkeSa, cx: &mut Cx<'_>) {
             if let Some(old) = sa.crossed {
                 // It lost a collision whose winner is not known here yet.
                 let children = core::mem::take(&mut sa.children);
-                cx.effects.push(Effect::Hand { children, to: old });
+                sa.hand(cx, children, old);
             }
             sa.log(cx, Level::Info, "it has deleted the connection".into());
             sa.end(cx, RemovalReason::DeletedByPeer);

@@ -68,8 +68,8 @@ pub(crate) enum Effect {
     RetryReauthentication { id: IkeSaId },
     /// The SA whose children this one had before it went: they are used.
     Use { id: IkeSaId },
-    /// Children move to another SA.
-    Hand { children: Vec<ChildRecord>, to: IkeSaId },
+    /// Children move to another SA with the same peer, or are missed if that has gone.
+    Hand { children: Vec<ChildRecord>, to: IkeSaId, peer: Arc<Peer>, remote: IpAddr },
 }
 
 /// Why a child is not there.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::child::{self, ChildRecord, ChildState};
-use super::sa::{Active, Cx, Effect, IkeSa, Phase, Task, Wanted};
+use super::sa::{Active, Cx, Effect, IkeSa, Lost, Phase, Task, Wanted};
 use crate::keymat::v2::PpkKeys;
 use crate::msg::{Delete, ExchangeType, IKE, Payload, numbers::exchange};
 use crate::output::{ChildSaId, Event, IkeSaId, Level, Path, RemovalReason};
@@ -178,10 +178,29 @@ impl IkeSa {
             self.leave_draining(cx, to);
         }
         self.remove_children(cx, reason);
+        self.miss_wanted(cx, reason);
+        self.close(cx);
+    }
+
+    /// What it was to negotiate, or was about to, is not there.
+    fn miss_wanted(&mut self, cx: &mut Cx<'_>, reason: RemovalReason) {
+        let mut wanted = Vec::new();
         if let Active::Child(offer) = &self.active {
             offer.child.abandon(cx);
+            wanted.extend(offer.replaces.is_none().then(|| offer.child.wanted.child.clone()));
         }
-        self.close(cx);
+        wanted.extend(self.tasks.drain(..).filter_map(|task| match task {
+            Task::CreateChild(wanted) => Some(wanted.child),
+            _ => None,
+        }));
+        // An heir, and whoever ends it on purpose, know better.
+        if self.replaced_by.is_some() || reason == RemovalReason::Terminated {
+            return;
+        }
+        for child in wanted {
+            let (peer, remote) = (self.peer.clone(), self.path.remote.ip());
+            cx.effects.push(Effect::Lost { peer, child, remote, why: Lost::Failed });
+        }
     }
 
     /// Another connection has its children: what is on its way through the old ones is still taken.
@@ -191,7 +210,13 @@ impl IkeSa {
         }
         let children = core::mem::take(&mut self.children);
         cx.effects.push(Effect::Use { id: to });
-        cx.effects.push(Effect::Hand { children, to });
+        self.hand(cx, children, to);
+    }
+
+    /// Children go to another SA with this peer.
+    pub fn hand(&self, cx: &mut Cx<'_>, children: Vec<ChildRecord>, to: IkeSaId) {
+        let (peer, remote) = (self.peer.clone(), self.path.remote.ip());
+        cx.effects.push(Effect::Hand { children, to, peer, remote });
     }
 
     /// Ends it and its children at once; the peer is told, and nobody waits for its answer.

@@ -4,6 +4,7 @@ mod candidates;
 mod certificates;
 mod children;
 mod contact;
+mod missed;
 mod mobility;
 mod refusals;
 mod reload;
