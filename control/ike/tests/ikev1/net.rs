@@ -15,7 +15,7 @@ use ike::{Ike, Settings};
 
 pub const A: &str = "10.0.0.1";
 pub const B: &str = "10.0.0.2";
-const WALL: UnixTime = UnixTime(1_790_000_000);
+pub const WALL: UnixTime = UnixTime(1_790_000_000);
 
 /// What the datapath would have.
 #[derive(Default)]
