@@ -188,7 +188,8 @@ pub enum Uniqueness {
     Replace,
     /// The new one is refused.
     Keep,
-    /// Both stay, until the peer says INITIAL_CONTACT.
+    /// Both stay. INITIAL_CONTACT ends what was at the same place, and nothing elsewhere: whoever
+    /// is there may be another.
     Never,
 }
 

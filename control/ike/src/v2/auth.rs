@@ -186,7 +186,10 @@ pub(super) fn answer(sa: &mut IkeSa, cx: &mut Cx<'_>, header: &Header, payloads:
         }
     };
     sa.peer = peer.clone();
-    let again = cx.directory.of_identity(&peer.name, &identity).next().is_some();
+    let again = match peer.uniqueness {
+        Uniqueness::Never => cx.directory.has_at(&peer.name, &identity, sa.path.remote.ip()),
+        _ => cx.directory.of_identity(&peer.name, &identity).next().is_some(),
+    };
     let initial_contact = has(payloads, kind::INITIAL_CONTACT);
     // From the same address it is a new authentication (RFC 7296 section 2.8.3).
     let elsewhere = cx.directory.has_elsewhere(&peer.name, &identity, sa.path.remote.ip());

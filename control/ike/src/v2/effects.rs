@@ -158,7 +158,7 @@ impl Engine {
         let Some(sa) = self.sas.get(&id) else { return };
         let Some(identity) = sa.peer_identity.clone() else { return };
         let (peer, remote) = (sa.peer.clone(), sa.path.remote.ip());
-        let (created, initiator, replaces) = (sa.created, sa.initiator, sa.replaces);
+        let (created, initiator, replaces, path) = (sa.created, sa.initiator, sa.replaces, sa.path);
         let spi = sa.spis.0;
         let others: Vec<_> =
             self.directory.of_identity(&peer.name, &identity).filter(|it| *it != id).collect();
@@ -172,7 +172,9 @@ impl Engine {
                 continue;
             }
             let crossed = old.established.is_some_and(|at| at >= created);
-            if initial_contact && !crossed {
+            // Who need not be unique has forgotten what was at his own place.
+            let twin = peer.uniqueness == Uniqueness::Never && old.path.remote != path.remote;
+            if initial_contact && !crossed && !twin {
                 // RFC 7296 section 2.4: the peer has forgotten everything.
                 self.with(shared, now, wall, id, |sa, cx| sa.use_children(cx));
                 self.with(shared, now, wall, other, |sa, cx| {
