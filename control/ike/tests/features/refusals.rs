@@ -106,3 +106,25 @@ fn a_stranger_that_speaks_a_version_to_come_is_told_ours() {
     assert_eq!(net.sent.len(), sent + 1);
     assert_one(&net);
 }
+
+#[test]
+fn further_addresses_of_the_peer_are_taken_notice_of() {
+    let (mut net, header) = connected(58);
+    let notify = |kind, data: &[u8]| {
+        Payload::Notify(ike::msg::Notify {
+            protocol: 0,
+            spi: Vec::new(),
+            kind,
+            data: data.to_vec(),
+        })
+    };
+    let payloads = [
+        notify(numbers::notify::ADDITIONAL_IP4_ADDRESS, &[10, 0, 0, 9]),
+        notify(numbers::notify::ADDITIONAL_IP6_ADDRESS, &[0xfd; 16]),
+        notify(numbers::notify::ADDITIONAL_IP4_ADDRESS, &[1]),
+        notify(numbers::notify::NO_ADDITIONAL_ADDRESSES, &[]),
+    ];
+    let sent = ask(&mut net, &header, &Plain::new(&payloads));
+    assert_eq!(super::wire::contents(&net, sent)[0].1, []);
+    assert_one(&net);
+}

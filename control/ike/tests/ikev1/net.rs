@@ -54,6 +54,8 @@ pub struct Net {
     pub nat: Option<IpAddr>,
     nat_ports: BTreeMap<u16, u16>,
     pub weather: Weather,
+    /// What becomes of a message of either end on its way.
+    pub tamper: Box<dyn FnMut(usize, &mut Vec<u8>)>,
     flying: BTreeSet<(Instant, u64, usize)>,
     cargo: BTreeMap<u64, Datagram>,
     next: u64,
@@ -81,6 +83,7 @@ impl Net {
             nat: None,
             nat_ports: BTreeMap::new(),
             weather: Box::new(|_, _| vec![Duration::from_millis(10)]),
+            tamper: Box::new(|_, _| ()),
             flying: BTreeSet::new(),
             cargo: BTreeMap::new(),
             next: 0,
@@ -130,7 +133,8 @@ impl Net {
         }
     }
 
-    fn send(&mut self, index: usize, datagram: Datagram) {
+    fn send(&mut self, index: usize, mut datagram: Datagram) {
+        (self.tamper)(index, &mut datagram.message);
         self.nodes[index].sent.push(datagram.clone());
         for delay in (self.weather)(index, &datagram) {
             self.next += 1;
