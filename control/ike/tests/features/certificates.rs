@@ -13,7 +13,8 @@ use rcgen::{
     date_time_ymd,
 };
 
-use super::wire::{contents, logged_pair};
+use super::wire::logged_pair;
+use crate::sim::read::contents;
 use crate::sim::Weather;
 use crate::sim::policy::gre;
 use crate::{A, B, CHILD, assert_one, initiate, logs, pair_with, rekey, seconds};
