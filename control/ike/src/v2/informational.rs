@@ -4,9 +4,9 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::child::{self, ChildState};
-use super::{crossing, mobike};
 use super::notify::{self, has, kind};
 use super::sa::{Active, Cx, Effect, IkeSa, Phase, Refusal};
+use super::{crossing, mobike};
 use crate::msg::{Delete, ESP, ExchangeType, Header, IKE, Payload, numbers};
 use crate::output::{ChildSaId, Level, Path, RemovalReason};
 

@@ -144,8 +144,15 @@ impl IkeSa {
         let Some(record) = self.child_mut(id) else { return };
         let refusal = Refusal { spi_in: record.spi_in, spi_out: Some(record.spi_out) };
         let name = record.child.name.clone();
+        let replaced =
+            self.children.iter().any(|it| it.state == ChildState::Waiting { replaces: id });
         let text = format!("{name} has reached its hard limit, SPI {:08x}", refusal.spi_in);
         self.log(cx, Level::Warning, text);
+        if replaced {
+            // The peer has made it anew and deletes it: we need not wait with the new one.
+            child::activate_successor(self, cx, id);
+            return child::remove(self, cx, id, RemovalReason::Replaced);
+        }
         child::remove(self, cx, id, RemovalReason::Expired);
         self.tasks.push_front(Task::RefuseChild(refusal));
     }

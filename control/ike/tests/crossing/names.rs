@@ -1,10 +1,11 @@
-//! What SAs are called, the same on both sides, and what a gateway and a message say in these names.
+//! What SAs are called, the same on both sides, and what a gateway has and a message says in these
+//! names.
 
 use std::collections::BTreeMap;
 
 use ike::algorithm::Group;
 use ike::msg::numbers::{exchange, notify as kind};
-use ike::msg::{ESP, Header, IKE, IkeSpi, Notify, Payload};
+use ike::msg::{Header, IKE, IkeSpi, Notify, Payload};
 use ike::status::{ChildStatus, IkeStatus};
 
 use crate::sim::{Node, Pair};
@@ -86,20 +87,30 @@ impl Names {
 
     /// What a message of this side says.
     pub fn message(&self, node: usize, header: &Header, payloads: &[Payload]) -> String {
-        let mut words = match header.exchange.0 {
-            exchange::CREATE_CHILD_SA | exchange::INFORMATIONAL => Vec::new(),
-            other => vec![exchange::name(other).expect("an exchange").to_string()],
-        };
+        let exchanged = payloads.iter().find_map(|payload| match payload {
+            Payload::Ke(exchange) => Some(group(exchange.group)),
+            _ => None,
+        });
+        let mut words = Vec::new();
+        match (header.exchange.0, exchanged) {
+            (exchange::CREATE_CHILD_SA | exchange::INFORMATIONAL, _) => {}
+            (exchange::IKE_FOLLOWUP_KE, Some(group)) => words.push(format!("FOLLOWUP_KE({group})")),
+            (exchange::IKE_FOLLOWUP_KE, None) => {}
+            (other, _) => words.push(exchange::name(other).expect("an exchange").to_string()),
+        }
         let handshake = matches!(header.exchange.0, exchange::IKE_SA_INIT | exchange::IKE_AUTH);
         for payload in payloads {
             match payload {
-                Payload::Sa(_) | Payload::Ke(_) if handshake => {}
-                Payload::Sa(proposals) if proposals[0].protocol == IKE => words.push("SA(IKE)".into()),
-                Payload::Sa(_) => words.push("SA(ESP)".into()),
-                Payload::Ke(exchange) => words.push(format!("KE({})", group(exchange.group))),
+                Payload::Sa(_) if handshake => {}
+                Payload::Sa(proposals) => {
+                    let of = if proposals[0].protocol == IKE { "IKE" } else { "ESP" };
+                    let group = exchanged.map(|group| format!(",{group}")).unwrap_or_default();
+                    words.push(format!("SA({of}{group})"));
+                }
                 Payload::Delete(delete) if delete.protocol == IKE => words.push("D".into()),
                 Payload::Delete(delete) => {
-                    let pairs: Vec<_> = delete.spis.iter().map(|spi| self.pair(node, *spi)).collect();
+                    let pairs: Vec<_> =
+                        delete.spis.iter().map(|spi| self.pair(node, *spi)).collect();
                     words.push(format!("D({})", pairs.join(",")));
                 }
                 Payload::Notify(notify) => words.extend(self.notify(node, notify)),
@@ -116,23 +127,32 @@ impl Names {
         words.join(" ")
     }
 
-    /// What concerns collisions.
+    /// A notification that concerns collisions.
     fn notify(&self, node: usize, notify: &Notify) -> Option<String> {
-        let name = kind::name(notify.kind).unwrap_or("NOTIFY");
+        let name = shown(notify.kind)?;
         let spi = notify.spi.first_chunk().map(|spi| u32::from_be_bytes(*spi));
-        let spi = spi.filter(|_| notify.protocol == ESP);
         Some(match (notify.kind, spi) {
             (kind::REKEY_SA, Some(spi)) => format!("{name}({})", self.pair(node, spi)),
             // The SPI is that of the peer's request.
-            (kind::CHILD_SA_NOT_FOUND, Some(spi)) => format!("{name}({})", self.pair(1 - node, spi)),
+            (kind::CHILD_SA_NOT_FOUND, Some(spi)) => {
+                format!("{name}({})", self.pair(1 - node, spi))
+            }
             (kind::INVALID_KE_PAYLOAD, _) => {
                 let id = notify.data.first_chunk().map(|id| u16::from_be_bytes(*id));
                 format!("{name}({})", group(id.unwrap_or(0)))
             }
-            (kind::ADDITIONAL_KEY_EXCHANGE | kind::INITIAL_CONTACT, _) => name.into(),
-            (kind, _) if kind < FIRST_STATUS => name.into(),
-            _ => return None,
+            _ => name.into(),
         })
+    }
+}
+
+/// What a script calls a notification; `None` if it does not concern collisions.
+pub fn shown(kind: u16) -> Option<&'static str> {
+    match kind {
+        kind::ADDITIONAL_KEY_EXCHANGE => Some("ADD_KE"),
+        kind::REKEY_SA | kind::INITIAL_CONTACT => kind::name(kind),
+        error if error < FIRST_STATUS => Some(kind::name(error).unwrap_or("NOTIFY")),
+        _ => None,
     }
 }
 

@@ -12,7 +12,7 @@ use ike::msg::{Delete, ESP, Header, Payload};
 use ike::output::{ChildSaId, Input, Path};
 use ike::policy::Peer;
 
-use crate::names::Names;
+use crate::names::{self, Names};
 use crate::script::{self, Line};
 use crate::sim::policy::gre;
 use crate::sim::read::{self, key_of};
@@ -39,6 +39,13 @@ pub enum Lowest {
     Answers(Side),
 }
 
+/// The exchange that A has begun is to lose: either of its nonces is the lowest.
+pub const A_LOSES: [Lowest; 2] = [Lowest::Asks(Side::A), Lowest::Answers(Side::B)];
+/// The exchange that B has begun is to lose.
+pub const B_LOSES: [Lowest; 2] = [Lowest::Asks(Side::B), Lowest::Answers(Side::A)];
+/// Either loses.
+pub const ANY_LOSES: [Lowest; 4] = [A_LOSES[0], A_LOSES[1], B_LOSES[0], B_LOSES[1]];
+
 /// A message that has been sent.
 struct Sent {
     name: String,
@@ -54,6 +61,7 @@ pub struct Scene {
     lowest: Option<Lowest>,
     names: Names,
     messages: Vec<Sent>,
+    change: Box<dyn Fn(Side, &mut Peer)>,
     /// How much of what the net has recorded has got its name.
     read: usize,
 }
@@ -93,7 +101,7 @@ impl Side {
 
 impl Scene {
     /// Two gateways that have nothing yet; `change` is made to what each says of the other.
-    pub fn new(change: impl Fn(Side, &mut Peer)) -> Self {
+    pub fn new(change: impl Fn(Side, &mut Peer) + 'static) -> Self {
         let lost = Weather { loss_percent: 100, ..Weather::FINE };
         let steering = [0, 1].map(|_| Arc::new(AtomicU8::new(0xff)));
         let mut scene = Self {
@@ -102,6 +110,7 @@ impl Scene {
             lowest: None,
             names: Names::default(),
             messages: Vec::new(),
+            change: Box::new(change),
             read: 0,
         };
         for side in [Side::A, Side::B] {
@@ -109,15 +118,21 @@ impl Scene {
             scene.net.add_with(ADDRESSES[side.at()], settings(), random);
         }
         for side in [Side::A, Side::B] {
-            scene.configure(side, &change);
+            scene.configure(side);
         }
         scene
     }
 
     /// The same, connected by A and with a pair of SAs for the first child.
-    pub fn connected(change: impl Fn(Side, &mut Peer)) -> Self {
+    pub fn connected(change: impl Fn(Side, &mut Peer) + 'static) -> Self {
+        Self::connected_by(Side::A, change)
+    }
+
+    /// The same, connected by this side.
+    pub fn connected_by(side: Side, change: impl Fn(Side, &mut Peer) + 'static) -> Self {
         let mut scene = Self::new(change);
-        scene.net.input(0, Input::Acquire { child: CHILD.into(), remote: None, packet: None });
+        let acquire = Input::Acquire { child: CHILD.into(), remote: None, packet: None };
+        scene.net.input(side.at(), acquire);
         while scene.read < scene.net.sent.len() {
             let (path, bytes) = scene.net.sent[scene.read].clone();
             scene.read += 1;
@@ -138,18 +153,18 @@ impl Scene {
         Box::new(Steered { random: Seeded::new([spis + 2 * life; 32]), nonces, spis })
     }
 
-    fn configure(&mut self, side: Side, change: impl Fn(Side, &mut Peer)) {
+    fn configure(&mut self, side: Side) {
         let [here, there] = [ADDRESSES[side.at()], ADDRESSES[1 - side.at()]];
         let mut peer = Peer { dpd: None, ..gre(CHILD, here, Some(there)) };
-        change(side, &mut peer);
+        (self.change)(side, &mut peer);
         self.net.configure(side.at(), vec![Arc::new(peer)]);
     }
 
     /// The process of a gateway ends, and another one begins that knows nothing.
-    pub fn restart(&mut self, side: Side, change: impl Fn(Side, &mut Peer)) {
+    fn restart(&mut self, side: Side) {
         let random = self.random(side, 1);
         self.net.restart(side.at(), settings(), random);
-        self.configure(side, change);
+        self.configure(side);
     }
 
     /// Does what a script says and compares what comes of it.
@@ -170,7 +185,8 @@ impl Scene {
         if let Some(what) = wrong {
             panic!("{what}: it is otherwise\n{}", script::table(&played));
         }
-        let open: Vec<_> = self.messages.iter().filter(|it| !it.settled).map(|it| &it.name).collect();
+        let open: Vec<_> =
+            self.messages.iter().filter(|it| !it.settled).map(|it| &it.name).collect();
         assert!(open.is_empty(), "{open:?} neither arrive nor are lost");
     }
 
@@ -189,19 +205,31 @@ impl Scene {
                 let bytes = self.forged(message, &bytes, other)?;
                 self.arrive(path, &bytes);
             }
+            [message, "arrives", "without", notification] => {
+                let sent = self.message(message)?;
+                let (path, bytes) = (sent.path, sent.bytes.clone());
+                let bytes = self.without(&bytes, notification)?;
+                self.arrive(path, &bytes);
+            }
             [message, "is", "lost"] => {
                 self.message(message)?;
             }
             [time, "pass"] => {
                 let seconds = time.strip_suffix('s').and_then(|time| time.parse().ok());
                 let seconds = seconds.ok_or("no such time")?;
+                self.steer(Lowest::Asks(Side::A));
+                self.steer(Lowest::Asks(Side::B));
                 self.net.run(Duration::from_secs_f64(seconds));
             }
             [side, "renews", pair] => self.tell(side, pair, Input::SoftLimit)?,
             [side, "expires", pair] => self.tell(side, pair, Input::HardLimit)?,
             [side, "wants", child] => {
-                self.input(side, Input::Acquire { child: child.into(), remote: None, packet: None });
+                self.input(
+                    side,
+                    Input::Acquire { child: child.into(), remote: None, packet: None },
+                );
             }
+            [side, "restarts"] => self.restart(Side::named(side)),
             [side, "terminates"] => self.input(side, Input::Terminate { peer: CHILD.into() }),
             [side, "sends", child] => self.send_packet(Side::named(side), child)?,
             _ => return Err("no such thing can happen".into()),
@@ -261,16 +289,32 @@ impl Scene {
     }
 
     /// The message with another content: `D(1)`.
-    fn forged(&mut self, name: &str, bytes: &[u8], content: &str) -> Result<Vec<u8>, String> {
+    fn forged(&self, name: &str, bytes: &[u8], content: &str) -> Result<Vec<u8>, String> {
         let node = usize::from(name.starts_with('b'));
         let pair = content.strip_prefix("D(").and_then(|rest| rest.strip_suffix(')'));
         let pair = pair.ok_or("nobody sends that")?;
         let spi = self.names.spi(node, pair).ok_or("it has no such pair")?;
+        let delete = Payload::Delete(Delete { protocol: ESP, spis: vec![spi] });
+        self.resealed(bytes, &[delete])
+    }
+
+    /// The message without the notifications of this name.
+    fn without(&self, bytes: &[u8], name: &str) -> Result<Vec<u8>, String> {
+        let keys = read::keys(&self.net);
+        let content = read::content(&keys, &mut Reassembly::default(), bytes);
+        let (_, mut payloads) = content.ok_or("it is in fragments")?;
+        let is =
+            |it: &Payload| matches!(it, Payload::Notify(it) if names::shown(it.kind) == Some(name));
+        payloads.retain(|payload| !is(payload));
+        self.resealed(bytes, &payloads)
+    }
+
+    /// The message with other payloads.
+    fn resealed(&self, bytes: &[u8], payloads: &[Payload]) -> Result<Vec<u8>, String> {
         let header = Header::parse(bytes).unwrap();
         let keys = read::keys(&self.net);
         let key = key_of(&keys, &header).ok_or("it is not sealed")?;
-        let delete = Payload::Delete(Delete { protocol: ESP, spis: vec![spi] });
-        Ok(seal(&header, &[delete], key, &mut Seeded::new([7; 32])))
+        Ok(seal(&header, payloads, key, &mut Seeded::new([7; 32])))
     }
 
     /// What was sent since the last time, and what both sides have.
@@ -279,9 +323,8 @@ impl Scene {
             self.names.learn(node, &self.net.nodes[node]);
         }
         let sent = self.sent();
-        let [a, b] = [0, 1].map(|node| {
-            self.names.state(node, &self.net.nodes[node], &self.net.nodes[1 - node])
-        });
+        let [a, b] = [0, 1]
+            .map(|node| self.names.state(node, &self.net.nodes[node], &self.net.nodes[1 - node]));
         [sent, a, b]
     }
 
@@ -290,7 +333,10 @@ impl Scene {
         let mut all = Vec::new();
         for (path, bytes) in &self.net.sent[self.read..] {
             if let Some(known) = self.messages.iter().find(|it| it.bytes == *bytes) {
-                all.push(format!("{} again", known.name));
+                let again = format!("{} again", known.name);
+                if all.last() != Some(&again) {
+                    all.push(again);
+                }
                 continue;
             }
             let node = usize::from(path.remote.ip() == ADDRESSES[1]);

@@ -14,9 +14,9 @@ use rcgen::{
 };
 
 use super::wire::logged_pair;
-use crate::sim::read::contents;
 use crate::sim::Weather;
 use crate::sim::policy::gre;
+use crate::sim::read::contents;
 use crate::{A, B, CHILD, assert_one, initiate, logs, pair_with, rekey, seconds};
 
 type Authority = Issuer<'static, KeyPair>;

@@ -4,13 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use engine::Secret;
+use ike::Settings;
 use ike::output::{Input, RemovalReason};
 use ike::policy::{Peer, Ppk, Start, Uniqueness};
-use ike::{Ike, Settings};
 
 use super::wire::{logged_pair, notified};
-use crate::sim::read::contents;
 use crate::sim::policy::{child, gre};
+use crate::sim::read::contents;
 use crate::sim::{Net, Weather};
 use crate::{A, B, CHILD, assert_one, initiate, logs, pair_with, rekey, seconds};
 

@@ -4,8 +4,8 @@ use ike::msg::sealed::{self, Plain};
 use ike::msg::{ExchangeType, Header, IkeSpi, Message, Payload, numbers};
 
 use super::wire::{INFORMATIONAL, Zeros, first_message, logged_pair, notified};
-use crate::sim::read::{contents, keys};
 use crate::sim::Net;
+use crate::sim::read::{contents, keys};
 use crate::{assert_one, initiate, logs, seconds};
 
 /// A type of payload that nobody knows.

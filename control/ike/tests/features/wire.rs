@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use engine::Random;
 use ike::Settings;
-pub use ike::msg::numbers::exchange::{CREATE_CHILD_SA, INFORMATIONAL};
 use ike::msg::Notify;
+pub use ike::msg::numbers::exchange::{CREATE_CHILD_SA, INFORMATIONAL};
 use ike::output::{KeyLogTable, Path};
 use ike::policy::Peer;
 
