@@ -27,22 +27,22 @@ fn after_a_while_both_ask_again_for_new_keys() {
     let mut scene = Scene::connected(renewed_by(&[Side::B]));
     scene.play(
         "
-        300s pass
-        A renews 1
-        a1 arrives
-        b1 arrives
-        b2 arrives
-        a2 arrives
-        1.2s pass
-        b3 arrives
-        a3 arrives
-        a4 arrives
-        b4 arrives
-        a5 arrives
-        b5 arrives
-        a6 arrives
-        b6 arrives
-        6s pass
+        300s pass  | b1 SA(IKE,x25519)                             | K1 1<>      | K1r 1<>
+        A renews 1 | a1 REKEY_SA(1) SA(ESP)                        | K1 1<>r     | K1r 1<>
+        a1 arrives | b2 TEMPORARY_FAILURE                          | K1 1<>r     | K1r 1<>
+        b1 arrives | a2 TEMPORARY_FAILURE                          | K1 1<>r     | K1r 1<>
+        b2 arrives |                                               | K1 1<>      | K1r 1<>
+        a2 arrives |                                               | K1 1<>      | K1 1<>
+        1.2s pass  | b3 SA(IKE,x25519)                             | K1 1<>      | K1r 1<>
+        b3 arrives | a3 SA(IKE,x25519), a4 REKEY_SA(1) SA(ESP) @K2 | K1o K2 1<>r | K1r 1<>
+        a3 arrives | b4 D                                          | K1o K2 1<>r | K1o K2 1<>
+        a4 arrives | b5 SA(ESP) @K2                                | K1o K2 1<>r | K1o K2 1<> 2<w
+        b4 arrives | a5 {}                                         | K2 1<>r     | K1o K2 1<> 2<w
+        a5 arrives |                                               | K2 1<>r     | K2 1<> 2<w
+        b5 arrives | a6 D(1) @K2                                   | K2 1<x 2<>  | K2 1<> 2<w
+        a6 arrives | b6 D(1) @K2                                   | K2 1<x 2<>  | K2 1<d 2<>
+        b6 arrives |                                               | K2 1<d 2<>  | K2 1<d 2<>
+        6s pass    |                                               | K2 2<>      | K2 2<>
         ",
     );
 }
