@@ -225,7 +225,7 @@ fn a_request_that_comes_when_the_pair_and_the_next_are_gone() {
 }
 
 #[test]
-fn a_request_that_comes_during_the_further_key_exchange_and_the_refusal_is_faster() {
+fn a_request_that_comes_between_the_key_exchanges_and_the_refusal_is_faster() {
     for lowest in ANY_LOSES {
         let mut scene = Scene::connected(further_key_exchange).lowest(lowest);
         scene.play(
@@ -247,7 +247,7 @@ fn a_request_that_comes_during_the_further_key_exchange_and_the_refusal_is_faste
 }
 
 #[test]
-fn a_request_that_comes_during_the_further_key_exchange_and_the_deletion_is_faster() {
+fn a_request_that_comes_between_the_key_exchanges_and_the_deletion_is_faster() {
     for lowest in ANY_LOSES {
         let mut scene = Scene::connected(further_key_exchange).lowest(lowest);
         scene.play(

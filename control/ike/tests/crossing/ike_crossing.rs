@@ -352,7 +352,7 @@ fn a_request_that_comes_when_the_ike_sa_is_about_to_go_and_the_refusal_is_faster
 }
 
 #[test]
-fn a_request_that_comes_during_the_further_key_exchange_and_the_refusal_is_faster() {
+fn a_request_that_comes_between_the_key_exchanges_and_the_refusal_is_faster() {
     for lowest in ANY_LOSES {
         let mut scene =
             Scene::connected(renewed_with_a_further_key_exchange_by(&BOTH)).lowest(lowest);
@@ -374,7 +374,7 @@ fn a_request_that_comes_during_the_further_key_exchange_and_the_refusal_is_faste
 }
 
 #[test]
-fn a_request_that_comes_during_the_further_key_exchange_and_the_deletion_is_faster() {
+fn a_request_that_comes_between_the_key_exchanges_and_the_deletion_is_faster() {
     for lowest in ANY_LOSES {
         let mut scene =
             Scene::connected(renewed_with_a_further_key_exchange_by(&BOTH)).lowest(lowest);

@@ -63,6 +63,48 @@ fn with_another_group_than_the_responder_allows_it_is_asked_for_again() {
 }
 
 #[test]
+fn a_request_of_a_further_key_exchange_without_its_link() {
+    let mut scene = Scene::connected(renewed_with_a_further_key_exchange_by(&[Side::A]));
+    scene.play(
+        "
+        300s pass                 | a1 SA(IKE,x25519)             | K1r 1<>    | K1 1<>
+        a1 arrives                | b1 SA(IKE,x25519) ADD_KE      | K1r 1<>    | K1 1<>
+        b1 arrives                | a2 FOLLOWUP_KE(ecp256) ADD_KE | K1r 1<>    | K1 1<>
+        a2 arrives without ADD_KE | b2 STATE_NOT_FOUND            | K1r 1<>    | K1 1<>
+        b2 arrives                |                               | K1 1<>     | K1 1<>
+        4s pass                   | a3 SA(IKE,x25519)             | K1r 1<>    | K1 1<>
+        a3 arrives                | b3 SA(IKE,x25519) ADD_KE      | K1r 1<>    | K1 1<>
+        b3 arrives                | a4 FOLLOWUP_KE(ecp256) ADD_KE | K1r 1<>    | K1 1<>
+        a4 arrives                | b4 FOLLOWUP_KE(ecp256)        | K1r 1<>    | K1o K2 1<>
+        b4 arrives                | a5 D                          | K1o K2 1<> | K1o K2 1<>
+        a5 arrives                | b5 {}                         | K1o K2 1<> | K2 1<>
+        b5 arrives                |                               | K2 1<>     | K2 1<>
+        6s pass                   |                               | K2 1<>     | K2 1<>
+        ",
+    );
+}
+
+#[test]
+fn an_answer_without_the_link_of_a_further_key_exchange() {
+    let mut scene = Scene::connected(renewed_with_a_further_key_exchange_by(&[Side::A]));
+    scene.play(
+        "
+        300s pass                 | a1 SA(IKE,x25519)             | K1r 1<>    | K1 1<>
+        a1 arrives                | b1 SA(IKE,x25519) ADD_KE      | K1r 1<>    | K1 1<>
+        b1 arrives without ADD_KE |                               | K1 1<>     | K1 1<>
+        4s pass                   | a2 SA(IKE,x25519)             | K1r 1<>    | K1 1<>
+        a2 arrives                | b2 SA(IKE,x25519) ADD_KE      | K1r 1<>    | K1 1<>
+        b2 arrives                | a3 FOLLOWUP_KE(ecp256) ADD_KE | K1r 1<>    | K1 1<>
+        a3 arrives                | b3 FOLLOWUP_KE(ecp256)        | K1r 1<>    | K1o K2 1<>
+        b3 arrives                | a4 D                          | K1o K2 1<> | K1o K2 1<>
+        a4 arrives                | b4 {}                         | K1o K2 1<> | K2 1<>
+        b4 arrives                |                               | K2 1<>     | K2 1<>
+        6s pass                   |                               | K2 1<>     | K2 1<>
+        ",
+    );
+}
+
+#[test]
 fn with_another_group_and_a_further_key_exchange() {
     for initiator in [Side::A, Side::B] {
         let mut scene =
