@@ -54,6 +54,9 @@ struct Sent {
     settled: bool,
 }
 
+/// What is made of the plain peer that each side has.
+type Change = Box<dyn Fn(Side, &mut Peer)>;
+
 /// Two gateways and what is between them.
 pub struct Scene {
     net: Net,
@@ -61,7 +64,7 @@ pub struct Scene {
     lowest: Option<Lowest>,
     names: Names,
     messages: Vec<Sent>,
-    change: Box<dyn Fn(Side, &mut Peer)>,
+    change: Change,
     /// How much of what the net has recorded has got its name.
     read: usize,
 }
