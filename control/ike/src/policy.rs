@@ -3,6 +3,9 @@
 //! `config` makes these from a file; engines only read them. Nothing here changes while an engine
 //! runs: a reload hands over a new set.
 
+#[cfg(test)]
+pub(crate) mod fixture;
+
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -23,10 +23,8 @@ use crate::keymat::v1::{Iv, Phase1Keys, skeyid_psk};
 use crate::msg::v1::{Body1, DOI_IPSEC, IDENTITY_ONLY, Message1, Payload1, Sa1, parse_decrypted};
 use crate::msg::{ExchangeType, Header, IkeSpi};
 use crate::output::{ChildSa, Event, Output, Path};
-use crate::policy::{
-    Child, ChildLifetime, IkeLifetime, LocalAuth, Mode, Peer, RemoteAuth, SelectorAddresses,
-    SelectorTemplate, Start, Uniqueness, Versions,
-};
+use crate::policy::fixture::gre;
+use crate::policy::{Peer, Versions};
 use crate::proposal::v1::{Lifetime, choose_phase1, offer_phase2};
 use crate::shared::{Settings, Shared};
 
@@ -57,56 +55,8 @@ impl Random for Recorded {
 }
 
 fn peer(local: &str, remote: &str) -> Arc<Peer> {
-    let template = || SelectorTemplate {
-        addresses: SelectorAddresses::Dynamic,
-        protocol: 47,
-        ports: (0, u16::MAX),
-    };
-    let psk = || Arc::new(Secret::new(bytes("psk")));
-    let child = Child {
-        name: "gre".into(),
-        mode: Mode::Transport,
-        proposals: vec!["aes128-sha1".parse().unwrap()],
-        local: vec![template()],
-        remote: vec![template()],
-        start: Start::OnDemand,
-        lifetime: ChildLifetime {
-            rekey: Some(Duration::from_secs(3600)),
-            hard: Some(Duration::from_secs(3960)),
-            rekey_bytes: None,
-            hard_bytes: None,
-            rekey_packets: None,
-            hard_packets: None,
-            jitter_percent: 0,
-        },
-        per_worker: 0,
-    };
-    let identity: crate::identity::Identity = remote.parse().unwrap();
-    Arc::new(Peer {
-        name: "p2p".into(),
-        versions: Versions::V1,
-        local: None,
-        remote: Some(remote.parse().unwrap()),
-        local_identity: local.parse().unwrap(),
-        remote_identity: identity.into(),
-        local_auth: LocalAuth::Psk(psk()),
-        remote_auth: RemoteAuth::Psk(psk()),
-        ppk: None,
-        proposals: vec!["aes128-sha1-modp1024".parse().unwrap()],
-        lifetime: IkeLifetime {
-            rekey: Duration::from_secs(14400),
-            reauthenticate: None,
-            hard: Duration::from_secs(15840),
-            jitter_percent: 0,
-        },
-        dpd: None,
-        fragment_len: None,
-        mobike: false,
-        force_udp: false,
-        childless: false,
-        uniqueness: Uniqueness::Replace,
-        children: vec![Arc::new(child)],
-    })
+    let psk = Arc::new(Secret::new(bytes("psk")));
+    gre(Versions::V1, (local, remote), "aes128-sha1-modp1024", &psk)
 }
 
 fn agreed(peer: &Peer) -> Agreed {

@@ -11,7 +11,7 @@ use super::handshake::Transcript;
 use super::init;
 use super::notify::{self, has, kind, notify};
 use super::proof::{self, Proof};
-use super::sa::{Active, Cx, Effect, IkeSa, Lost, Phase, Task, Wanted};
+use super::sa::{Active, Cx, Effect, IkeSa, Lost, Phase, Refusal, Task, Wanted};
 use crate::identity::Identity;
 use crate::keymat::v2::PpkKeys;
 use crate::msg::{ExchangeType, Header, IdPayload, Payload, numbers};
@@ -156,7 +156,8 @@ fn accept_child(
             offer.abandon(cx);
             // It has made a child that we do not take: it is told.
             if notify::error(payloads).is_none() {
-                sa.tasks.push_front(Task::RefuseChild(offer.spi_in));
+                let refusal = Refusal { spi_in: offer.spi_in, spi_out: None };
+                sa.tasks.push_front(Task::RefuseChild(refusal));
             }
             let (peer, remote) = (sa.peer.clone(), sa.path.remote.ip());
             let (child, why) = (offer.wanted.child, Lost::Failed);

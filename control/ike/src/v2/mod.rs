@@ -8,6 +8,7 @@ mod auth;
 mod child;
 mod cookie;
 mod create_child;
+mod crossing;
 mod directory;
 mod effects;
 mod followup;

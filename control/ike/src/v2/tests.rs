@@ -8,7 +8,6 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use engine::{Instant, Random, UnixTime};
 
@@ -23,10 +22,8 @@ use crate::keymat::v2::SkKeys;
 use crate::msg::sealed::{self, Opened};
 use crate::msg::{Header, IdPayload, IkeSpi, Message, Payload};
 use crate::output::{ChildSa, Event, Output, Path};
-use crate::policy::{
-    Child, ChildLifetime, IkeLifetime, LocalAuth, Mode, Peer, RemoteAuth, SelectorAddresses,
-    SelectorTemplate, Start, Uniqueness, Versions,
-};
+use crate::policy::fixture::gre;
+use crate::policy::{Peer, Versions};
 use crate::shared::{Settings, Shared};
 
 const NOW: Instant = Instant(0);
@@ -55,56 +52,8 @@ impl Random for Recorded {
 }
 
 fn peer(charon: &Record, local: &str, remote: &str) -> Arc<Peer> {
-    let template = || SelectorTemplate {
-        addresses: SelectorAddresses::Dynamic,
-        protocol: 47,
-        ports: (0, u16::MAX),
-    };
-    let psk = || Arc::new(charon.secret("psk"));
-    let child = Child {
-        name: "gre".into(),
-        mode: Mode::Transport,
-        proposals: vec!["aes128-sha1".parse().unwrap()],
-        local: vec![template()],
-        remote: vec![template()],
-        start: Start::OnDemand,
-        lifetime: ChildLifetime {
-            rekey: None,
-            hard: None,
-            rekey_bytes: None,
-            hard_bytes: None,
-            rekey_packets: None,
-            hard_packets: None,
-            jitter_percent: 0,
-        },
-        per_worker: 0,
-    };
-    let identity: crate::identity::Identity = remote.parse().unwrap();
-    Arc::new(Peer {
-        name: "p2p".into(),
-        versions: Versions::V2,
-        local: None,
-        remote: Some(remote.parse().unwrap()),
-        local_identity: local.parse().unwrap(),
-        remote_identity: identity.into(),
-        local_auth: LocalAuth::Psk(psk()),
-        remote_auth: RemoteAuth::Psk(psk()),
-        ppk: None,
-        proposals: vec!["aes128-sha256-modp2048".parse().unwrap()],
-        lifetime: IkeLifetime {
-            rekey: Duration::from_secs(14400),
-            reauthenticate: None,
-            hard: Duration::from_secs(15840),
-            jitter_percent: 0,
-        },
-        dpd: None,
-        fragment_len: None,
-        mobike: false,
-        force_udp: false,
-        childless: false,
-        uniqueness: Uniqueness::Replace,
-        children: vec![Arc::new(child)],
-    })
+    let psk = Arc::new(charon.secret("psk"));
+    gre(Versions::V2, (local, remote), "aes128-sha256-modp2048", &psk)
 }
 
 /// An engine for which IKE_SA_INIT is over.
