@@ -189,6 +189,7 @@ fn tables(suite: Suite, kind: Kind) -> Tables {
         mtu: 0,
         mss: None,
         padded_len: None,
+        worker_sas: tables::WorkerSas::default(),
         demand: None,
         addresses: Addresses::default(),
         sequences: Arc::default(),

@@ -17,6 +17,7 @@ mod latency;
 mod lifecycle;
 mod load;
 mod negotiation;
+mod own_pairs;
 mod show;
 mod status;
 mod syscalls;

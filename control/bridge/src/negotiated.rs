@@ -100,16 +100,21 @@ impl Bridge {
 
     /// Sends through a pair from now on.
     pub fn install_outbound(&mut self, id: ChildSaId) {
-        self.change_pair(id, |sas| sas.sending = Some(id));
+        self.change_pair(id, |sas| sas.send_through(id));
+    }
+
+    /// Workers that send through this pair need not ask for one of their own any more.
+    pub fn share_among_workers(&mut self, id: ChildSaId) {
+        self.change_pair(id, |sas| {
+            let shared = sas.pairs.iter_mut().filter(|pair| pair.child.id == id);
+            shared.for_each(|pair| pair.per_worker = false);
+        });
     }
 
     /// Ends a pair. If it was the one that is sent through, nothing is sent until another is.
     pub fn remove(&mut self, id: ChildSaId) {
         let spi = self.pair(id).map(|(inbound, _)| inbound.spi());
-        self.change_pair(id, |sas| {
-            sas.pairs.retain(|pair| pair.child.id != id);
-            sas.sending = sas.sending.filter(|sending| *sending != id);
-        });
+        self.change_pair(id, |sas| sas.forget(id));
         spi.map(|spi| self.places.spis.remove(&spi));
         let Some(at) = self.places.pairs.remove(&id) else { return };
         let is_over = negotiated(&self.tunnels[at]).is_some_and(|sas| sas.pairs.is_empty());
@@ -270,6 +275,14 @@ impl Bridge {
         negotiated_mut(spec)?.pairs.iter_mut().find(|pair| pair.child.id == id)
     }
 
+    /// The worker whose pair has the inbound SA of this SPI (RFC 9611); `None` is any.
+    #[must_use]
+    pub fn worker_of(&self, spi: u32) -> Option<u16> {
+        let id = *self.places.spis.get(&spi)?;
+        let sas = negotiated(self.tunnels.get(*self.places.pairs.get(&id)?)?)?;
+        sas.pairs.iter().find(|pair| pair.child.id == id)?.child.worker
+    }
+
     /// Where a pair goes.
     #[must_use]
     pub fn path_of(&self, id: ChildSaId) -> Option<Path> {
@@ -282,6 +295,12 @@ impl Bridge {
     pub fn child_of(&self, tunnel: TunnelId) -> Option<&str> {
         let spec = self.tunnels.get(tunnel.0 as usize)?;
         negotiated(spec).map(|sas| &*sas.child)
+    }
+
+    /// The pair that a tunnel's workers share.
+    #[must_use]
+    pub fn shared_pair(&self, tunnel: TunnelId) -> Option<ChildSaId> {
+        negotiated(self.tunnels.get(tunnel.0 as usize)?)?.sending
     }
 
     /// The SAs of a pair, for display.

@@ -24,6 +24,8 @@ pub(super) struct Pair {
     /// Where it goes now, which may not be where it went when it was made.
     pub(super) path: Path,
     pub(super) udp: bool,
+    /// The peer takes pairs for single workers beside it (RFC 9611).
+    pub(super) per_worker: bool,
     /// The sequence number of the packet that told of the peer's last move.
     moved_at: u64,
     told: Told,
@@ -58,6 +60,7 @@ impl Pair {
             outbound: Arc::new(sealing.with_limits(limits)),
             path: child.path,
             udp: child.udp,
+            per_worker: child.per_worker,
             moved_at: 0,
             told: Told::default(),
             child: Arc::clone(child),

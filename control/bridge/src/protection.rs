@@ -1,12 +1,14 @@
 //! What protects a tunnel: SAs that are written down, or those that IKE negotiates.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use config::{EspMode, ManualSa, NegotiatedSa, SaKeys, Tfc};
 use esp::{Crypto, InboundSa, Keys, Limits, OutboundSa};
-use tables::{Demand, Endpoints, InboundEntry, TunnelId};
+use ike::output::ChildSaId;
+use tables::{Demand, Endpoints, InboundEntry, TunnelId, WorkerSas};
 use wire::udp::ESP_PORT;
 
 use super::lifetime::Reminder;
@@ -54,7 +56,10 @@ pub(super) struct Negotiated {
     pub(super) replay_window: u32,
     pub(super) crypto: Crypto,
     pub(super) pairs: Vec<Pair>,
-    pub(super) sending: Option<ike::output::ChildSaId>,
+    /// The one that all workers share.
+    pub(super) sending: Option<ChildSaId>,
+    /// Those that are sent through by one worker each (RFC 9611).
+    pub(super) of_workers: BTreeMap<u16, ChildSaId>,
     pub(super) demand: Arc<Demand>,
 }
 
@@ -84,9 +89,7 @@ impl Protected {
             }
             _ => {
                 let (child, crypto) = (sa.child.as_str().into(), making.crypto());
-                let (pairs, sending, demand) = (Vec::new(), None, Arc::default());
-                let sas = Negotiated { child, replay_window, crypto, pairs, sending, demand };
-                (mode, None, sas)
+                (mode, None, Negotiated::new(child, replay_window, crypto))
             }
         };
         Self { mode, remote_port, keepalive_s, tfc, sas: Sas::Negotiated(sas) }
@@ -113,19 +116,21 @@ impl Protected {
         let Sas::Negotiated(Negotiated { child, replay_window, crypto, .. }) = &self.sas else {
             return None;
         };
-        let (child, pairs) = (child.clone(), Vec::new());
-        let (replay_window, crypto) = (*replay_window, *crypto);
-        let demand = Arc::default();
-        let sas = Negotiated { child, replay_window, crypto, pairs, sending: None, demand };
+        let sas = Negotiated::new(child.clone(), *replay_window, *crypto);
         Some(Self { remote_port: None, sas: Sas::Negotiated(sas), ..*self })
     }
 
-    /// What packets are sent through now.
+    /// What packets are sent through now, but for those of workers that have an SA of their own.
     pub(super) fn outbound(&self) -> Option<&Arc<OutboundSa>> {
         match &self.sas {
             Sas::Manual(sas) => Some(&sas.outbound),
-            Sas::Negotiated(sas) => sas.sending().map(|pair| &pair.outbound),
+            Sas::Negotiated(sas) => sas.shared().map(|pair| &pair.outbound),
         }
+    }
+
+    /// The SAs of single workers beside that.
+    pub(super) fn worker_sas(&self) -> WorkerSas {
+        self.sas.negotiated().map_or_else(WorkerSas::default, Negotiated::worker_sas)
     }
 
     /// Who is asked for an SA when there is none.
@@ -177,9 +182,56 @@ impl Sas {
 }
 
 impl Negotiated {
-    /// The pair that is sent through.
+    fn new(child: Box<str>, replay_window: u32, crypto: Crypto) -> Self {
+        let (pairs, sending, of_workers) = (Vec::new(), None, BTreeMap::new());
+        let demand = Arc::default();
+        Self { child, replay_window, crypto, pairs, sending, of_workers, demand }
+    }
+
+    /// The pair that is sent through: all that are go the same way.
     pub(super) fn sending(&self) -> Option<&Pair> {
-        self.pairs.iter().find(|pair| Some(pair.child.id) == self.sending)
+        self.shared().or_else(|| self.of_workers.values().find_map(|id| self.pair(*id)))
+    }
+
+    /// The pair that workers without one of their own send through.
+    fn shared(&self) -> Option<&Pair> {
+        self.sending.and_then(|id| self.pair(id))
+    }
+
+    fn pair(&self, id: ChildSaId) -> Option<&Pair> {
+        self.pairs.iter().find(|pair| pair.child.id == id)
+    }
+
+    /// Sends through this pair from here on, by its worker or by all that have no other.
+    pub(super) fn send_through(&mut self, id: ChildSaId) {
+        match self.pair(id).map(|pair| pair.child.worker) {
+            Some(Some(worker)) => _ = self.of_workers.insert(worker, id),
+            Some(None) => self.sending = Some(id),
+            None => {}
+        }
+    }
+
+    /// A pair has gone: nothing is sent in its place until another is installed.
+    pub(super) fn forget(&mut self, id: ChildSaId) {
+        self.pairs.retain(|pair| pair.child.id != id);
+        self.sending = self.sending.filter(|sending| *sending != id);
+        self.of_workers.retain(|_, sending| *sending != id);
+    }
+
+    /// The outbound SAs of single workers as these find them. Those of another connection than the
+    /// shared one are not among them, nor one whose outer headers would be others, as the peer has
+    /// moved since.
+    fn worker_sas(&self) -> WorkerSas {
+        let Some(sending) = self.sending() else { return WorkerSas::default() };
+        let way = |pair: &Pair| (pair.child.connection, pair.ends(), pair.remote_port());
+        let places = self.of_workers.keys().next_back().map_or(0, |last| usize::from(*last) + 1);
+        let mut sas = vec![None; places];
+        for (worker, id) in &self.of_workers {
+            let pair = self.pair(*id).filter(|pair| way(pair) == way(sending));
+            sas[usize::from(*worker)] = pair.map(|pair| Arc::clone(&pair.outbound));
+        }
+        let wanted = self.shared().is_some_and(|pair| pair.per_worker);
+        WorkerSas { sas: sas.into(), wanted }
     }
 }
 

@@ -251,6 +251,7 @@ impl TunnelSpec {
                 Some(protected) => Protection::Esp(protected.outbound().cloned()),
                 None => Protection::Clear,
             },
+            worker_sas: self.protection.as_ref().map(Protected::worker_sas).unwrap_or_default(),
             demand: self.protection.as_ref().and_then(Protected::demand),
             selectors: self.selectors(selectors),
             narrowed: self.narrowed(selectors),

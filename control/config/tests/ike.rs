@@ -90,7 +90,7 @@ fn defaults_are_safe_and_lifetimes_leave_time_to_renew() {
     let child = &peer.children[0];
     assert_eq!(child.lifetime.rekey, Some(Duration::from_secs(3600)));
     assert!(child.lifetime.rekey_packets < Some(1 << 32), "numbers of 32 bits run out");
-    assert_eq!(child.per_worker, 1);
+    assert_eq!(child.per_worker, 0, "off");
     let Protection::Ike(sa) = &config.tunnels[0].protection else { panic!() };
     assert_eq!((sa.peer, sa.child.as_str(), sa.replay_window), (0, "to-b", 1024));
     assert!(config.warnings.iter().all(|warning| !warning.to_string().contains("weak")));
@@ -254,4 +254,16 @@ fn a_reload_tells_which_peers_changed_and_how() {
         renamed.peer_changes(&old),
         [("c".to_owned(), PeerChange::Added), ("b".to_owned(), PeerChange::Removed),]
     );
+}
+
+#[test]
+fn pairs_for_single_workers_are_as_many_as_workers() {
+    for (flag, expected) in [("true", 3), ("false", 0)] {
+        let lines = format!("[tunnel.ike]\npeer = \"b\"\nper_worker = {flag}");
+        let text = format!("[gateway]\nworkers = 3\n{}", tunnel("vti", &lines));
+        let config = gateway(&text);
+        assert_eq!(config.ike_peers[0].children[0].per_worker, expected);
+        let told = config.explain().contains("a pair for each of 3 workers, if the peer can");
+        assert_eq!(told, expected > 0);
+    }
 }

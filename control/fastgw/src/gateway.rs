@@ -289,9 +289,12 @@ impl Gateway {
     /// Does what workers asked for. True when workers should look.
     pub fn answer_workers(&mut self) -> bool {
         let (mut resolved, mut moved) = (false, false);
-        let requests: Vec<Event> =
-            self.events.iter().flat_map(|ring| std::iter::from_fn(|| ring.pop())).collect();
-        for request in requests {
+        let left = |(worker, ring): (usize, &Arc<EventRing>)| {
+            let ring = Arc::clone(ring);
+            std::iter::from_fn(move || Some((worker, ring.pop()?)))
+        };
+        let requests: Vec<(usize, Event)> = self.events.iter().enumerate().flat_map(left).collect();
+        for (worker, request) in requests {
             match request {
                 Event::Resolve { port, address } => {
                     if self.bridge.want(port, address) {
@@ -302,7 +305,7 @@ impl Gateway {
                 Event::PeerMoved { spi, seq, address, port } => {
                     moved |= self.peer_moved(spi, seq, address, port);
                 }
-                event => self.worker_tells_ike(event),
+                event => self.worker_tells_ike(worker, event),
             }
         }
         if moved {
@@ -391,8 +394,9 @@ impl Gateway {
             routes: &self.routes,
             uptime: self.started.elapsed(),
         };
-        let ike = self.ike_status(section);
-        Status { ike, ..sources.status(section) }
+        let mut status = Status { ike: self.ike_status(section), ..sources.status(section) };
+        self.tell_workers(&mut status);
+        status
     }
 
     fn facts(&self, port: &OpenedPort) -> PortFacts {

@@ -53,9 +53,12 @@ pub struct IkeSaId(pub u64);
 pub enum Event {
     /// Take packets of this pair's inbound SPI from now on; nothing is sent through it yet.
     InstallInbound(Arc<ChildSa>),
-    /// Send through this pair from now on, and no longer through an older one of the same child and
-    /// IKE peer. Its inbound SA has been installed.
+    /// Send through this pair from now on, and no longer through an older one of the same child,
+    /// worker and IKE peer. Its inbound SA has been installed.
     InstallOutbound(ChildSaId),
+    /// The peer takes no more pairs for single workers beside this one (RFC 9611): those that have
+    /// none of their own go on sharing it, and need not ask.
+    WorkersShare(ChildSaId),
     /// Both directions are over: drop what still comes.
     Remove(ChildSaId, RemovalReason),
     /// The peer, or our own end, has moved: outer headers change, keys do not.
@@ -120,6 +123,9 @@ pub struct ChildSa {
     pub id: ChildSaId,
     /// The IKE SA that made it.
     pub ike: IkeSaId,
+    /// The IKE SA by which the peer was authenticated, and of which that one is a renewal: a shared
+    /// pair that is sent through ends the use of workers' pairs of other connections.
+    pub connection: IkeSaId,
     /// The configured peer.
     pub peer: Box<str>,
     /// The configured child: the tunnel it gives keys to.
@@ -151,8 +157,12 @@ pub struct ChildSa {
     pub original_addresses: Option<(core::net::IpAddr, core::net::IpAddr)>,
     /// When the shell reports a limit; the engine itself watches the clock.
     pub lifetime: ChildLifetime,
-    /// The worker this pair is for (RFC 9611), if the child has one for each.
+    /// The worker of ours that is to send through this pair (RFC 9611); `None` is any that has
+    /// none of its own.
     pub worker: Option<u16>,
+    /// Both sides take pairs for single workers beside this one: a worker that sends through it
+    /// may ask for its own by [`Input::WorkerAcquire`], until [`Event::WorkersShare`].
+    pub per_worker: bool,
 }
 
 /// SPI and keys of one direction.
@@ -197,6 +207,9 @@ pub enum Input {
         /// offer (RFC 7296 section 2.9).
         packet: Option<(TrafficSelector, TrafficSelector)>,
     },
+    /// A worker, by its index, sends through a pair that all share, and its peer takes pairs for
+    /// single workers (RFC 9611). Told again and again: what is under way is not begun twice.
+    WorkerAcquire(ChildSaId, u16),
     /// The first authentic packet came through a pair's inbound SA.
     InboundUsed(ChildSaId),
     /// Packets came through a pair's inbound SA since this was told last: the peer is alive.

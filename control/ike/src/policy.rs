@@ -213,7 +213,8 @@ pub struct Child {
     pub start: Start,
     /// When it is made anew.
     pub lifetime: ChildLifetime,
-    /// How many SAs are made for it when the peer offers it (RFC 9611): one for each worker.
+    /// How many of our workers may have a pair of SAs of their own beside the one that all share,
+    /// where the peer offers that too (RFC 9611); 0 neither offers nor takes such pairs.
     pub per_worker: u16,
 }
 

@@ -67,4 +67,6 @@ pub struct ChildStatus {
     pub installed: Instant,
     /// When it is made anew.
     pub rekey_at: Option<Instant>,
+    /// The worker that sends through it (RFC 9611); `None` is any that has none of its own.
+    pub worker: Option<u16>,
 }

@@ -35,6 +35,8 @@ impl Identification {
 /// One turn's view of the tables and of what the worker owns.
 pub(crate) struct Context<'a> {
     pub(crate) tables: &'a Tables,
+    /// Which worker this is, counted from zero.
+    pub(crate) worker: usize,
     pub(crate) counters: &'a WorkerCounters,
     pub(crate) pool: &'a mut FramePool,
     pub(crate) identification: &'a mut Identification,

@@ -32,6 +32,12 @@ pub enum Event {
         /// The SA's.
         spi: u32,
     },
+    /// A packet entered a tunnel by the SA that all workers share, and this worker may have one of
+    /// its own (RFC 9611).
+    WorkerAcquire {
+        /// The tunnel.
+        tunnel: TunnelId,
+    },
     /// A packet was to enter a protected tunnel that has no SA.
     Acquire {
         /// The tunnel.

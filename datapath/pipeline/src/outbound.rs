@@ -64,10 +64,16 @@ fn prepare_run<'a>(
     if tunnel.egress.is_none() {
         return refuse(run, DropReason::TunnelNoPath);
     }
-    let sa = match &tunnel.protection {
-        Protection::Clear => None,
-        Protection::Esp(Some(sa)) => Some(&**sa),
-        Protection::Esp(None) => {
+    let sa = match (&tunnel.protection, tunnel.worker_sas.of(ctx.worker)) {
+        (Protection::Clear, _) => None,
+        (Protection::Esp(_), Some(own)) => Some(own),
+        (Protection::Esp(Some(shared)), None) => {
+            if tunnel.worker_sas.wanted {
+                ask_for_own(ctx, tunnel, run);
+            }
+            Some(&**shared)
+        }
+        (Protection::Esp(None), None) => {
             ask(ctx, tunnel, run);
             return wait_or_end(tunnel, run);
         }
@@ -114,6 +120,15 @@ fn wait_or_end(tunnel: &Tunnel, run: &mut [Packet]) {
         if let Verdict::Encap(id) = packet.verdict {
             packet.verdict = Verdict::Await(id);
         }
+    }
+}
+
+/// Asks for an SA of this worker alone.
+#[cold]
+fn ask_for_own(ctx: &Context<'_>, tunnel: &Tunnel, run: &[Packet]) {
+    let is_due = tunnel.demand.as_ref().is_some_and(|demand| demand.is_due(ctx.now_ns));
+    if let (true, Some(packet)) = (is_due, run.first()) {
+        ctx.tell(Event::WorkerAcquire { tunnel: TunnelId(run_key(packet)) });
     }
 }
 

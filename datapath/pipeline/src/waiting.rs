@@ -72,8 +72,9 @@ impl SaQueue {
                 tunnel.demand.as_ref().is_some_and(|known| known.serial() == *demand)
             });
             let expired = ctx.now_ns.saturating_sub(*since_ns) >= WAIT_NS;
+            let own = entry.is_some_and(|tunnel| tunnel.worker_sas.of(ctx.worker).is_some());
             match entry.map(|tunnel| &tunnel.protection) {
-                Some(Protection::Esp(Some(_))) => {
+                Some(Protection::Esp(shared)) if own || shared.is_some() => {
                     let Waiting { mut packet, tunnel, .. } = self.waiting.remove(at);
                     packet.verdict = Verdict::Encap(tunnel);
                     encap.push(packet);

@@ -39,6 +39,7 @@ pub(crate) struct Queue<P> {
 /// Carries packets between one queue of every port. It has no clock, no thread and no I/O but its
 /// ports: whoever owns it calls [`Worker::turn`] as often as there is something to do.
 pub struct Worker<P: Port> {
+    index: usize,
     queues: Vec<Queue<P>>,
     received: Batch,
     lists: Queues,
@@ -71,6 +72,7 @@ impl<P: Port> Worker<P> {
         // What waits here is late already: no more than a batch of jumbo packets in fragments.
         let queue = |port| Queue { port, transmit: Batch::new(8 * BATCH + HELD_MAX) };
         Self {
+            index: usize::from(id.index),
             queues: ports.into_iter().map(queue).collect(),
             received: Batch::new(BATCH),
             lists: Queues::new(capacity),
@@ -101,6 +103,7 @@ impl<P: Port> Worker<P> {
         let (tables, generation) = self.reader.refresh();
         let mut ctx = Context {
             tables,
+            worker: self.index,
             counters: &self.counters,
             pool: &mut self.pool,
             identification: &mut self.identification,

@@ -6,7 +6,8 @@ use common::*;
 use esp::Suite;
 use std::sync::Arc;
 
-use tables::{DropReason, Tunnel};
+use pipeline::Event;
+use tables::{DropReason, Tunnel, TunnelId};
 use wire::ipv6::Ipv6;
 
 #[test]
@@ -287,4 +288,57 @@ fn another_key_is_another_tunnel() {
         assert!(b.peer_sends(&outer[0]).is_empty());
     }
     b.assert_drops(&[(DropReason::GreNoTunnel, 2)]);
+}
+
+/// The SPI of what worker 0 sends.
+fn sent_under(a: &mut Site) -> Option<u32> {
+    let outer = a.host_sends(&packet(A_HOST, B_HOST, 100));
+    let esp = outer.first()?.get(20..24)?;
+    Some(u32::from_be_bytes(esp.try_into().unwrap()))
+}
+
+#[test]
+fn a_worker_sends_through_its_own_sa_and_asks_for_it_while_it_has_none() {
+    const SUITE: Suite = Suite::AES128GCM16;
+    let mut a = Site::a(Join::Policy(SUITE));
+    let before = Tunnel::clone(&a.publisher.newest().tunnels[0]);
+    let tables::Protection::Esp(Some(shared)) = &before.protection else { panic!() };
+    let sa = |spi| {
+        let keys = esp::Keys { encryption: &[7; 20], authentication: &[] };
+        Some(Arc::new(esp::OutboundSa::new(spi, SUITE, keys, false, [1; 32]).unwrap()))
+    };
+    let own = |worker_0, wanted| tables::WorkerSas { sas: [worker_0, sa(901)].into(), wanted };
+    // Another worker's is not touched.
+    a.change_tunnel(|tunnel| tunnel.worker_sas = own(None, false));
+    assert_eq!((sent_under(&mut a), a.requests()), (Some(shared.spi()), vec![]));
+    a.change_tunnel(|tunnel| {
+        tunnel.worker_sas = own(None, true);
+        tunnel.demand = Some(Arc::default());
+    });
+    for asked in [1, 0] {
+        assert_eq!(sent_under(&mut a), Some(shared.spi()));
+        let event = Event::WorkerAcquire { tunnel: TunnelId(0) };
+        assert_eq!(a.requests(), vec![event; asked]);
+    }
+    a.change_tunnel(|tunnel| tunnel.worker_sas = own(sa(900), true));
+    assert_eq!((sent_under(&mut a), a.requests()), (Some(900), vec![]));
+    // It needs no shared one, and others drop what they have.
+    a.change_tunnel(|tunnel| tunnel.protection = tables::Protection::Esp(None));
+    let after = Tunnel::clone(&a.publisher.newest().tunnels[0]);
+    assert_eq!(after.outer_len(100), before.outer_len(100));
+    assert_eq!(sent_under(&mut a), Some(900));
+    let of_worker = after.worker_sas.of(0).unwrap();
+    assert_eq!((of_worker.packets(), of_worker.bytes(), shared.packets()), (2, 200, 3));
+    a.assert_drops(&[]);
+    a.change_tunnel(|tunnel| (tunnel.worker_sas, tunnel.demand) = (own(None, true), None));
+    assert_eq!(sent_under(&mut a), None);
+    a.assert_drops(&[(DropReason::TunnelNoSa, 1)]);
+    // Nor does one that is over let packets out by another.
+    a.change_tunnel(|tunnel| {
+        *tunnel = before.clone();
+        tunnel.worker_sas = own(sa(902), false);
+    });
+    a.publisher.newest().tunnels[0].worker_sas.of(0).unwrap().expire();
+    assert_eq!(sent_under(&mut a), None);
+    a.assert_drops(&[(DropReason::TunnelNoSa, 1), (DropReason::SaExpired, 1)]);
 }

@@ -46,7 +46,7 @@ pub use sequences::Sequences;
 pub use spd::{Action, Policy, PolicyListId, Spd, Way};
 pub use tunnel::{
     Addresses, Carrier, Endpoints, Header, L2tpSession, MssClamp, Payload, Protection, Tunnel,
-    TunnelId,
+    TunnelId, WorkerSas,
 };
 
 /// Everything a worker looks up, at one moment.

@@ -22,6 +22,25 @@ pub enum Protection {
     Esp(Option<Arc<OutboundSa>>),
 }
 
+/// Outbound SAs that each belong to one worker (RFC 9611): alike but for SPI, keys and sequence
+/// numbers.
+#[derive(Clone, Default)]
+pub struct WorkerSas {
+    /// By the worker's index. A worker without one here sends through the SA that all share.
+    pub sas: Box<[Option<Arc<OutboundSa>>]>,
+    /// Whether a worker without one is to ask for it.
+    pub wanted: bool,
+}
+
+impl WorkerSas {
+    /// The one of this worker.
+    #[inline]
+    #[must_use]
+    pub fn of(&self, worker: usize) -> Option<&OutboundSa> {
+        self.sas.get(worker)?.as_deref()
+    }
+}
+
 /// A tunnel as the workers see it.
 #[derive(Clone)]
 pub struct Tunnel {
@@ -38,6 +57,8 @@ pub struct Tunnel {
     pub payload: Payload,
     /// What they are protected with.
     pub protection: Protection,
+    /// The SAs of single workers, beside that one.
+    pub worker_sas: WorkerSas,
     /// Who is asked for an SA where there is none; `None` where nobody negotiates one.
     pub demand: Option<Arc<Demand>>,
     /// What may come out of it (RFC 4301 5.2); `None` is anything (route-based).
@@ -93,10 +114,14 @@ impl Tunnel {
     pub fn outer_len(&self, inner: usize) -> usize {
         let padded = inner.max(self.padded_len.map_or(0, usize::from));
         let sealed = padded + self.inner.as_ref().map_or(0, Rewrite::header_len);
-        let protection = match &self.protection {
-            Protection::Esp(Some(sa)) => sa.suite().header_len() + sa.suite().trailer_len(sealed),
-            Protection::Esp(None) | Protection::Clear => 0,
+        let shared = match &self.protection {
+            Protection::Esp(shared) => shared.as_ref(),
+            Protection::Clear => None,
         };
+        // Those of workers are like it, and may be there when it is not.
+        let sa = shared.or_else(|| self.worker_sas.sas.iter().flatten().next());
+        let protection =
+            sa.map_or(0, |sa| sa.suite().header_len() + sa.suite().trailer_len(sealed));
         self.rewrite.header_len() + protection + sealed
     }
 
@@ -229,6 +254,7 @@ mod tests {
             rewrite: Rewrite::ipip(ends, OuterRules::default()),
             payload: Payload::IP,
             protection: Protection::Clear,
+            worker_sas: WorkerSas::default(),
             demand: None,
             selectors: None,
             narrowed: None,

@@ -91,6 +91,7 @@ impl Gateway {
                 self.pairs.remove(&id).expect("only what is installed is removed, and once");
             }
             Event::Move { id, .. } => assert!(self.pairs.contains_key(&id), "moved and not there"),
+            Event::WorkersShare(id) => assert!(self.pairs.contains_key(&id), "not there"),
             Event::KeyLog(line) if line.table == KeyLogTable::Ikev2 => {
                 let line = String::from_utf8(line.line.expose().to_vec()).expect("text");
                 let mut fields = line.split(',').skip(2).take(2);

@@ -7,7 +7,7 @@ use ike::identity::Identity;
 use ike::output::{IkeSaId, SaKeys};
 use ike::policy::{ChildLifetime, Mode};
 use ipnet::IpNet;
-use tables::{Neighbour, PortId, Protection, Route};
+use tables::{Neighbour, PortId, Protection, Route, WorkerSas};
 
 use super::*;
 use crate::{Built, PortState};
@@ -147,6 +147,7 @@ fn pair(n: u64, child: &str, host: u8, remote: &str) -> Arc<ChildSa> {
     Arc::new(ChildSa {
         id: ChildSaId(n),
         ike: IkeSaId(1),
+        connection: IkeSaId(1),
         peer: "peer".into(),
         child: child.into(),
         peer_identity: Identity::Fqdn(format!("{host}.branch.example.org").into()),
@@ -163,6 +164,7 @@ fn pair(n: u64, child: &str, host: u8, remote: &str) -> Arc<ChildSa> {
         original_addresses: None,
         lifetime: no_limits,
         worker: None,
+        per_worker: false,
     })
 }
 
@@ -411,4 +413,65 @@ fn pairs_outlive_a_change_of_the_configuration() {
     assert_eq!((built.tables.tunnels.len(), takes(&built.tables)), (1, vec![0x1002]));
     bridge.remove(ChildSaId(1));
     assert_eq!(bridge.pending(), Pending::Nothing);
+}
+
+/// The pair `n` of the child `to-b` for a single worker.
+fn worker_pair(n: u64, worker: u16) -> Arc<ChildSa> {
+    let pair = Arc::into_inner(site_pair(n)).expect("no other");
+    Arc::new(ChildSa { worker: Some(worker), ..pair })
+}
+
+/// The SPIs that single workers send through, and whether others are to ask.
+fn of_workers(tables: &Tables) -> (Vec<Option<u32>>, bool) {
+    let WorkerSas { sas, wanted } = &tables.tunnels[0].worker_sas;
+    (sas.iter().map(|sa| sa.as_ref().map(|sa| sa.spi())).collect(), *wanted)
+}
+
+#[test]
+fn a_worker_has_a_pair_of_its_own_until_that_goes() {
+    let config = config(&[SITE]);
+    let (mut bridge, mut tables) = bridge(&config);
+    let mut now = |bridge: &mut Bridge| {
+        tables = bridge.refresh(&tables, &Machine);
+        (sends(&tables, 0), of_workers(&tables))
+    };
+    let shared = Arc::into_inner(site_pair(1)).expect("no other");
+    install(&mut bridge, &Arc::new(ChildSa { per_worker: true, ..shared }));
+    assert_eq!(bridge.shared_pair(TunnelId(0)), Some(ChildSaId(1)));
+    assert_eq!(now(&mut bridge), (Some(0x2001), (vec![], true)));
+    bridge.install_inbound(&worker_pair(2, 1), [2; 32]).unwrap();
+    assert_eq!(now(&mut bridge), (Some(0x2001), (vec![], true)), "listened to, not sent through");
+    bridge.install_outbound(ChildSaId(2));
+    install(&mut bridge, &worker_pair(3, 0));
+    let both = vec![Some(0x2003), Some(0x2002)];
+    assert_eq!(now(&mut bridge), (Some(0x2001), (both, true)));
+    assert_eq!((bridge.worker_of(0x1002), bridge.worker_of(0x1001)), (Some(1), None));
+    // New keys for one worker, and the end of another's.
+    install(&mut bridge, &worker_pair(4, 1));
+    bridge.remove(ChildSaId(2));
+    bridge.remove(ChildSaId(3));
+    bridge.share_among_workers(ChildSaId(1));
+    let one = vec![None, Some(0x2004)];
+    assert_eq!(now(&mut bridge), (Some(0x2001), (one.clone(), false)));
+    // A peer that is elsewhere by the shared pair is not there by an older one of a worker.
+    bridge.move_pair(ChildSaId(1), path([203, 0, 113, 7], 4500), true);
+    assert_eq!(now(&mut bridge), (Some(0x2001), (vec![None, None], false)));
+    bridge.move_pair(ChildSaId(4), path([203, 0, 113, 7], 4500), true);
+    assert_eq!(now(&mut bridge), (Some(0x2001), (one.clone(), false)));
+    // Nor is that of a connection which another has replaced.
+    let (again, theirs) = (Arc::into_inner(site_pair(5)), path([203, 0, 113, 7], 4500));
+    let again = ChildSa { connection: IkeSaId(2), udp: true, path: theirs, ..again.unwrap() };
+    install(&mut bridge, &Arc::new(again));
+    assert_eq!(now(&mut bridge), (Some(0x2005), (vec![None, None], false)));
+    bridge.install_outbound(ChildSaId(1));
+    bridge.remove(ChildSaId(5));
+    // Without the shared one the worker goes on, the same way, and a reload changes nothing.
+    bridge.remove(ChildSaId(1));
+    bridge.change(&config, &config, &mut seed).unwrap();
+    let built = bridge.build(&Machine).tables;
+    assert_eq!((sends(&built, 0), of_workers(&built)), (None, (one, false)));
+    assert_eq!(takes(&built), [0x1004]);
+    bridge.remove(ChildSaId(4));
+    let tables = bridge.refresh(&built, &Machine);
+    assert_eq!((sends(&tables, 0), of_workers(&tables)), (None, (vec![], false)));
 }

@@ -118,8 +118,10 @@ pub(super) fn negotiated(out: &mut String, sa: &NegotiatedSa, config: &Config) -
         0 => writeln!(out, "    replays are not detected")?,
         window => writeln!(out, "    replay window {window} packets")?,
     }
-    if child.per_worker > 1 {
-        writeln!(out, "    a pair for each of {} workers, if the peer can", child.per_worker)?;
+    match child.per_worker {
+        0 => {}
+        1 => writeln!(out, "    further pairs for the peer's workers, if it asks")?,
+        ours => writeln!(out, "    a pair for each of {ours} workers, if the peer can")?,
     }
     match sa.tfc {
         Some(Tfc::Mtu) => writeln!(out, "    packets padded to the MTU"),

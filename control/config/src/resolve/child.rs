@@ -81,8 +81,8 @@ pub(super) fn resolve(
     let esn = esn_at.map(|at| Spanned::new(at, esn));
     let replay_window = sa::window(section.replay_window.take(), esn.as_ref(), found)?;
     let extras = extras(&mut section, mode, found)?;
-    let sides = Sides::of(&mut section, subject, mode, v1, at, found)?;
-    let per_worker = section.per_worker.take().optional().is_some_and(Spanned::into_inner);
+    let sides = Sides::of(&mut section, subject, mode, v1, at.clone(), found)?;
+    let per_worker = per_worker(section.per_worker.take(), v1, subject.workers, &at, found)?;
     draft.add(Child {
         name: subject.name.into(),
         mode: match mode {
@@ -94,7 +94,7 @@ pub(super) fn resolve(
         remote: sides.remote,
         start,
         lifetime,
-        per_worker: if per_worker { subject.workers } else { 1 },
+        per_worker,
     });
     Some(NegotiatedSa {
         peer,
@@ -232,6 +232,26 @@ fn lifetime(
         hard_packets: rekey_packets.map(more),
         jitter_percent: jitter?,
     })
+}
+
+/// How many workers may have a pair of their own (RFC 9611); none unless that is asked for: each
+/// pair takes memory and negotiation, and pays only where several workers send much.
+fn per_worker(
+    field: Field<bool>,
+    v1: bool,
+    workers: u16,
+    at: &Range<usize>,
+    found: &mut Findings,
+) -> Option<u16> {
+    let Some(flag_at) = field.span() else { return Some(0) };
+    let wanted = field.optional()?.into_inner();
+    if v1 && wanted {
+        let error = found.error(flag_at, "IKEv1 has no `per_worker`").label("not part of IKEv1");
+        let error = error.also(at.clone(), "keys by a peer of `version = 1`");
+        found.push(error.help("remove this line, or write `version = 2` in the peer's [[ike]]"));
+        return None;
+    }
+    Some(if wanted { workers } else { 0 })
 }
 
 struct Extras {

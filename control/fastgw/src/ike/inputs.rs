@@ -13,6 +13,7 @@ use super::Negotiator;
 use crate::gateway::Gateway;
 use crate::outer::KEEPALIVE;
 use crate::show::ike::IkeSa;
+use crate::show::status::{Direction, Status};
 use crate::show::{IkeAction, IkeCommand, Section};
 
 impl Gateway {
@@ -55,9 +56,13 @@ impl Gateway {
         news
     }
 
-    /// Tells the engine of what a worker has left for it.
-    pub fn worker_tells_ike(&mut self, event: Event) {
+    /// Tells the engine of what the worker with this index has left for it.
+    pub fn worker_tells_ike(&mut self, worker: usize, event: Event) {
         let input = match event {
+            Event::WorkerAcquire { tunnel } => {
+                let Some(id) = self.bridge.shared_pair(tunnel) else { return };
+                Input::WorkerAcquire(id, worker as u16)
+            }
             Event::Acquire { tunnel, source, destination, protocol, ports } => {
                 let Some(child) = self.bridge.child_of(tunnel) else { return };
                 let (ours, theirs) = ports.unzip();
@@ -138,6 +143,14 @@ impl Gateway {
         let now = ike.now();
         let all = ike.status();
         Some(all.iter().map(|status| IkeSa::collect(status, &self.bridge, now)).collect())
+    }
+
+    /// Says of inbound SAs which worker's pair each is of.
+    pub fn tell_workers(&self, status: &mut Status) {
+        let inbound = status.sas.iter_mut().flatten();
+        for sa in inbound.filter(|sa| sa.direction == Direction::Inbound) {
+            sa.worker = self.bridge.worker_of(sa.spi);
+        }
     }
 
     pub(super) fn tell_ike(&mut self, input: Input) {

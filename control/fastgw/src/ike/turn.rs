@@ -67,7 +67,10 @@ impl Gateway {
 
     fn do_or_defer(&mut self, event: Event, turn: &mut Turn) {
         let pair = match &event {
-            Event::InstallOutbound(id) | Event::Remove(id, _) | Event::Move { id, .. } => Some(*id),
+            Event::InstallOutbound(id)
+            | Event::WorkersShare(id)
+            | Event::Remove(id, _)
+            | Event::Move { id, .. } => Some(*id),
             _ => None,
         };
         let remote = pair.and_then(|id| self.bridge.path_of(id)).map(|path| path.remote.ip());
@@ -93,6 +96,7 @@ impl Gateway {
                 }
             }
             Event::InstallOutbound(id) => self.bridge.install_outbound(id),
+            Event::WorkersShare(id) => self.bridge.share_among_workers(id),
             Event::Remove(id, why) => {
                 tracing::debug!("child SA {}: {why:?}", id.0);
                 self.bridge.remove(id);

@@ -188,6 +188,8 @@ impl Sources<'_> {
                 suite: sa.suite().name().to_owned(),
                 esn: sa.esn(),
                 replay_window: sa.replay_window(),
+                // The gateway adds it: no table knows of it.
+                worker: None,
                 sequence: sa.sequence(),
                 packets: sa.packets(),
                 bytes: sa.bytes(),
@@ -197,18 +199,24 @@ impl Sources<'_> {
         let mut all = Vec::new();
         for (index, tunnel) in self.tables.tunnels.iter().enumerate() {
             all.extend(inbound.remove(&(index as u32)).unwrap_or_default());
-            let Protection::Esp(Some(sa)) = &tunnel.protection else { continue };
-            all.push(Sa {
+            let shared = match &tunnel.protection {
+                Protection::Esp(Some(sa)) => Some((None, sa)),
+                Protection::Esp(None) | Protection::Clear => None,
+            };
+            let own = tunnel.worker_sas.sas.iter().zip(0..);
+            let own = own.filter_map(|(sa, worker)| Some((Some(worker), sa.as_ref()?)));
+            all.extend(shared.into_iter().chain(own).map(|(worker, sa)| Sa {
                 tunnel: tunnel.name.to_string(),
                 direction: Direction::Outbound,
                 spi: sa.spi(),
                 suite: sa.suite().name().to_owned(),
                 esn: sa.esn(),
                 replay_window: 0,
+                worker,
                 sequence: sa.sequence(),
                 packets: sa.packets(),
                 bytes: sa.bytes(),
-            });
+            }));
         }
         all
     }

@@ -78,6 +78,8 @@ pub struct ChildSa {
     pub age_s: u64,
     /// Seconds until it has a successor.
     pub rekey_s: Option<u64>,
+    /// The worker that sends through it (RFC 9611); null is any that has no pair of its own.
+    pub worker: Option<u16>,
     /// Packets received.
     pub in_packets: u64,
     /// Their inner bytes.
@@ -135,6 +137,7 @@ impl ChildSa {
             remote: status.selectors.1.iter().map(selector).collect(),
             age_s: seconds(now.since(status.installed)),
             rekey_s: status.rekey_at.map(|at| seconds(at.since(now))),
+            worker: status.worker,
             in_packets: sas.map_or(0, |(inbound, _)| inbound.packets()),
             in_bytes: sas.map_or(0, |(inbound, _)| inbound.bytes()),
             out_packets: sas.map_or(0, |(_, outbound)| outbound.packets()),
@@ -182,6 +185,7 @@ pub fn text(all: &[IkeSa], rows_max: usize, width: usize) -> (String, usize) {
         ("CHILD", Left),
         ("STATE", Left),
         ("MODE", Left),
+        ("WORKER", Right),
         ("SPI IN", Right),
         ("SPI OUT", Right),
         ("SUITE", Left),
@@ -227,11 +231,12 @@ fn row(sa: &IkeSa) -> [String; 10] {
     ]
 }
 
-fn child_row(child: &ChildSa) -> [String; 13] {
+fn child_row(child: &ChildSa) -> [String; 14] {
     [
         child.child.clone(),
         child.state.clone(),
         child.mode.clone(),
+        child.worker.map_or_else(|| "any".to_owned(), |worker| worker.to_string()),
         format!("{:#010x}", child.inbound_spi),
         format!("{:#010x}", child.outbound_spi),
         or_dash(&child.suite),
@@ -269,6 +274,7 @@ mod tests {
             remote: vec!["10.2.0.0/24".to_owned()],
             age_s: 5,
             rekey_s: None,
+            worker: None,
             in_packets: 1234,
             in_bytes: 99,
             out_packets: 0,

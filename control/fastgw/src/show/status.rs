@@ -206,6 +206,9 @@ pub struct Sa {
     pub esn: bool,
     /// Width of the anti-replay window, packets; 0 for an outbound SA or none.
     pub replay_window: u32,
+    /// The worker whose pair it is (RFC 9611); null is any that has none of its own. Any worker
+    /// opens what an inbound SA receives.
+    pub worker: Option<u16>,
     /// Outbound: the last sequence number sent. Inbound: the highest one accepted.
     pub sequence: u64,
     /// Packets sealed or opened.

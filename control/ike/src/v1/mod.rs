@@ -163,7 +163,11 @@ impl Engine {
             }
             Input::Rekey { peer, ike } => self.rekey_peer(shared, now, peer, *ike),
             Input::Terminate { peer } => self.terminate(shared, now, peer),
-            Input::Acquire { .. } | Input::Initiate { .. } | Input::LocalAddresses(_) => {}
+            // IKEv1 has no pairs for single workers.
+            Input::Acquire { .. }
+            | Input::WorkerAcquire(..)
+            | Input::Initiate { .. }
+            | Input::LocalAddresses(_) => {}
         }
         self.rearm(shared);
     }

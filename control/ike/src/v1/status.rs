@@ -29,6 +29,7 @@ impl Engine {
             selectors: (pair.sa.local.clone(), pair.sa.remote.clone()),
             installed: pair.began,
             rekey_at: pair.ends.renew_at,
+            worker: None,
         });
         IkeStatus {
             id: sa.id,

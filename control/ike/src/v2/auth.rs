@@ -8,10 +8,10 @@ use alloc::vec::Vec;
 
 use super::child::{self, ChildOffer, ChildState, KeySource};
 use super::handshake::Transcript;
-use super::init;
 use super::notify::{self, has, kind, notify};
 use super::proof::{self, Proof};
 use super::sa::{Active, Cx, Effect, IkeSa, Lost, Phase, Refusal, Task, Wanted};
+use super::{init, worker};
 use crate::identity::Identity;
 use crate::keymat::v2::PpkKeys;
 use crate::msg::{ExchangeType, Header, IdPayload, Payload, numbers};
@@ -49,6 +49,7 @@ pub(super) fn begin(sa: &mut IkeSa, cx: &mut Cx<'_>) {
     if let Some(child) = &child {
         payloads.push(child.proposals(false));
         payloads.extend(child.selectors());
+        payloads.extend(worker::offer(&child.wanted));
     }
     if peer.mobike {
         payloads.push(notify(kind::MOBIKE_SUPPORTED));
@@ -243,7 +244,11 @@ fn answer_child(
     if !payloads.iter().any(|payload| matches!(payload, Payload::Sa(_))) {
         return None;
     }
-    let (child, agreed) = match child::choose(sa, payloads, None, false, None) {
+    let chosen = child::choose(sa, payloads, None, false, None).and_then(|(child, mut agreed)| {
+        let worker = worker::admit(sa, payloads, &child, &mut agreed)?;
+        Ok((Wanted { child, packet: None, worker }, agreed))
+    });
+    let (wanted, agreed) = match chosen {
         Ok(chosen) => chosen,
         Err(refused) => {
             let text = format!("its child is refused: {}", refused.text);
@@ -256,6 +261,7 @@ fn answer_child(
     let (first, rest) = child::answer(&agreed, spi_in);
     reply.push(first);
     reply.extend(rest);
+    reply.extend(worker::answer(&wanted, &agreed));
     let source = KeySource {
         nonce_i: &transcript.nonce_i,
         nonce_r: &transcript.nonce_r,
@@ -263,7 +269,6 @@ fn answer_child(
         additional: &[],
         initiator: false,
     };
-    let wanted = Wanted { child, packet: None, worker: None };
     child::install(sa, cx, &wanted, spi_in, agreed, &source, None)
 }
 

@@ -9,6 +9,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use engine::{Instant, Secret};
+use wire::Suite;
 
 use super::notify::{self, has, kind, notify};
 use super::sa::{Cx, Effect, IkeSa, Lost, Wanted};
@@ -19,16 +20,21 @@ use crate::keymat::EspKeys;
 use crate::msg::{Payload, Proposal, TrafficSelector};
 use crate::output::{ChildSa, ChildSaId, Event, Level, RemovalReason, SaKeys};
 use crate::policy::{Child, Mode, Start};
-use crate::proposal::{self, EspChoice};
+use crate::proposal::{self, EspChoice, EspProposal};
 
 /// A pair of ESP SAs, as its IKE SA knows it.
 pub(crate) struct ChildRecord {
     pub id: ChildSaId,
     pub child: Arc<Child>,
+    /// Whose it is of our workers (RFC 9611); `None` is everybody's.
     pub worker: Option<u16>,
+    /// Both sides take pairs for single workers beside this one.
+    pub per_worker: bool,
     pub spi_in: u32,
     pub spi_out: u32,
     pub mode: Mode,
+    pub suite: Suite,
+    pub esn: bool,
     pub description: String,
     pub local: Vec<TrafficSelector>,
     pub remote: Vec<TrafficSelector>,
@@ -44,6 +50,7 @@ pub(crate) struct ChildRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ChildState {
     /// We receive by it, and send by the older one until the peer has shown that it has the keys.
+    /// It has itself here if the older one is another connection's, or is shared and stays.
     Waiting { replaces: ChildSaId },
     /// Both directions are used.
     Live,
@@ -57,9 +64,17 @@ pub(crate) enum ChildState {
     Draining,
 }
 
+impl ChildRecord {
+    /// Whether it is there to stay: used, or soon to be.
+    pub fn is_current(&self) -> bool {
+        matches!(self.state, ChildState::Live | ChildState::Waiting { .. })
+    }
+}
+
 /// What we offer for a child.
 pub(crate) struct ChildOffer {
     pub wanted: Wanted,
+    pub proposals: Vec<EspProposal>,
     pub spi_in: u32,
     pub local: Vec<TrafficSelector>,
     pub remote: Vec<TrafficSelector>,
@@ -74,6 +89,8 @@ pub(crate) struct Agreed {
     pub remote: Vec<TrafficSelector>,
     /// The addresses that the peer knows itself and us by.
     pub original: Option<(IpAddr, IpAddr)>,
+    /// Both want pairs for single workers (RFC 9611).
+    pub per_worker: bool,
 }
 
 /// Why a peer's offer is refused: what it is told, and what the operator is.
@@ -106,12 +123,13 @@ impl ChildOffer {
             local.insert(0, from.clone());
             remote.insert(0, to.clone());
         }
-        Self { spi_in: cx.shared.allocate_esp_spi(), wanted, local, remote }
+        let proposals = child.proposals.clone();
+        Self { spi_in: cx.shared.allocate_esp_spi(), proposals, wanted, local, remote }
     }
 
     /// The SA payload; `fresh` offers key exchanges.
     pub fn proposals(&self, fresh: bool) -> Payload {
-        Payload::Sa(proposal::offer_esp(&self.wanted.child.proposals, self.spi_in, fresh))
+        Payload::Sa(proposal::offer_esp(&self.proposals, self.spi_in, fresh))
     }
 
     /// Selectors and what goes with them.
@@ -130,7 +148,7 @@ impl ChildOffer {
     pub fn accept(&self, sa: &IkeSa, payloads: &[Payload], fresh: bool) -> Result<Agreed, String> {
         let child = &self.wanted.child;
         let parts = ChildParts::of(payloads).ok_or("its answer lacks a payload")?;
-        let choice = proposal::accept_esp(parts.proposals, &child.proposals, fresh)
+        let choice = proposal::accept_esp(parts.proposals, &self.proposals, fresh)
             .map_err(|refusal| format!("{refusal}"))?;
         let mode = mode(payloads);
         if mode != child.mode {
@@ -144,7 +162,8 @@ impl ChildOffer {
         if !narrowed {
             return Err("its traffic selectors are wider than ours".into());
         }
-        Ok(Agreed { choice, mode, local, remote, original })
+        let per_worker = child.per_worker > 0 && has(payloads, kind::SA_RESOURCE_INFO);
+        Ok(Agreed { choice, mode, local, remote, original, per_worker })
     }
 
     /// Gives back what it has taken.
@@ -255,7 +274,8 @@ pub(crate) fn choose(
         }
         match choose_suite(parts.proposals, child, key_exchange, fresh) {
             Ok(choice) => {
-                let agreed = Agreed { choice, mode: child.mode, local, remote, original };
+                let (mode, per_worker) = (child.mode, false);
+                let agreed = Agreed { choice, mode, local, remote, original, per_worker };
                 return Ok((child.clone(), agreed));
             }
             Err(other) => refused = other,
@@ -351,9 +371,11 @@ pub(crate) fn install(
         authentication: keys.authentication,
     };
     let spi_out = agreed.choice.spi;
+    let per_worker = agreed.per_worker && wanted.worker.is_none();
     let pair = ChildSa {
         id,
         ike: sa.id,
+        connection: sa.connection,
         peer: sa.peer.name.clone(),
         child: child.name.clone(),
         peer_identity: sa.peer_identity.clone()?,
@@ -370,14 +392,18 @@ pub(crate) fn install(
         original_addresses: agreed.original,
         lifetime,
         worker: wanted.worker,
+        per_worker: per_worker && child.per_worker > 1,
     };
     sa.children.push(ChildRecord {
         id,
         child: child.clone(),
         worker: wanted.worker,
+        per_worker,
         spi_in,
         spi_out,
         mode: agreed.mode,
+        suite,
+        esn: agreed.choice.esn,
         description: format!("{}", agreed.choice),
         local: agreed.local,
         remote: agreed.remote,
@@ -390,7 +416,9 @@ pub(crate) fn install(
     key_log::esp(cx.shared, &pair);
     cx.shared.emit(Event::InstallInbound(Arc::new(pair)));
     cx.shared.own_child(id, sa.id);
-    cx.effects.push(Effect::Up { child, remote: sa.path.remote.ip() });
+    if wanted.worker.is_none() {
+        cx.effects.push(Effect::Up { child, remote: sa.path.remote.ip() });
+    }
     Some(id)
 }
 
@@ -399,8 +427,9 @@ pub(crate) fn activate(sa: &mut IkeSa, cx: &mut Cx<'_>, id: ChildSaId) {
     let Some(record) = sa.child_mut(id) else { return };
     record.state = ChildState::Live;
     let text = format!(
-        "{} is up: {}, {}, SPIs {:08x} in and {:08x} out, {}",
+        "{}{} is up: {}, {}, SPIs {:08x} in and {:08x} out, {}",
         record.child.name,
+        record.worker.map(|worker| format!(" for worker {worker}")).unwrap_or_default(),
         words(record.mode),
         record.description,
         record.spi_in,
@@ -439,17 +468,15 @@ pub(crate) fn remove(sa: &mut IkeSa, cx: &mut Cx<'_>, id: ChildSaId, reason: Rem
     cx.shared.disown_child(id);
     cx.shared.emit(Event::Remove(id, reason));
     cx.shared.release_esp_spi(record.spi_in);
+    if let Some(worker) = record.worker {
+        return super::worker::removed(sa, cx, &record.child.name, worker, reason);
+    }
     let why = match reason {
         RemovalReason::Replaced | RemovalReason::Terminated | RemovalReason::Abandoned => return,
         RemovalReason::PeerDead => Lost::Restart,
         RemovalReason::DeletedByPeer | RemovalReason::Expired => Lost::Gone,
     };
-    let same = |other: &ChildRecord| {
-        other.child.name == record.child.name
-            && other.worker == record.worker
-            && matches!(other.state, ChildState::Live | ChildState::Waiting { .. })
-    };
-    if sa.children.iter().any(same) || record.child.start == Start::Never {
+    if sa.has_child(&record.child.name, None) || record.child.start == Start::Never {
         return;
     }
     let (peer, child, remote) = (sa.peer.clone(), record.child, sa.path.remote.ip());

@@ -15,8 +15,8 @@ use super::crossing::{
 use super::followup::{self, Pending};
 use super::init::{NONCE_LEN, group_of};
 use super::notify::{self, kind, notify, notify_esp};
-use super::rekey_ike;
 use super::sa::{Active, Cx, Effect, IkeSa, Lost, Phase, Refusal, Task, Wanted};
+use super::{rekey_ike, worker};
 use crate::algorithm::Group;
 use crate::crypto::dh::{self, KeyPair};
 use crate::msg::{ESP, ExchangeType, Header, IKE, KeyExchange, Payload, Proposal, numbers};
@@ -42,7 +42,10 @@ pub(super) fn begin(sa: &mut IkeSa, cx: &mut Cx<'_>, wanted: Wanted) {
     if sa.has_child(&wanted.child.name, wanted.worker) {
         return;
     }
-    propose(sa, cx, wanted, None, None, 0);
+    // A pair for a single worker is one beside that which all share.
+    if wanted.worker.is_none() || worker::shared(sa, &wanted.child.name).is_some() {
+        propose(sa, cx, wanted, None, None, 0);
+    }
 }
 
 /// Asks for a pair in place of another.
@@ -70,11 +73,14 @@ fn propose(
     group: Option<Group>,
     turns: u8,
 ) {
-    let proposals = &wanted.child.proposals;
+    let mut child = ChildOffer::new(sa, cx, wanted);
+    if replaces.is_none() && child.wanted.worker.is_some() {
+        worker::match_shared(sa, &mut child);
+    }
+    let proposals = &child.proposals;
     let group = group.or_else(|| proposals.iter().find_map(|it| it.groups.first().copied()));
     let pair = group.map(|group| KeyPair::generate(group, &mut *cx.shared.random));
     let nonce = cx.shared.random_bytes(NONCE_LEN);
-    let child = ChildOffer::new(sa, cx, wanted);
     let mut payloads = Vec::new();
     if let Some(old) = replaces.and_then(|id| sa.child_mut(id)) {
         payloads.push(notify_esp(kind::REKEY_SA, old.spi_in));
@@ -86,6 +92,9 @@ fn propose(
         payloads.push(Payload::Ke(KeyExchange { group, data }));
     }
     payloads.extend(child.selectors());
+    if replaces.is_none() {
+        payloads.extend(worker::offer(&child.wanted));
+    }
     let (crossing, deleted) = (None, Vec::new());
     let offer = Offer { child, nonce, pair, replaces, crossing, deleted, turns };
     sa.active = Active::Child(Box::new(offer));
@@ -99,6 +108,7 @@ pub(super) fn response(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, payloads: 
     }
     let fresh = true;
     let agreed = offer.child.accept(sa, payloads, fresh);
+    let agreed = agreed.and_then(|agreed| worker::confirm(&offer, agreed));
     let made = agreed.and_then(|agreed| {
         let (nonce, exchange) = nonce_and_exchange(payloads);
         let nonce = nonce.ok_or("its answer lacks a nonce")?.to_vec();
@@ -133,11 +143,18 @@ pub(super) fn finish(
     sa: &mut IkeSa,
     cx: &mut Cx<'_>,
     offer: Offer,
-    agreed: child::Agreed,
+    mut agreed: child::Agreed,
     nonce_r: &[u8],
     shared: Option<&Secret>,
     additional: &[Secret],
 ) {
+    match offer.replaces {
+        Some(old) => agreed.per_worker = sa.child_mut(old).is_some_and(|old| old.per_worker),
+        None if offer.child.wanted.worker.is_some() && !agreed.per_worker => {
+            worker::stop_asking(sa, cx, &offer.child.wanted.child.name);
+        }
+        None => {}
+    }
     let (nonce_i, initiator) = (&offer.nonce[..], true);
     let source = KeySource { nonce_i, nonce_r, shared, additional, initiator };
     let (wanted, spi_in) = (&offer.child.wanted, offer.child.spi_in);
@@ -196,6 +213,10 @@ pub(super) fn refused(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, error: u16,
                 return propose(sa, cx, wanted, offer.replaces, Some(group), turns);
             }
         }
+        kind::TS_MAX_QUEUE if offer.child.wanted.worker.is_some() => {
+            offer.child.abandon(cx);
+            return worker::stop_asking(sa, cx, &name);
+        }
         // RFC 7296 section 2.25: later, if there is still need.
         kind::TEMPORARY_FAILURE => {
             offer.child.abandon(cx);
@@ -244,6 +265,9 @@ fn miss(sa: &IkeSa, cx: &mut Cx<'_>, offer: &Offer) -> bool {
     {
         return false;
     }
+    if wanted.worker.is_some() {
+        return true;
+    }
     let (peer, child, remote) = (sa.peer.clone(), wanted.child.clone(), sa.path.remote.ip());
     cx.effects.push(Effect::Lost { peer, child, remote, why: Lost::Gone });
     true
@@ -259,6 +283,9 @@ pub(crate) fn lost(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, why: Lost) {
     match offer.replaces.and_then(|id| sa.child_mut(id)) {
         // The old one is used on; it is tried once more before that ends.
         Some(old) => old.rekey_at = Some(cx.now + delay),
+        None if offer.child.wanted.worker.is_some() => {
+            sa.workers_not_before = Some(cx.now + delay);
+        }
         None => {
             let (peer, remote) = (sa.peer.clone(), sa.path.remote.ip());
             let child = offer.child.wanted.child;
@@ -313,9 +340,15 @@ fn take(
     let syntax = || Refused::new(kind::INVALID_SYNTAX, "its offer lacks a nonce");
     let nonce_i = nonce_i.ok_or_else(syntax)?.to_vec();
     let record = old.and_then(|id| sa.children.iter().find(|record| record.id == id));
-    let worker = record.and_then(|record| record.worker);
     let group = exchange.map(|exchange| exchange.group);
-    let (child, agreed) = child::choose(sa, payloads, group, true, record)?;
+    let (child, mut agreed) = child::choose(sa, payloads, group, true, record)?;
+    let worker = match record {
+        Some(record) => {
+            agreed.per_worker = record.per_worker;
+            record.worker
+        }
+        None => worker::admit(sa, payloads, &child, &mut agreed)?,
+    };
     if is_following_up(sa, old, &child.name, worker) {
         return Err(Refused::new(kind::TEMPORARY_FAILURE, "we are about to make it"));
     }
@@ -335,6 +368,9 @@ fn take(
     reply.extend(reply_exchange);
     reply.extend(rest);
     let wanted = Wanted { child, packet: None, worker };
+    if old.is_none() {
+        reply.extend(worker::answer(&wanted, &agreed));
+    }
     let groups: Vec<Group> = agreed.choice.additional.iter().flatten().copied().collect();
     let answered = Answered { wanted, spi_in, agreed, nonce_i, nonce_r, shared, replaces: old };
     if !groups.is_empty() {
@@ -344,7 +380,7 @@ fn take(
     let new = made(sa, cx, answered, &[]);
     sa.respond(cx, header, &reply);
     if let (Some(id), None) = (new, old) {
-        child::activate(sa, cx, id);
+        worker::use_new(sa, cx, id);
     }
     Ok(())
 }

@@ -25,10 +25,12 @@ impl Crossing {
 }
 
 impl Offer {
-    /// Whether it is for this child, in place of this pair.
+    /// Whether it is for this child, in place of this pair. New ones for a single worker are never
+    /// the same: each side has its own workers.
     pub fn is_for(&self, old: Option<ChildSaId>, child: &str, worker: Option<u16>) -> bool {
         let wanted = &self.child.wanted;
-        self.replaces == old && *wanted.child.name == *child && wanted.worker == worker
+        let once = old.is_some() || worker.is_none();
+        once && self.replaces == old && *wanted.child.name == *child && wanted.worker == worker
     }
 
     /// Whether an exchange of the peer's has won over ours, which had this answer.
@@ -75,6 +77,10 @@ pub(super) fn made_and_deleted(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: &Offer, l
     if let Some(old) = offer.replaces {
         give_up_waiting(sa, old);
         sa.tasks.push_front(Task::DeleteChild(old));
+    }
+    if wanted.worker.is_some() {
+        sa.workers_not_before = Some(cx.now + cx.shared.settings.retry);
+        return;
     }
     let (peer, child, remote) = (sa.peer.clone(), wanted.child.clone(), sa.path.remote.ip());
     cx.effects.push(Effect::Lost { peer, child, remote, why: Lost::Gone });

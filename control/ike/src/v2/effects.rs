@@ -9,7 +9,7 @@ use core::time::Duration;
 use engine::{Instant, UnixTime};
 
 use super::Engine;
-use super::child::{ChildRecord, ChildState};
+use super::child::ChildRecord;
 use super::sa::{Active, Effect, IkeSa, Lost, Phase, Task};
 use crate::output::{Event, IkeSaId, Level, RemovalReason};
 use crate::policy::{Peer, Uniqueness};
@@ -138,7 +138,7 @@ impl Engine {
             shared.disown_child(record.id);
             shared.release_esp_spi(record.spi_in);
             shared.emit(Event::Remove(record.id, RemovalReason::DeletedByPeer));
-            if matches!(record.state, ChildState::Live | ChildState::Waiting { .. }) {
+            if record.is_current() && record.worker.is_none() {
                 let lost = (peer.clone(), record.child, remote);
                 self.retries.lost(now, shared.settings.retry, lost, Lost::Gone);
             }

@@ -8,7 +8,7 @@ use engine::Secret;
 
 use super::notify::{self, kind, notify, notify_with};
 use super::sa::{Active, Cx, IkeSa, Lost};
-use super::{child, create_child, crossing, rekey_ike};
+use super::{child, create_child, crossing, rekey_ike, worker};
 use crate::algorithm::Group;
 use crate::crypto::dh::{self, KeyPair};
 use crate::msg::{ExchangeType, Header, IkeSpi, KeyExchange, Payload, numbers};
@@ -246,7 +246,7 @@ pub(super) fn answer(sa: &mut IkeSa, cx: &mut Cx<'_>, header: &Header, payloads:
             let id = create_child::made(sa, cx, *answered, &awaited.additional);
             sa.respond(cx, header, &reply);
             if let (Some(id), None) = (id, replaces) {
-                child::activate(sa, cx, id);
+                worker::use_new(sa, cx, id);
             }
         }
         AwaitedKind::Ike(answered) => {

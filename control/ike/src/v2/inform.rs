@@ -22,6 +22,12 @@ impl Engine {
     ) {
         match input {
             Input::Acquire { .. } | Input::Initiate { .. } => {}
+            Input::WorkerAcquire(id, worker) => {
+                let worker = *worker;
+                self.of_child(shared, now, wall, *id, |sa, cx, id| {
+                    sa.want_for_worker(cx, id, worker);
+                });
+            }
             Input::InboundUsed(id) => self.of_child(shared, now, wall, *id, |sa, cx, id| {
                 sa.last_heard = cx.now;
                 let waits = |it: &child::ChildRecord| {

@@ -29,6 +29,7 @@ mod selectors;
 mod tend;
 mod timeout;
 mod window;
+mod worker;
 
 #[cfg(test)]
 mod tests;

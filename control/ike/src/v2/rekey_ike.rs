@@ -301,6 +301,7 @@ fn spawn(
     key_log::ikev2(cx.shared, spis, &keys);
     let id = cx.shared.ike_id();
     let mut new = IkeSa::new(cx, id, spis, initiator, sa.path, sa.peer.clone(), Phase::Established);
+    new.connection = sa.connection;
     new.keys = Some(keys);
     new.nat = sa.nat;
     new.features = sa.features;

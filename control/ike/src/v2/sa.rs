@@ -110,7 +110,7 @@ pub(crate) struct Wanted {
     pub child: Arc<Child>,
     /// What the packet that asks for it is from and to.
     pub packet: Option<(TrafficSelector, TrafficSelector)>,
-    /// Which worker it is for (RFC 9611).
+    /// Which worker it is for (RFC 9611); `None` is the one that all share.
     pub worker: Option<u16>,
 }
 
@@ -226,6 +226,8 @@ pub(crate) struct Features {
 /// An IKE SA.
 pub(crate) struct IkeSa {
     pub id: IkeSaId,
+    /// The SA that this one has come of by new keys, or itself.
+    pub connection: IkeSaId,
     /// Of the initiator and of the responder.
     pub spis: (IkeSpi, IkeSpi),
     /// Whether we are the original initiator.
@@ -253,6 +255,8 @@ pub(crate) struct IkeSa {
     pub hard_at: Option<Instant>,
     /// Nothing is begun before: the peer was busy.
     pub not_before: Option<Instant>,
+    /// No pair for a single worker is asked for before: the last one was not to be had.
+    pub workers_not_before: Option<Instant>,
     /// The SA whose children it has or will have.
     pub replaces: Option<IkeSaId>,
     /// The SA that has its children.
@@ -287,6 +291,7 @@ impl IkeSa {
     ) -> Self {
         Self {
             id,
+            connection: id,
             spis,
             initiator,
             path,
@@ -309,6 +314,7 @@ impl IkeSa {
             reauthenticate_at: None,
             hard_at: None,
             not_before: None,
+            workers_not_before: None,
             replaces: None,
             replaced_by: None,
             crossed: None,

@@ -27,9 +27,7 @@ impl IkeSa {
     /// Whether a child is there.
     pub fn has_child(&self, name: &str, worker: Option<u16>) -> bool {
         self.children.iter().any(|record| {
-            *record.child.name == *name
-                && record.worker == worker
-                && matches!(record.state, ChildState::Live | ChildState::Waiting { .. })
+            *record.child.name == *name && record.worker == worker && record.is_current()
         })
     }
 
@@ -65,16 +63,13 @@ impl IkeSa {
         self.next_task(cx);
     }
 
-    /// Every child that it has.
+    /// Every child that it has, each once: workers ask by themselves for pairs of their own.
     pub fn all_wanted(&self) -> impl Iterator<Item = Wanted> + '_ {
-        let live = |record: &&ChildRecord| {
-            matches!(record.state, ChildState::Live | ChildState::Waiting { .. })
-        };
-        self.children.iter().filter(live).map(|record| Wanted {
-            child: record.child.clone(),
-            packet: None,
-            worker: record.worker,
-        })
+        let live: Vec<_> = self.children.iter().filter(|record| record.is_current()).collect();
+        let once = live.clone().into_iter().enumerate().filter(move |(n, record)| {
+            !live.iter().take(*n).any(|earlier| earlier.child.name == record.child.name)
+        });
+        once.map(|(_, record)| Wanted { child: record.child.clone(), packet: None, worker: None })
     }
 
     /// New keys for its children, and for itself if `ike`.
@@ -99,7 +94,10 @@ impl IkeSa {
         if !self.is_established() {
             return;
         }
-        let waits = |it: &&ChildRecord| it.state == (ChildState::Waiting { replaces: it.id });
+        // A worker's waits for its peer instead.
+        let waits = |it: &&ChildRecord| {
+            it.state == (ChildState::Waiting { replaces: it.id }) && it.worker.is_none()
+        };
         let waiting: Vec<_> = self.children.iter().filter(waits).map(|record| record.id).collect();
         for id in waiting {
             child::activate(self, cx, id);
@@ -199,18 +197,20 @@ impl IkeSa {
         let mut wanted = Vec::new();
         if let Some(offer) = self.active.child_offer() {
             offer.child.abandon(cx);
-            wanted.extend(offer.replaces.is_none().then(|| offer.child.wanted.child.clone()));
+            wanted.extend(offer.replaces.is_none().then(|| offer.child.wanted.clone()));
         }
         wanted.extend(self.tasks.drain(..).filter_map(|task| match task {
-            Task::CreateChild(wanted) => Some(wanted.child),
+            Task::CreateChild(wanted) => Some(wanted),
             _ => None,
         }));
         // An heir, and whoever ends it on purpose, know better.
         if self.replaced_by.is_some() || reason == RemovalReason::Terminated {
             return;
         }
-        for child in wanted {
+        // Workers ask again by themselves.
+        for wanted in wanted.into_iter().filter(|wanted| wanted.worker.is_none()) {
             let (peer, remote) = (self.peer.clone(), self.path.remote.ip());
+            let child = wanted.child;
             cx.effects.push(Effect::Lost { peer, child, remote, why: Lost::Failed });
         }
     }
@@ -301,6 +301,7 @@ impl IkeSa {
             selectors: (record.local.clone(), record.remote.clone()),
             installed: record.installed,
             rekey_at: record.rekey_at,
+            worker: record.worker,
         }
     }
 }

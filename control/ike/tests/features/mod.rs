@@ -12,3 +12,4 @@ mod reload;
 mod storm;
 mod twins;
 mod wire;
+mod workers;

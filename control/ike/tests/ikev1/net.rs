@@ -262,6 +262,7 @@ impl Node {
                 self.datapath.removed.push(reason);
             }
             Event::Log { level, text, .. } => self.log.push((level, text)),
+            Event::WorkersShare(_) => panic!("IKEv1 has no pairs for single workers"),
             Event::Move { .. } | Event::IkeUp(_) | Event::IkeDown(_) | Event::KeyLog(_) => {}
         }
     }

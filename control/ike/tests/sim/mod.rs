@@ -57,6 +57,10 @@ pub struct Node {
     pub pairs: BTreeMap<ChildSaId, Pair>,
     /// The pair that each child sends by.
     pub sends_by: BTreeMap<String, ChildSaId>,
+    /// The pairs that single workers send by instead.
+    pub workers: BTreeMap<(String, u16), ChildSaId>,
+    /// Pairs beside which the peer takes no more for single workers.
+    pub shared: Vec<ChildSaId>,
     pub removed: Vec<(ChildSaId, RemovalReason)>,
     pub log: Vec<String>,
     /// Lines of the key log.
@@ -126,6 +130,8 @@ impl Net {
             ike,
             pairs: BTreeMap::new(),
             sends_by: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            shared: Vec::new(),
             removed: Vec::new(),
             log: Vec::new(),
             keys: Vec::new(),
@@ -206,7 +212,13 @@ impl Net {
     /// Packets pass through every pair that both ends have: what a datapath tells is told.
     pub fn traffic(&mut self) {
         for from in 0..self.nodes.len() {
-            for id in self.nodes[from].sends_by.clone().into_values() {
+            let workers = self.nodes[from].workers.clone();
+            let all = self.nodes[from].sends_by.clone().into_values().chain(workers.into_values());
+            for id in all {
+                // What is told of one may have ended another.
+                if !self.nodes[from].pairs.contains_key(&id) {
+                    continue;
+                }
                 let spi = self.nodes[from].pairs[&id].sa.outbound.spi;
                 let hit = self.nodes.iter().enumerate().find_map(|(node, other)| {
                     let pair = other.pairs.values().find(|pair| pair.sa.inbound.spi == spi)?;
@@ -222,7 +234,12 @@ impl Net {
     /// Whether what `from` sends for a child is taken by `to`.
     pub fn passes(&self, from: usize, to: usize, child: &str) -> bool {
         let Some(id) = self.nodes[from].sends_by.get(child) else { return false };
-        let out = &self.nodes[from].pairs[id].sa;
+        self.takes(from, to, *id)
+    }
+
+    /// Whether what `from` sends through a pair is taken by `to`.
+    pub fn takes(&self, from: usize, to: usize, id: ChildSaId) -> bool {
+        let out = &self.nodes[from].pairs[&id].sa;
         self.nodes[to].pairs.values().any(|pair| {
             let sa = &pair.sa;
             sa.inbound.spi == out.outbound.spi
@@ -310,7 +327,11 @@ impl Node {
             Event::InstallOutbound(id) => {
                 let pair = self.pairs.get_mut(&id).expect("inbound comes before outbound");
                 pair.outbound = true;
-                self.sends_by.insert(pair.sa.child.to_string(), id);
+                let child = pair.sa.child.to_string();
+                match pair.sa.worker {
+                    Some(worker) => self.workers.insert((child, worker), id),
+                    None => self.sends_by.insert(child, id),
+                };
             }
             Event::Remove(id, reason) => {
                 let pair = self.pairs.remove(&id).expect("only what is installed is removed");
@@ -318,7 +339,12 @@ impl Node {
                 if self.sends_by.get(&child) == Some(&id) {
                     self.sends_by.remove(&child);
                 }
+                self.workers.retain(|_, sends_by| *sends_by != id);
                 self.removed.push((id, reason));
+            }
+            Event::WorkersShare(id) => {
+                assert!(self.pairs.contains_key(&id), "only what is installed is shared");
+                self.shared.push(id);
             }
             Event::Move { id, path, .. } => {
                 self.pairs.get_mut(&id).expect("only what is installed moves").path = path;

@@ -275,6 +275,7 @@ impl Shape {
             mtu: 0,
             mss: None,
             padded_len: None,
+            worker_sas: tables::WorkerSas::default(),
             demand: None,
             addresses,
             sequences: Arc::default(),

@@ -64,7 +64,7 @@ fn child() -> Child {
             hard_packets: None,
             jitter_percent: 5,
         },
-        per_worker: 0,
+        per_worker: 2,
     }
 }
 
@@ -83,6 +83,7 @@ pub fn input(kind: u8, pair: Option<ChildSaId>, here: IpAddr) -> Input {
         7 => Input::LocalAddresses(Vec::new()),
         8 | 9 => Input::Rekey { peer: PEER.into(), ike: kind % 16 == 8 },
         10 => Input::Terminate { peer: PEER.into() },
+        11 | 12 => Input::WorkerAcquire(pair, u16::from(kind % 16 == 12)),
         _ => Input::Acquire { child: PEER.into(), remote: None, packet: None },
     }
 }

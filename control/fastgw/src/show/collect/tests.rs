@@ -86,6 +86,7 @@ fn tunnel(name: &str, protection: Protection, egress: Option<NexthopId>) -> tabl
         mtu: 1438,
         mss: None,
         padded_len: None,
+        worker_sas: tables::WorkerSas::default(),
         demand: None,
         addresses: Addresses::default(),
         sequences: Arc::default(),
@@ -248,6 +249,20 @@ fn sas_are_listed_by_tunnel_and_without_a_key() {
     assert_eq!(outbound.suite, "aes256gcm16");
     let json = serde_json::to_string(&status).unwrap().to_lowercase();
     assert!(!json.contains("a5a5") && !json.contains("165,165") && !json.contains("0123456789"));
+}
+
+#[test]
+fn the_sas_of_single_workers_are_below_the_one_that_all_share() {
+    let mut tables = tables();
+    let mut tunnel = tables::Tunnel::clone(&tables.tunnels[0]);
+    let sa = OutboundSa::new(0x1003, Suite::AES256GCM16, keys(), true, [0; 32]).unwrap();
+    tunnel.worker_sas.sas = [None, Some(Arc::new(sa))].into();
+    tables.tunnels = [Arc::new(tunnel)].into();
+    let sas = status(&tables, &two_workers(), Section::Sas).sas.unwrap();
+    let shown: Vec<_> = sas.iter().map(|sa| (sa.direction, sa.spi, sa.worker)).collect();
+    let (inbound, outbound) = (Direction::Inbound, Direction::Outbound);
+    let expected = [(inbound, 0x1002, None), (outbound, 0x1001, None), (outbound, 0x1003, Some(1))];
+    assert_eq!(shown, expected);
 }
 
 #[test]

@@ -21,7 +21,10 @@ pub(in crate::show) fn status() -> Status {
             tunnel("to-b", TunnelState::Up),
             Tunnel { egress: None, nexthop: None, ..tunnel("to-c", TunnelState::NoPath) },
         ]),
-        sas: Some(vec![sa(Direction::Inbound, 1024), sa(Direction::Outbound, 0)]),
+        sas: Some(vec![
+            sa(Direction::Inbound, 1024),
+            Sa { worker: Some(1), ..sa(Direction::Outbound, 0) },
+        ]),
         ike: None,
         drops: Some(vec![
             drop("frame_truncated", 0, "The frame is shorter than an Ethernet header."),
@@ -133,6 +136,7 @@ fn sa(direction: Direction, replay_window: u32) -> Sa {
         suite: "aes256gcm16".to_owned(),
         esn: false,
         replay_window,
+        worker: None,
         sequence: 1_000_000,
         packets: 1_000_000,
         bytes: 1_400_000_000,

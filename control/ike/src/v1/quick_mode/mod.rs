@@ -194,6 +194,7 @@ impl Recipe<'_> {
         let pair = ChildSa {
             id: shared.child_id(),
             ike: self.ike,
+            connection: self.ike,
             peer: self.peer.name.clone(),
             child: self.child.name.clone(),
             peer_identity: self.identity.clone(),
@@ -210,6 +211,7 @@ impl Recipe<'_> {
             original_addresses: self.original,
             lifetime: lifetime::of_bytes(self.child.lifetime, self.lifetime.kilobytes),
             worker: None,
+            per_worker: false,
         };
         key_log::esp(shared, &pair);
         pair
