@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::sa::Wanted;
+use super::sa::{Phase, Wanted};
 use crate::algorithm::Group;
 use crate::cert::auth::Hashes;
 use crate::keymat::v2::{Intermediate, Seed};
@@ -56,6 +56,17 @@ impl Transcript {
             nonce_r: &self.nonce_r,
             spi_i: spis.0.0.to_be_bytes(),
             spi_r: spis.1.0.to_be_bytes(),
+        }
+    }
+}
+
+impl Phase {
+    /// What the handshake has settled so far, while it goes on.
+    pub fn transcript(&self) -> Option<&Transcript> {
+        match self {
+            Self::Connecting(connecting) => Some(&connecting.transcript),
+            Self::Answering(answering) => Some(&answering.transcript),
+            _ => None,
         }
     }
 }

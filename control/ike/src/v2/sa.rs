@@ -12,7 +12,7 @@ use engine::{Instant, Secret, UnixTime};
 use super::child::ChildRecord;
 use super::directory::Directory;
 use super::followup::{self, Awaited, Pending};
-use super::handshake::{Answering, Connecting, Transcript};
+use super::handshake::{Answering, Connecting};
 use super::nat::Nat;
 use super::window::{Patience, Window};
 use super::{auth, create_child, informational, init, intermediate, mobike, rekey_ike};
@@ -198,17 +198,6 @@ pub(crate) enum Phase {
     Deleting,
     /// It is over: the engine forgets it.
     Closed,
-}
-
-impl Phase {
-    /// What the handshake has settled so far, while it goes on.
-    pub fn transcript(&self) -> Option<&Transcript> {
-        match self {
-            Self::Connecting(connecting) => Some(&connecting.transcript),
-            Self::Answering(answering) => Some(&answering.transcript),
-            _ => None,
-        }
-    }
 }
 
 /// What the peer can do, and what stays as it is when an SA is made anew.
