@@ -6,7 +6,6 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use core::time::Duration;
 
 use engine::{Instant, Secret};
 use wire::Suite;
@@ -65,6 +64,37 @@ pub(crate) enum ChildState {
 }
 
 impl ChildRecord {
+    /// Of a pair that has just been made; used from here on unless it replaces another.
+    fn new(
+        cx: &mut Cx<'_>,
+        child: &Arc<Child>,
+        pair: &ChildSa,
+        agreed: &Agreed,
+        replaces: Option<ChildSaId>,
+    ) -> Self {
+        let lifetime = child.lifetime;
+        let rekey = lifetime.rekey.map(|rekey| cx.shared.jitter(rekey, lifetime.jitter_percent));
+        Self {
+            id: pair.id,
+            child: child.clone(),
+            worker: pair.worker,
+            per_worker: agreed.per_worker && pair.worker.is_none(),
+            spi_in: pair.inbound.spi,
+            spi_out: pair.outbound.spi,
+            mode: pair.mode,
+            suite: pair.suite,
+            esn: pair.esn,
+            description: format!("{}", agreed.choice),
+            local: pair.local.clone(),
+            remote: pair.remote.clone(),
+            state: replaces.map_or(ChildState::Live, |replaces| ChildState::Waiting { replaces }),
+            installed: cx.now,
+            rekey_at: rekey.map(|rekey| cx.now + rekey),
+            hard_at: lifetime.hard.map(|hard| cx.now + hard),
+            drain_at: None,
+        }
+    }
+
     /// Whether it is there to stay: used, or soon to be.
     pub fn is_current(&self) -> bool {
         matches!(self.state, ChildState::Live | ChildState::Waiting { .. })
@@ -360,18 +390,13 @@ pub(crate) fn install(
         if source.initiator { (of_responder, of_initiator) } else { (of_initiator, of_responder) };
     let id = cx.shared.child_id();
     let child = wanted.child.clone();
-    let lifetime = child.lifetime;
-    let after = |duration: Option<Duration>| duration.map(|duration| cx.now + duration);
-    let hard_at = after(lifetime.hard);
-    let rekey = lifetime.rekey.map(|rekey| cx.shared.jitter(rekey, lifetime.jitter_percent));
-    let rekey_at = rekey.map(|rekey| cx.now + rekey);
     let with_spi = |spi, keys: EspKeys| SaKeys {
         spi,
         encryption: keys.encryption,
         authentication: keys.authentication,
     };
     let spi_out = agreed.choice.spi;
-    let per_worker = agreed.per_worker && wanted.worker.is_none();
+    let per_worker = agreed.per_worker && wanted.worker.is_none() && child.per_worker > 1;
     let pair = ChildSa {
         id,
         ike: sa.id,
@@ -390,29 +415,11 @@ pub(crate) fn install(
         udp: sa.udp(),
         behind_nat: sa.nat.local,
         original_addresses: agreed.original,
-        lifetime,
-        worker: wanted.worker,
-        per_worker: per_worker && child.per_worker > 1,
-    };
-    sa.children.push(ChildRecord {
-        id,
-        child: child.clone(),
+        lifetime: child.lifetime,
         worker: wanted.worker,
         per_worker,
-        spi_in,
-        spi_out,
-        mode: agreed.mode,
-        suite,
-        esn: agreed.choice.esn,
-        description: format!("{}", agreed.choice),
-        local: agreed.local,
-        remote: agreed.remote,
-        state: replaces.map_or(ChildState::Live, |replaces| ChildState::Waiting { replaces }),
-        installed: cx.now,
-        rekey_at,
-        hard_at,
-        drain_at: None,
-    });
+    };
+    sa.children.push(ChildRecord::new(cx, &child, &pair, &agreed, replaces));
     key_log::esp(cx.shared, &pair);
     cx.shared.emit(Event::InstallInbound(Arc::new(pair)));
     cx.shared.own_child(id, sa.id);
