@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod checksum;
+pub mod cursor;
 pub mod esp;
 pub mod ethernet;
 pub mod gre;
@@ -17,6 +18,7 @@ pub mod ipv4;
 pub mod ipv6;
 pub mod l2tp;
 mod malformed;
+mod open_enum;
 pub mod ppp;
 pub mod suite;
 pub mod tcp;
