@@ -22,6 +22,7 @@ use super::numbers::AuthenticationType;
 pub const DIGEST_LEN_MAX: usize = 64;
 
 /// How an interface proves what it sends, and what it wants proven.
+#[derive(PartialEq, Eq)]
 pub enum Authentication {
     /// Not at all (RFC 2328 appendix D.1): the checksum guards against accidents.
     None,
@@ -32,9 +33,11 @@ pub enum Authentication {
 }
 
 /// The keys of an interface: at least one.
+#[derive(PartialEq, Eq)]
 pub struct Keys(Vec<Key>);
 
 /// A key, and when it is used.
+#[derive(PartialEq, Eq)]
 pub struct Key {
     /// What the packet names it by. More than one key may have an ID, if only in turn.
     pub id: u8,
@@ -320,6 +323,13 @@ impl fmt::Display for AuthError {
 }
 
 impl core::error::Error for AuthError {}
+
+impl fmt::Debug for Authentication {
+    /// Its type, and no secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kind())
+    }
+}
 
 /// Where the authentication field stands in a packet.
 const FIELD: core::ops::Range<usize> = 16..Header::LEN;
