@@ -1,7 +1,5 @@
 //! Neighbours become adjacent, or do not and say why; what one of them tells reaches the others.
 
-mod sim;
-
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +14,7 @@ use ospf::settings::{
 };
 use ospf::{InterfaceState, NeighborState};
 
-use sim::Net;
+use crate::sim::Net;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
