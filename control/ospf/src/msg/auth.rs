@@ -239,7 +239,7 @@ impl Key {
             Algorithm::Md5 => {
                 let mut padded = Zeroizing::new([0; MD5_LEN]);
                 padded.iter_mut().zip(secret).for_each(|(to, from)| *to = *from);
-                Md5::new().chain_update(packet).chain_update(&*padded).finalize().to_vec()
+                Md5::new().chain_update(packet).chain_update(&padded[..]).finalize().to_vec()
             }
             Algorithm::HmacSha1 => hmac::<Sha1, Hmac<Sha1>>(secret, packet),
             Algorithm::HmacSha256 => hmac::<Sha256, Hmac<Sha256>>(secret, packet),

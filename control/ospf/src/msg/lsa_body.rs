@@ -190,7 +190,7 @@ impl ExternalLsa {
             tag: reader.u32()?,
         };
         // Metrics, forwarding addresses and tags for other types of service.
-        if reader.len() % 12 == 0 { Ok(external) } else { Err(Fault::Trailing) }
+        if reader.len().is_multiple_of(12) { Ok(external) } else { Err(Fault::Trailing) }
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -215,7 +215,7 @@ fn summary(reader: &mut Reader<'_>, of_network: bool) -> Result<LsaBody, Fault> 
     let mask = if of_network { mask(reader)? } else { address(reader)? };
     let metric = reader.u32()? & METRIC_INFINITY;
     // Metrics for other types of service.
-    if reader.len() % 4 != 0 {
+    if !reader.len().is_multiple_of(4) {
         return Err(Fault::Trailing);
     }
     Ok(if of_network { LsaBody::Summary { mask, metric } } else { LsaBody::AsbrSummary { metric } })
