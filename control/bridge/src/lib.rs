@@ -25,7 +25,7 @@ use std::sync::Arc;
 use config::{Config, Protection, RouteTarget, TunnelKind};
 use ipnet::IpNet;
 use tables::{
-    ClearTunnels, Cloud, CloudId, Fib, Nexthops, PortEntry, PortId, Role, Route, Tables, TunnelId,
+    ClearTunnels, Cloud, CloudId, Entrance, Fib, Nexthops, PortEntry, PortId, Role, Route, Tables, TunnelId,
 };
 use wire::ethernet::Mac;
 
@@ -43,6 +43,10 @@ pub struct Bridge {
     ports: Vec<(Box<str>, Role)>,
     tunnels: Vec<TunnelSpec>,
     clouds: Vec<CloudSpec>,
+    /// What each configured tunnel became, by its name.
+    made: BTreeMap<Box<str>, Made>,
+    /// Another one when ids of tunnels mean others.
+    numbering: u64,
     policies: Vec<Entry>,
     routes: Vec<(IpNet, Target)>,
     nexthops: NexthopRegister,
@@ -138,6 +142,7 @@ impl Bridge {
         let mut next = Self { ports: self.ports.clone(), ..Self::empty() };
         next.take(config, &before.collect(), seeds)?;
         next.adopt_instances(self);
+        next.numbering = self.numbering + 1;
         next.nexthops = std::mem::take(&mut self.nexthops);
         *self = next;
         Ok(())
@@ -148,6 +153,8 @@ impl Bridge {
             ports: Vec::new(),
             tunnels: Vec::new(),
             clouds: Vec::new(),
+            made: BTreeMap::new(),
+            numbering: 0,
             policies: Vec::new(),
             routes: Vec::new(),
             nexthops: NexthopRegister::default(),
@@ -167,6 +174,8 @@ impl Bridge {
         let made: Result<Vec<Made>, _> =
             tunnels.map(|tunnel| self.add(tunnel, before, &mut making)).collect();
         let made = made?;
+        let names = config.tunnels.iter().map(|tunnel| tunnel.name.as_str().into());
+        self.made = names.zip(made.iter().copied()).collect();
         let tunnel = |index: usize| match made.get(index) {
             Some(Made::Tunnel(id)) => Some(*id),
             _ => None,
@@ -236,6 +245,39 @@ impl Bridge {
         Ok(Made::Cloud(CloudId(self.clouds.len() as u32 - 1)))
     }
 
+    /// Where control's own packets enter the tunnel that the configuration gives this name; `None`
+    /// where there is none, or it is a template.
+    #[must_use]
+    pub fn entrance(&self, tunnel: &str) -> Option<Entrance> {
+        match *self.made.get(tunnel)? {
+            Made::Tunnel(id) => Some(Entrance::Tunnel(id)),
+            Made::Cloud(id) => Some(Entrance::AllPeers(id)),
+            Made::Template => None,
+        }
+    }
+
+    /// Has workers hand over the OSPF packets that come out of these tunnels, and no others, from
+    /// the next [`Bridge::build`] until the configuration changes.
+    pub fn punt_ospf(&mut self, from: &[Entrance]) {
+        for spec in &mut self.tunnels {
+            spec.punts_ospf = false;
+        }
+        let ids = from.iter().flat_map(|entrance| match *entrance {
+            Entrance::Tunnel(id) => vec![id],
+            Entrance::AllPeers(id) => self.peers_of(id),
+        });
+        for id in ids.collect::<Vec<_>>() {
+            if let Some(spec) = self.tunnels.get_mut(id.0 as usize) {
+                spec.punts_ospf = true;
+            }
+        }
+    }
+
+    fn peers_of(&self, cloud: CloudId) -> Vec<TunnelId> {
+        let cloud = self.clouds.get(cloud.0 as usize);
+        cloud.into_iter().flat_map(|cloud| cloud.peers.iter().map(|(_, id)| *id)).collect()
+    }
+
     /// Everything anew, from what `underlay` says now.
     pub fn build(&mut self, underlay: &dyn Underlay) -> Built {
         self.nexthops.forget_failed(underlay);
@@ -269,6 +311,7 @@ impl Bridge {
             fib: Arc::new(Fib::build(routes.iter().copied())),
             nexthops: self.nexthops(underlay),
             tunnels: tunnels.into(),
+            numbering: self.numbering,
             clouds: self.clouds.iter().map(|cloud| Cloud::build(cloud.peers.clone())).collect(),
             spd: Arc::new(spd),
             sad: Arc::new(self.sad()),

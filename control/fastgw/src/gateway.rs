@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use af_xdp::XdpMode;
 use config::Config;
 use mio::{Registry, Token};
-use pipeline::{Event, EventRing, InjectRing};
+use pipeline::{Event, Injected, Rings};
 use tables::counters::WorkerCounters;
 use tables::publish::{Publisher, Reader};
 use tables::{PortId, Route, Tables};
@@ -34,8 +34,6 @@ pub const CONFIRM: Duration = Duration::from_secs(30);
 pub const TICK: Duration = Duration::from_secs(1);
 /// The sockets for outer packets in control's poll.
 pub const OUTER: Token = Token(4);
-/// Most packets that wait for one worker: all of them are copies.
-const INJECTED_MAX: usize = 256;
 
 /// The control side of a running gateway.
 pub struct Gateway {
@@ -49,10 +47,8 @@ pub struct Gateway {
     pub ports: Vec<OpenedPort>,
     /// The routes in the newest tables.
     pub routes: Vec<(ipnet::IpNet, Route)>,
-    /// Where workers leave their requests.
-    pub events: Vec<Arc<EventRing>>,
-    /// Where packets are left for workers that the kernel received.
-    pub injected: Vec<Arc<InjectRing>>,
+    /// What is exchanged with each worker.
+    pub rings: Vec<Rings>,
     /// When it started.
     pub started: Instant,
     kernel: Kernel,
@@ -124,12 +120,9 @@ impl Gateway {
         let Parts { config, kernel, bridge, ports, steering, cores, sockets, registry } = parts;
         let workers = config.gateway.workers;
         let counters = (0..workers).map(|_| Arc::new(WorkerCounters::new(config.ports.len())));
-        let events = (0..workers).map(|_| Arc::new(EventRing::new(1024)));
-        let injected = (0..workers).map(|_| Arc::new(InjectRing::new(INJECTED_MAX)));
         Self {
             counters: counters.collect(),
-            events: events.collect(),
-            injected: injected.collect(),
+            rings: (0..workers).map(|_| Rings::default()).collect(),
             ifindexes: ports.iter().map(|port| port.ifindex).collect(),
             config,
             cores,
@@ -290,7 +283,7 @@ impl Gateway {
     pub fn answer_workers(&mut self) -> bool {
         let (mut resolved, mut moved) = (false, false);
         let requests: Vec<Event> =
-            self.events.iter().flat_map(|ring| std::iter::from_fn(|| ring.pop())).collect();
+            self.rings.iter().flat_map(|own| std::iter::from_fn(|| own.events.pop())).collect();
         for request in requests {
             match request {
                 Event::Resolve { port, address } => {
@@ -315,12 +308,12 @@ impl Gateway {
 
     /// Takes in what the kernel received for the tunnels. True when workers should look.
     pub fn read_outer(&mut self) -> bool {
-        let (injected, next) = (&self.injected, &mut self.next_worker);
+        let (rings, next) = (&self.rings, &mut self.next_worker);
         let mut news = false;
         let packet = |packet: Box<[u8]>| {
             // A ring that is full drops, as a network does.
-            if let Some(ring) = injected.get(*next % injected.len().max(1)) {
-                news |= ring.push(packet).is_ok();
+            if let Some(own) = rings.get(*next % rings.len().max(1)) {
+                news |= own.injected.push(Injected::Received(packet)).is_ok();
             }
             *next = next.wrapping_add(1);
         };

@@ -228,16 +228,17 @@ fn start_workers(
 ) -> io::Result<Vec<WorkerThread>> {
     let of = workers.len() as u16;
     let start = |(index, (pool, ports)): (usize, (port::FramePool, Vec<WorkerPort>))| {
-        let events = Arc::clone(&gateway.events[index]);
         let counters = Arc::clone(&gateway.counters[index]);
         let id = WorkerId { index: index as u16, of };
         let reader = gateway.reader();
-        let injected = Arc::clone(&gateway.injected[index]);
-        let worker = Worker::new(id, ports, pool, reader, counters, Arc::clone(&events), injected);
+        let rings = gateway.rings[index].clone();
+        let events = Arc::clone(&rings.events);
+        let told = Arc::clone(&counters);
+        let worker = Worker::new(id, ports, pool, reader, counters, rings);
         let core = gateway.cores[index];
         let idle = gateway.config.gateway.idle;
         let control = Arc::clone(control);
-        WorkerThread::start(worker, Shell { index, core, idle, events, control })
+        WorkerThread::start(worker, Shell { index, core, idle, events, counters: told, control })
     };
     workers.into_iter().enumerate().map(start).collect()
 }

@@ -55,6 +55,8 @@ pub mod protocol {
     pub const NONE: u8 = 59;
     /// Destination options, an extension header of IPv6 (RFC 8200 4.6).
     pub const DESTINATION_OPTIONS: u8 = 60;
+    /// OSPF (RFC 2328).
+    pub const OSPF: u8 = 89;
     /// SCTP (RFC 9260).
     pub const SCTP: u8 = 132;
 }

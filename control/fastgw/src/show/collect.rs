@@ -92,6 +92,7 @@ impl Sources<'_> {
             tx_bytes: sum(counters, |port| port.tx.bytes.value()),
             busy_turns: counters.busy_turns.value(),
             held: counters.held.value(),
+            punted: counters.punted.value(),
             fragments: counters.fragments.value(),
             icmp_sent: counters.icmp_sent.value(),
             icmp_withheld: counters.icmp_withheld.value(),

@@ -69,6 +69,8 @@ pub struct Worker {
     pub busy_turns: u64,
     /// Packets that waited for a next hop's MAC.
     pub held: u64,
+    /// Packets handed to control: those of its protocols that came out of tunnels.
+    pub punted: u64,
     /// Fragments made.
     pub fragments: u64,
     /// ICMP errors sent.

@@ -276,6 +276,7 @@ impl Shape {
             padded_len: None,
             demand: None,
             addresses,
+            punts_ospf: false,
             sequences: Arc::default(),
             counters: Arc::default(),
         };
@@ -345,6 +346,7 @@ pub fn tables(join: Join, esn: bool, mirrored: bool) -> Tables {
         fib: Arc::new(Fib::build(routes)),
         nexthops: Arc::new(Nexthops::build(hops.collect())),
         tunnels: [Arc::new(tunnel)].into(),
+        numbering: 0,
         clouds: [].into(),
         spd: Arc::new(Spd::build(vec![[protect].into()])),
         sad: Arc::new(Sad::build(inbound.into_iter().collect())),

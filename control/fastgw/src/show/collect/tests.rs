@@ -87,6 +87,7 @@ fn tunnel(name: &str, protection: Protection, egress: Option<NexthopId>) -> tabl
         padded_len: None,
         demand: None,
         addresses: Addresses::default(),
+        punts_ospf: false,
         sequences: Arc::default(),
         counters: Arc::default(),
     }

@@ -75,6 +75,7 @@ fn worker(index: usize, core: Option<usize>) -> Worker {
         core,
         busy_turns: 98_765_432,
         held: 3,
+        punted: 9,
         fragments: 12,
         icmp_sent: 2,
         icmp_withheld: 0,
