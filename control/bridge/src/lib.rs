@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 mod headers;
+mod learned;
 mod lifetime;
 mod negotiated;
 mod nexthops;
@@ -34,6 +35,7 @@ use self::nexthops::NexthopRegister;
 use self::policies::Entry;
 use self::spec::{Making, PeerConfig, TunnelSpec};
 
+pub use self::learned::Learned;
 pub use self::negotiated::Pending;
 pub use self::sas::{Heard, Kept};
 pub use self::underlay::{PortState, Underlay};
@@ -49,6 +51,7 @@ pub struct Bridge {
     numbering: u64,
     policies: Vec<Entry>,
     routes: Vec<(IpNet, Target)>,
+    learned: Vec<(IpNet, Learned)>,
     nexthops: NexthopRegister,
     places: Places,
     changes: Changes,
@@ -157,6 +160,7 @@ impl Bridge {
             numbering: 0,
             policies: Vec::new(),
             routes: Vec::new(),
+            learned: Vec::new(),
             nexthops: NexthopRegister::default(),
             places: Places::default(),
             changes: Changes::default(),
@@ -367,6 +371,7 @@ impl Bridge {
         problems: &mut Vec<String>,
     ) -> Vec<(IpNet, Route)> {
         let mut routes = Vec::new();
+        self.learned_routes(&mut routes);
         for n in 0..self.ports.len() {
             if self.ports[n].1 == Role::Inside {
                 self.inside_routes(underlay, PortId(n as u32), &mut routes);

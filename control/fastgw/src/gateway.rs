@@ -20,7 +20,9 @@ use crate::ike::Negotiator;
 use crate::kernel::{Change, Kernel};
 use crate::kernel_underlay::KernelUnderlay;
 use crate::outer::{Keepalives, PathMtus, Quoted, Sockets};
+use crate::ospf::Router;
 use crate::ports::{OpenedPort, Steering};
+use crate::show::ospf::OspfStatus;
 use crate::show::status::{Attach, CopyMode, Status};
 use crate::show::{self, PortFacts, Request, Response, Section, Sources};
 use bridge::{Bridge, Built, Underlay};
@@ -51,7 +53,7 @@ pub struct Gateway {
     pub rings: Vec<Rings>,
     /// When it started.
     pub started: Instant,
-    kernel: Kernel,
+    pub(crate) kernel: Kernel,
     pub(crate) bridge: Bridge,
     publisher: Publisher,
     steering: Steering,
@@ -60,8 +62,10 @@ pub struct Gateway {
     told: Vec<String>,
     /// IKE, once there is a peer for it.
     pub negotiator: Option<Negotiator>,
+    /// OSPF, where it is configured.
+    pub router: Option<Router>,
     pub(crate) sockets: Sockets,
-    registry: Registry,
+    pub(crate) registry: Registry,
     endpoints: Vec<IpAddr>,
     path_mtus: PathMtus,
     keepalives: Keepalives,
@@ -136,6 +140,7 @@ impl Gateway {
             asked: BTreeMap::new(),
             told: Vec::new(),
             negotiator: None,
+            router: None,
             sockets,
             registry,
             endpoints: Vec::new(),
@@ -238,6 +243,7 @@ impl Gateway {
             self.publish_nexthops();
         } else {
             self.rebuild()?;
+            self.follow_ospf();
         }
         Ok(true)
     }
@@ -276,6 +282,7 @@ impl Gateway {
             tracing::error!("fragments of packets in UDP cannot be put together: {error}");
         }
         self.rebuild_or_tell();
+        self.configure_ospf()?;
         self.configure_ike()
     }
 
@@ -385,7 +392,9 @@ impl Gateway {
             uptime: self.started.elapsed(),
         };
         let ike = self.ike_status(section);
-        Status { ike, ..sources.status(section) }
+        let ospf = self.router.as_ref().filter(|_| section.has(Section::Ospf));
+        let ospf = ospf.map(|router| OspfStatus::collect(router.engine()));
+        Status { ike, ospf, ..sources.status(section) }
     }
 
     fn facts(&self, port: &OpenedPort) -> PortFacts {

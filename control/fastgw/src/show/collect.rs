@@ -69,8 +69,9 @@ impl Sources<'_> {
             ports: section.has(Section::Ports).then(|| self.ports()),
             tunnels: section.has(Section::Tunnels).then(|| self.tunnels()),
             sas: section.has(Section::Sas).then(|| self.sas()),
-            // The gateway adds it: no table knows of it.
+            // The gateway adds these: no table knows of them.
             ike: None,
+            ospf: None,
             drops: section.has(Section::Drops).then(|| self.drops()),
             routes: section.has(Section::Routes).then(|| self.routes()),
             neighbors: section.has(Section::Neighbors).then(|| self.neighbors()),
