@@ -69,6 +69,12 @@ impl PuntRing {
         Some(outcome)
     }
 
+    /// How many packets wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Copies a packet into the ring; false when there is no buffer for it.
     fn put(&self, tunnel: TunnelId, numbering: u64, packet: &[u8]) -> bool {
         let Some(mut buffer) = self.empty.pop() else { return false };
@@ -161,7 +167,8 @@ fn enter(
             let tunnel = tables.tunnels.get(id.0 as usize).ok_or(DropReason::TunnelGone)?;
             let (data, ip) = (packet.frame.data(), Ip::of(packet.frame.data())?);
             let upper = || upper(data, Direction::Outbound);
-            let holds = |selectors: &Selectors| selectors.hold(ip.source(), ip.destination(), upper);
+            let holds =
+                |selectors: &Selectors| selectors.hold(ip.source(), ip.destination(), upper);
             match tunnel.selectors.as_ref().is_none_or(holds) {
                 true => Ok(Verdict::Encap(id)),
                 false => Err(DropReason::NoPolicy),
