@@ -20,13 +20,14 @@ mod underlay;
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use config::{Config, Protection, RouteTarget, TunnelKind};
 use ipnet::IpNet;
 use tables::{
-    ClearTunnels, Cloud, CloudId, Entrance, Fib, Nexthops, PortEntry, PortId, Role, Route, Tables, TunnelId,
+    ClearTunnels, Cloud, CloudId, Entrance, Fib, Nexthops, PortEntry, PortId, Role, Route, Tables,
+    TunnelId,
 };
 use wire::ethernet::Mac;
 
@@ -74,6 +75,14 @@ enum Target {
 
 /// What was configured before, by name, and whether its SA has the same keys now.
 type Before<'a> = BTreeMap<&'a str, (&'a TunnelSpec, bool)>;
+
+/// Groups that stay on their link (RFC 5771 4, RFC 4291 2.7): OSPF's and neighbour discovery's, for
+/// example. They are the kernel's, even where a route leads other groups into a tunnel.
+fn links_own_groups() -> [IpNet; 2] {
+    let v4 = Ipv4Addr::new(224, 0, 0, 0);
+    let v6 = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0);
+    [IpNet::new_assert(v4.into(), 24), IpNet::new_assert(v6.into(), 16)]
+}
 
 /// What a configured tunnel became.
 #[derive(Clone, Copy)]
@@ -306,10 +315,13 @@ impl Bridge {
         }
         let (spd, by_policy) = policies::spd(&policies, underlay, &mut self.nexthops);
         let routes = self.fib_routes(underlay, by_policy, &machine, &mut problems);
+        let links_own = links_own_groups();
         let kernel_keeps = |prefix: &IpNet| {
             prefix.prefix_len() == prefix.max_prefix_len() && machine.contains(&prefix.addr())
+                || links_own.iter().any(|groups| groups.contains(prefix))
         };
-        let owned = routes.iter().map(|(prefix, _)| (*prefix, !kernel_keeps(prefix))).collect();
+        let owned = routes.iter().map(|(prefix, _)| (*prefix, !kernel_keeps(prefix)));
+        let owned = owned.chain(links_own.map(|groups| (groups, false))).collect();
         let tables = Tables {
             ports: ports.into(),
             fib: Arc::new(Fib::build(routes.iter().copied())),

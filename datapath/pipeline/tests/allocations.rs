@@ -6,8 +6,8 @@ use allocation_counter::{AllocationInfo, measure};
 use common::*;
 use esp::Suite;
 use port::{Batch, Frame, Port, Umem, UmemConfig};
-use tables::{DropReason, PortId};
 use tables::latency::Stage;
+use tables::{DropReason, PortId};
 use wire::ipv4::Ipv4;
 use wire::protocol;
 

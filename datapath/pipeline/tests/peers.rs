@@ -112,9 +112,10 @@ fn control_sends_to_one_peer_or_to_all_and_hears_which_one_it_was() {
     assert!(copies.iter().chain(&to_one).all(|copy| copy[28..] == hello));
 
     let heard = ospf([10, 255, 0, 4].into(), [224, 0, 0, 5].into(), 64);
-    let from_4 = with_header(outer(47, &[&[0x20, 0, 8, 0, 0, 0, 0, 7], &heard[..]].concat()), |ip| {
-        ip.source = [203, 0, 113, 4];
-    });
+    let from_4 =
+        with_header(outer(47, &[&[0x20, 0, 8, 0, 0, 0, 0, 7], &heard[..]].concat()), |ip| {
+            ip.source = [203, 0, 113, 4];
+        });
     assert_eq!(hub.refusal(WAN, &frame(&from_4)), DropReason::LinkLocal, "not asked for");
     hub.change(|tables| {
         let asking = |tunnel: &Arc<Tunnel>| Tunnel { punts_ospf: true, ..Tunnel::clone(tunnel) };

@@ -6,8 +6,8 @@ mod router;
 mod sockets;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::net::Ipv4Addr;
+use std::{fmt, io};
 
 use mio::{Registry, Token};
 use pipeline::{Injected, Punted, Rings};
@@ -57,6 +57,18 @@ pub enum NotSent {
     TooLong,
     /// The kernel did not take it.
     Refused(io::Error),
+}
+
+impl fmt::Display for NotSent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoInterface => f.write_str("OSPF does not run there"),
+            Self::NoPeer => f.write_str("no peer has that address"),
+            Self::Busy => f.write_str("too much waits for the worker"),
+            Self::TooLong => f.write_str("longer than IP can say"),
+            Self::Refused(error) => error.fmt(f),
+        }
+    }
 }
 
 /// Sends and receives on the interfaces that it was told of.
