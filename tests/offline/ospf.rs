@@ -28,7 +28,7 @@ fn every_packet_of_frr_is_written_again_with_the_same_bytes() {
     assert_eq!(written_again(&encrypted), Counts { kinds: [30, 5, 2, 5, 4], lsas: 6 });
 }
 
-/// The same of more of FRR's, over the mGRE of a DMVPN: a broadcast network and point-to-multipoint.
+/// More of FRR's, over the mGRE of a DMVPN: a broadcast network and point-to-multipoint.
 #[test]
 fn every_packet_of_the_shared_captures_is_written_again_with_the_same_bytes() {
     for (name, kinds, lsas) in
