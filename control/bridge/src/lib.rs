@@ -263,7 +263,10 @@ impl Bridge {
     #[must_use]
     pub fn entrance(&self, tunnel: &str) -> Option<Entrance> {
         match *self.made.get(tunnel)? {
-            Made::Tunnel(id) => Some(Entrance::Tunnel(id)),
+            Made::Tunnel(id) => {
+                let spec = self.tunnels.get(id.0 as usize)?;
+                (!spec.is_template).then_some(Entrance::Tunnel(id))
+            }
             Made::Cloud(id) => Some(Entrance::AllPeers(id)),
             Made::Template => None,
         }
