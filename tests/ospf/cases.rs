@@ -32,7 +32,7 @@ pub struct Case {
     pub roles: (&'static str, &'static str),
     /// Prefixes that fastgw should learn, with their types; all others must be FRR's own networks.
     pub learns: &'static [(&'static str, &'static str)],
-    /// External prefixes that FRR should learn.
+    /// Prefixes that FRR should have and fastgw need not.
     pub tells: &'static [&'static str],
     /// Whether there is to be an adjacency at all; otherwise a part of the reason that fastgw logs.
     pub refuses: Option<&'static str>,
@@ -162,6 +162,7 @@ fn areas() -> Vec<Case> {
             sections: "[[ospf.area]]\nid = 1\nkind = \"stub\"\n",
             frr_router: "area 1 stub no-summary\nnetwork 10.4.0.0/24 area 0",
             learns: &[("10.3.0.0/24", "N"), ("0.0.0.0/0", "N IA")],
+            tells: &["10.4.0.0/24"],
             ..P2P
         },
         Case {
@@ -169,6 +170,7 @@ fn areas() -> Vec<Case> {
             area: 1,
             sections: "[[ospf.area]]\nid = 1\nkind = \"stub\"\n",
             frr_router: "area 1 stub",
+            tells: &["0.0.0.0/0"],
             ..P2P
         },
         Case {
@@ -186,7 +188,7 @@ fn areas() -> Vec<Case> {
             name: "NSSA, fastgw is the border",
             area: 1,
             sections: "[[ospf.area]]\nid = 1\nkind = \"nssa\"\n",
-            frr_router: "area 1 nssa\nredistribute static",
+            frr_router: "area 1 nssa\nredistribute kernel",
             learns: &[("10.3.0.0/24", "N"), ("172.30.0.0/16", "N E2")],
             tells: &["0.0.0.0/0"],
             ..P2P
@@ -200,7 +202,7 @@ fn externals() -> Vec<Case> {
             name: "externals both ways",
             router: "redistribute = [\"static\", \"default\"]\nmetric_type = 1",
             sections: "[[route]]\nprefix = \"172.20.0.0/16\"\nvia = \"10.2.0.2\"\n",
-            frr_router: "redistribute static",
+            frr_router: "redistribute kernel",
             learns: &[("10.3.0.0/24", "N"), ("172.30.0.0/16", "N E2")],
             tells: &["172.20.0.0/16", "0.0.0.0/0"],
             ..P2P

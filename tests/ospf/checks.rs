@@ -64,7 +64,7 @@ pub fn adjacency(lab: &Lab, case: &Case) -> Outcome {
             state
         };
         if !is_full || !text(&state).starts_with("Full") {
-            return Err(format!("fastgw says {}, FRR says {state}", neighbor["state"]));
+            return Err(format!("fastgw says {}, FRR says {theirs}", neighbor["state"]));
         }
         let (wanted, wanted_theirs) = case.roles;
         if ours != (wanted.to_owned(), wanted_theirs.to_owned()) {

@@ -1,13 +1,14 @@
 //! FRR's zebra and ospfd, from the files of the guests' disk.
 
-use std::process::Command;
+use std::{
+    io::{self, Read, Write},
+    os::unix::net::UnixStream,
+    process::Command,
+    time::Duration,
+};
 
 use serde_json::Value;
-use tests::{
-    netns::Netns,
-    process::{output, said},
-    userland::Userland,
-};
+use tests::{netns::Netns, process::output, userland::Userland};
 
 use crate::cases::Case;
 
@@ -22,6 +23,9 @@ chown frr:frr /run/frr /var/tmp/frr
 exec /usr/lib/frr/ospfd -f /etc/frr/all.conf
 ";
 
+/// How long ospfd may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The routing daemons in a namespace.
 pub struct Frr {
     userland: Userland,
@@ -33,7 +37,6 @@ impl Frr {
         let userland = Userland::new(netns);
         userland.write("/etc/passwd", PASSWD);
         userland.write("/etc/group", GROUP);
-        userland.write("/etc/frr/vtysh.conf", "");
         userland.write("/etc/frr/all.conf", &config(case));
         Self { userland }
     }
@@ -56,11 +59,32 @@ impl Frr {
         }
     }
 
-    /// What a `show` command says; null while nothing answers.
+    /// What a `show` command of ospfd says; a text, if it is no JSON.
     pub fn show(&self, what: &str) -> Value {
-        let mut command = self.userland.command("/usr/bin/vtysh");
-        command.args(["-c", &format!("show {what} json")]);
-        serde_json::from_str(&said(&output(&mut command))).unwrap_or_default()
+        match self.ask(&format!("show {what} json")) {
+            Ok(said) => serde_json::from_str(&said).unwrap_or(Value::String(said)),
+            Err(error) => Value::String(format!("no answer: {error}")),
+        }
+    }
+
+    /// The socket that vtysh would ask: a command ends in a zero byte, an answer in three and a
+    /// status.
+    fn ask(&self, command: &str) -> io::Result<String> {
+        let socket = format!("/proc/{}/root/run/frr/ospfd.vty", self.userland.id());
+        let mut stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut answer = String::new();
+        for command in ["enable", command] {
+            stream.write_all(format!("{command}\0").as_bytes())?;
+            let mut said = Vec::new();
+            let mut byte = [0];
+            while !(said.len() >= 4 && said[said.len() - 4..].starts_with(&[0; 3])) {
+                stream.read_exact(&mut byte)?;
+                said.push(byte[0]);
+            }
+            answer = String::from_utf8_lossy(&said[..said.len() - 4]).into_owned();
+        }
+        Ok(answer)
     }
 
     /// What they have logged.
@@ -89,7 +113,7 @@ fn config(case: &Case) -> String {
         frr_router.lines().filter(|line| !line.starts_with("network ")).collect();
     let backbone = if networks.is_empty() { "" } else { "interface stub4\nip ospf area 0\n" };
     format!(
-        "log stdout\nip route 172.30.0.0/16 10.3.0.9\n\
+        "log stdout\n\
          interface eth0\n{area_of_lan}\n{intervals}\n{more}\n\
          interface stub0\nip ospf area {area}\nip ospf passive\n{backbone}\
          router ospf\nospf router-id 10.3.0.1\n{}\n",

@@ -40,6 +40,7 @@ impl Lab {
             router.ip(&format!("link set {stub}-far up"));
             router.nic(stub).address(address);
         }
+        router.ip("route add 172.30.0.0/16 via 10.3.0.9");
         if case.name.starts_with("MTU mismatch") {
             router.ip("link set eth0 mtu 1600");
         }
