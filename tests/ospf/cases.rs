@@ -137,10 +137,10 @@ fn authentication() -> Vec<Case> {
         Case {
             name: "MD5",
             interface: "network = \"point-to-point\"\n[[ospf.interface.key]]\nid = 5\n\
-                        algorithm = \"md5\"\nsecret = \"see and saw\"",
+                        algorithm = \"md5\"\nsecret = \"see_saw\"",
             frr_interface: "ip ospf network point-to-point\n\
                             ip ospf authentication message-digest\n\
-                            ip ospf message-digest-key 5 md5 see and saw",
+                            ip ospf message-digest-key 5 md5 see_saw",
             ..P2P
         },
     ]
