@@ -183,6 +183,7 @@ fn tables(suite: Suite, kind: Kind) -> Tables {
         payload,
         protection: Protection::Esp(Some(Arc::new(sa))),
         selectors: Some(Selectors([selector.clone()].into())),
+        narrowed: None,
         egress: Some(NexthopId(0)),
         mtu: 0,
         mss: None,

@@ -252,6 +252,23 @@ impl Case {
         }
     }
 
+    /// What our end says when there is to be no SA; `None` where it does not know why: in main mode
+    /// nobody answers a proof that cannot be read.
+    pub fn complaint(&self) -> Option<&'static str> {
+        let calls = self.calls(Side::Ours);
+        match self.auth {
+            Auth::WrongPsk if self.version == 1 && calls => None,
+            Auth::WrongPsk if self.version == 1 => Some("pre-shared key is another one than ours"),
+            Auth::WrongPsk if calls => Some("does not accept our authentication"),
+            Auth::WrongPsk => Some("its pre-shared key is not the one of"),
+            Auth::Certificate(Kind::Revoked) => Some("was revoked"),
+            Auth::Certificate(Kind::Stranger) => Some("no chain to a configured authority"),
+            Auth::Certificate(Kind::Expired) => Some("expired on"),
+            Auth::Certificate(Kind::Misnamed) => Some("does not name"),
+            Auth::Psk | Auth::Certificate(_) => None,
+        }
+    }
+
     /// Whether `side` is the one that calls.
     pub fn calls(&self, side: Side) -> bool {
         self.initiator == side

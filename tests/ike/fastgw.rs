@@ -21,12 +21,18 @@ pub struct Fastgw<'a> {
     case: &'a Case,
     certificates: &'a Certificates,
     gateway: Option<Gateway>,
+    keys: Option<&'a Path>,
 }
 
 impl<'a> Fastgw<'a> {
     /// A gateway that is not running yet.
     pub fn new(netns: &'a Netns, case: &'a Case, certificates: &'a Certificates) -> Self {
-        Self { netns, case, certificates, gateway: None }
+        Self { netns, case, certificates, gateway: None, keys: None }
+    }
+
+    /// The same, writing its keys into this folder.
+    pub fn logging_keys(self, folder: &'a Path) -> Self {
+        Self { keys: Some(folder), ..self }
     }
 
     fn order(&self, words: &[&str]) -> Result<(), String> {
@@ -43,7 +49,12 @@ impl End for Fastgw<'_> {
         match &mut self.gateway {
             Some(gateway) => gateway.start_again(self.netns),
             None => {
-                let config = |socket: &Path| configuration(self.case, self.certificates, socket);
+                let keys = self.keys.map(|keys| format!("ike_keylog = \"{}\"", keys.display()));
+                let keys = format!("[gateway]\n{}", keys.unwrap_or_default());
+                let config = |socket: &Path| {
+                    let text = configuration(self.case, self.certificates, socket);
+                    text.replacen("[gateway]", &keys, 1)
+                };
                 self.gateway = Some(Gateway::start(self.netns, config));
             }
         }

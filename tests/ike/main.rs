@@ -17,6 +17,7 @@ mod libreswan;
 mod machine;
 mod rows;
 mod strongswan;
+mod wire;
 
 use std::{
     env,

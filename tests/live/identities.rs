@@ -84,13 +84,28 @@ fn gateways_know_each_other_by_their_certificates() {
 
 #[test]
 fn a_log_of_keys_opens_what_was_recorded_and_nobody_else_reads_it() {
+    // Both sides' proofs.
+    assert_log_opens("version = 2", CHILD, "isakmp.auth.method");
+}
+
+#[test]
+fn a_log_of_keys_opens_what_ikev1_has_negotiated() {
+    let child = "start = \"demand\"\nproposals = [\"aes256-sha256-noesn\"]";
+    // Identities of main mode, and of quick mode.
+    assert_log_opens("version = 1", child, "isakmp.id.type");
+}
+
+/// Two gateways that negotiate with these lines of `[[ike]]` and `[tunnel.ike]`, of which one logs
+/// its keys: with the log tshark reads the pings, and `proof` in what IKE has encrypted.
+fn assert_log_opens(peer: &str, child: &str, proof: &str) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (keys, pcap) = (folder.path().join("keys"), folder.path().join("wire.pcap"));
     let lab = Lab::new();
     let capture = Capture::start(lab.outside(&lab.a), "udp or esp", &pcap);
     let log = format!("[gateway]\nike_keylog = \"{}\"\n", keys.display());
-    let a = start(&lab.a, |text| text.replacen("[gateway]\n", &log, 1));
-    let _b = start(&lab.b, |text| text);
+    let version = |text: String| text.replace(PSK, &format!("{PSK}\n{peer}")).replace(CHILD, child);
+    let a = start(&lab.a, |text| version(text).replacen("[gateway]\n", &log, 1));
+    let _b = start(&lab.b, version);
     lab.a.wait_for_other_host(LIMIT);
     assert_eq!(lab.a.host.ping(Side::B.host(), 5, 100), 5);
     let pcap = capture.finish();
@@ -98,10 +113,10 @@ fn a_log_of_keys_opens_what_was_recorded_and_nobody_else_reads_it() {
     assert_eq!(run(Command::new("find").arg(&keys).args(["-perm", "/077"])), "");
 
     let closed = Tshark::new(&pcap);
-    assert_eq!((closed.count("icmp"), closed.count("isakmp.auth.method")), (0, 0));
+    assert_eq!((closed.count("icmp"), closed.count(proof)), (0, 0));
     let open = Tshark::new(&pcap).with_key_log(&keys);
     open.assert_well_formed();
     let icmp = format!("icmp && ip.addr == {}", Side::B.host());
     assert!(open.count(&icmp) >= 10, "{}", open.summary(""));
-    assert!(open.count("isakmp.auth.method") >= 2, "{}", open.summary("isakmp"));
+    assert!(open.count(proof) >= 2, "{}", open.summary("isakmp"));
 }

@@ -58,7 +58,9 @@ fn nothing_leaves_in_clear_while_there_are_no_keys() {
     let lab = Lab::new();
     let a = lab.a.start(ON_DEMAND);
     assert!(!lab.a.reaches_other_host());
-    assert!(Status(a.show()).drops("tunnel_no_sa") > 0);
+    // It has waited for keys, for as long as a packet does.
+    let dropped = || (Status(a.show()).drops("tunnel_no_sa") > 0).then_some(());
+    wait_for("end of its wait", LIMIT, dropped);
     assert_eq!(Status(a.show()).named("tunnels", "join")["state"], "no sa");
 }
 

@@ -180,7 +180,8 @@ fn areas() -> Vec<Case> {
             sections: "[[ospf.area]]\nid = 1\nkind = \"nssa\"\n\
                        [[route]]\nprefix = \"172.20.0.0/16\"\nvia = \"10.2.0.2\"\n",
             frr_router: "area 1 nssa\nnetwork 10.4.0.0/24 area 0",
-            learns: &[("10.3.0.0/24", "N"), ("10.4.0.0/24", "N IA")],
+            // FRR's own default route, which it supplies the area with.
+            learns: &[("10.3.0.0/24", "N"), ("10.4.0.0/24", "N IA"), ("0.0.0.0/0", "N E2")],
             tells: &["172.20.0.0/16"],
             ..P2P
         },

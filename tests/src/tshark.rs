@@ -74,7 +74,7 @@ impl Tshark {
     /// The same capture, with its ESP and IKE decrypted by what fastgw has logged in `folder`:
     /// files that Wireshark reads where its profile is.
     pub fn with_key_log(mut self, folder: &Path) -> Self {
-        for table in ["esp_sa", "ikev2_decryption_table"] {
+        for table in ["esp_sa", "ikev1_decryption_table", "ikev2_decryption_table"] {
             let rows = fs::read_to_string(folder.join(table)).expect("a log of keys");
             self.rows.extend(rows.lines().map(|row| format!("uat:{table}:{row}")));
         }

@@ -23,6 +23,8 @@ use super::protection::{Protected, Sas, is_known};
 
 /// IPv6's smallest link (RFC 8200 5), bytes.
 const IPV6_MTU_MIN: usize = 1280;
+/// Most selectors of ours times the peer's that are compared when an SA is made.
+const COMPARED_MAX: usize = 4096;
 /// Underlay MTU assumed while there is no route to the remote endpoint.
 const MTU_ASSUMED: u16 = 1500;
 
@@ -255,6 +257,7 @@ impl TunnelSpec {
             },
             demand: self.protection.as_ref().and_then(Protected::demand),
             selectors: self.selectors(selectors),
+            narrowed: self.narrowed(selectors),
             egress: way.and_then(|(port, address)| nexthops.id(port, address)),
             mtu: 0,
             mss: None,
@@ -306,6 +309,20 @@ impl TunnelSpec {
         }
         let Kind::Policy(own) = &self.kind else { return None };
         Some(Selectors(own.iter().map(selector).chain(more.iter().cloned()).collect()))
+    }
+
+    /// What the pair that it sends through covers, unless that is all that leads into the tunnel. A
+    /// header of the tunnel's own is what was negotiated.
+    fn narrowed(&self, more: &[tables::Selector]) -> Option<Selectors> {
+        let Kind::Policy(own) = &self.kind else {
+            return self.sending().filter(|_| matches!(self.kind, Kind::Vti))?.selectors();
+        };
+        let agreed = self.sending()?.selectors()?;
+        // A peer that names very many makes each packet be looked at, not this take long.
+        let few = (own.len() + more.len()) * agreed.0.len() <= COMPARED_MAX;
+        let mut leading = own.iter().map(selector).chain(more.iter().cloned());
+        let covered = few && leading.all(|selector| agreed.cover(&selector));
+        (!covered).then_some(agreed)
     }
 
     /// The addresses that ICMP errors into the tunnel come from: the tunnel's own, or ours that

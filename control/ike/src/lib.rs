@@ -7,10 +7,12 @@
 extern crate alloc;
 
 pub mod algorithm;
+mod candidates;
 pub mod cert;
 pub mod crypto;
 pub mod endpoint;
 pub mod identity;
+mod key_log;
 pub mod keymat;
 pub mod msg;
 pub mod output;

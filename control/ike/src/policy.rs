@@ -3,6 +3,9 @@
 //! `config` makes these from a file; engines only read them. Nothing here changes while an engine
 //! runs: a reload hands over a new set.
 
+#[cfg(test)]
+pub(crate) mod fixture;
+
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -188,7 +191,8 @@ pub enum Uniqueness {
     Replace,
     /// The new one is refused.
     Keep,
-    /// Both stay, until the peer says INITIAL_CONTACT.
+    /// Both stay. INITIAL_CONTACT ends what was at the same place, and nothing elsewhere: whoever
+    /// is there may be another.
     Never,
 }
 

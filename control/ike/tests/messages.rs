@@ -188,7 +188,10 @@ fn notify() -> impl Strategy<Value = Notify> {
 }
 
 fn payload() -> impl Strategy<Value = Payload> {
-    let id = || (any::<u8>(), bytes(40)).prop_map(|(kind, data)| IdPayload { kind, data });
+    let id = || {
+        let parts = (any::<u8>(), any::<[u8; 3]>(), bytes(40));
+        parts.prop_map(|(kind, reserved, data)| IdPayload { kind, reserved, data })
+    };
     let tagged = || (any::<u8>(), bytes(80));
     prop_oneof![
         vec(proposal(), 0..4).prop_map(Payload::Sa),

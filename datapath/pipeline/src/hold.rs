@@ -8,6 +8,7 @@ use tables::{DropReason, Neighbour, PortId};
 use crate::context::Context;
 use crate::icmp::{Problem, report};
 use crate::packet::{Packet, Verdict};
+use crate::waiting::SaQueue;
 
 /// Most packets that wait at one worker.
 pub(crate) const HELD_MAX: usize = 512;
@@ -31,11 +32,14 @@ pub(crate) struct HoldQueue {
     held: Vec<Held>,
     generation: u64,
     asked_ns: u64,
+    /// Those that wait for an SA.
+    pub(crate) for_sa: SaQueue,
 }
 
 impl HoldQueue {
     pub(crate) fn new() -> Self {
-        Self { held: Vec::with_capacity(HELD_MAX), generation: 0, asked_ns: 0 }
+        let held = Vec::with_capacity(HELD_MAX);
+        Self { held, generation: 0, asked_ns: 0, for_sa: SaQueue::new() }
     }
 
     /// Keeps a packet until `address` on `port` is resolved, and asks control to do that.
@@ -121,5 +125,6 @@ impl HoldQueue {
         for held in self.held.drain(..) {
             pool.free(held.packet.frame);
         }
+        self.for_sa.clear(pool);
     }
 }

@@ -9,7 +9,8 @@
 //! 3. `inbound`: ESP opened, runs of one SA at a time; `decap`: GRE, IP in IP and L2TP taken off.
 //!    Back to 2.
 //! 4. `outbound`: size, ESP sealed and outer headers put on, runs of one tunnel at a time.
-//! 5. `emit`: Ethernet on, into the port's transmit batch; `hold` keeps what still lacks a MAC.
+//! 5. `emit`: Ethernet on, into the port's transmit batch; `hold` keeps what still lacks a MAC,
+//!    and `waiting` what lacks an SA.
 //!
 //! `punt` hands control the packets of its own protocols, and sends those that it makes. `icmp` and
 //! `fragment` make the packets that errors and small MTUs call for; `latency` measures
@@ -44,6 +45,7 @@ mod punt;
 mod queues;
 mod replicate;
 mod rings;
+mod waiting;
 mod worker;
 
 pub use event::{Event, EventRing};

@@ -4,7 +4,7 @@
 use arrayvec::ArrayVec;
 use esp::{OutboundSa, Sealing, Unavailable, seal_batch};
 use port::Frame;
-use tables::{DropReason, Protection, Rewrite, Tunnel, TunnelId, Varying};
+use tables::{DropReason, Protection, Rewrite, Selectors, Tunnel, TunnelId, Varying};
 
 use crate::context::Context;
 use crate::event::Event;
@@ -69,7 +69,7 @@ fn prepare_run<'a>(
         Protection::Esp(Some(sa)) => Some(&**sa),
         Protection::Esp(None) => {
             ask(ctx, tunnel, run);
-            return refuse(run, DropReason::TunnelNoSa);
+            return wait_or_end(tunnel, run);
         }
     };
     let mut fitting = 0;
@@ -101,6 +101,19 @@ fn prepare_run<'a>(
             Err(reason) => packet.verdict = Verdict::Drop(reason),
         }
         sequence = sequence.wrapping_add(1);
+    }
+}
+
+/// Packets wait for an SA that is negotiated; where nobody does that they end.
+#[cold]
+fn wait_or_end(tunnel: &Tunnel, run: &mut [Packet]) {
+    if tunnel.demand.is_none() {
+        return refuse(run, DropReason::TunnelNoSa);
+    }
+    for packet in run {
+        if let Verdict::Encap(id) = packet.verdict {
+            packet.verdict = Verdict::Await(id);
+        }
     }
 }
 
@@ -172,12 +185,26 @@ fn finish(batch: &mut [Packet], admitted: &ArrayVec<Admitted<'_>, BATCH>) {
 
 /// Whether the packet may enter the tunnel, cut to size if need be; its fragments follow later.
 fn admit(ctx: &mut Context<'_>, tunnel: &Tunnel, packet: &mut Packet) -> Result<(), DropReason> {
+    if let Some(agreed) = &tunnel.narrowed {
+        check_selectors(agreed, packet.frame.data())?;
+    }
     if packet.frame.len() > usize::from(tunnel.mtu) {
         fragment::fit(ctx, packet, tunnel.mtu)?;
     }
     let header_len = usize::from(packet.header_len);
     mss::clamp(tunnel, packet.frame.data_mut(), header_len);
     Ok(())
+}
+
+/// RFC 4301 5.1: an SA carries nothing but what it was made for.
+fn check_selectors(agreed: &Selectors, packet: &[u8]) -> Result<(), DropReason> {
+    let ip = Ip::of(packet)?;
+    let upper = || upper(packet, Direction::Outbound);
+    if agreed.hold(ip.source(), ip.destination(), upper) {
+        Ok(())
+    } else {
+        Err(DropReason::TunnelSelectors)
+    }
 }
 
 /// Puts on the header under the seal, and makes room for what sealing adds; gives what the outer

@@ -37,6 +37,8 @@ pub(crate) enum Verdict {
     Hold(PortId),
     /// To control, which asked for such packets out of this tunnel.
     Punt(TunnelId),
+    /// To wait until this tunnel has an SA.
+    Await(TunnelId),
     /// Nowhere.
     Drop(DropReason),
 }
@@ -89,7 +91,11 @@ impl Packet {
             Verdict::Open(_) => deeper(Next::Open),
             Verdict::Decap(_) => deeper(Next::Decap),
             Verdict::Encap(_) => deeper(Next::Encap),
-            Verdict::Transmit(_) | Verdict::Hold(_) | Verdict::Punt(_) | Verdict::Drop(_) => None,
+            Verdict::Transmit(_)
+            | Verdict::Hold(_)
+            | Verdict::Punt(_)
+            | Verdict::Await(_)
+            | Verdict::Drop(_) => None,
         }
     }
 

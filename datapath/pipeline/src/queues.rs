@@ -15,7 +15,7 @@ pub(crate) struct Queues {
     pub(crate) route: Vec<Packet>,
     open: Vec<Packet>,
     decap: Vec<Packet>,
-    encap: Vec<Packet>,
+    pub(crate) encap: Vec<Packet>,
     pub(crate) out: Vec<Packet>,
     /// Takes the place of a list while that one is emptied.
     spare: Vec<Packet>,
@@ -144,6 +144,7 @@ fn end(ctx: &mut Context<'_>, hold: &mut HoldQueue, packet: Packet) {
             Err(reason) => ctx.drop(packet.frame, reason),
         },
         Verdict::Punt(tunnel) => punt::punt(ctx, packet, tunnel),
+        Verdict::Await(tunnel) => hold.for_sa.keep(ctx, packet, tunnel),
         Verdict::Drop(reason) => ctx.drop(packet.frame, reason),
         // Every other verdict has a next stage.
         _ => ctx.drop(packet.frame, DropReason::NestedTooDeep),

@@ -110,8 +110,9 @@ impl<P: Port> Worker<P> {
         };
         let timed = ctx.stopwatch.turn(now_ns);
         self.hold.release(&mut ctx, generation, &mut self.lists.out);
+        self.hold.for_sa.release(&mut ctx, generation, &mut self.lists.encap);
         self.lists.route.append(ctx.made);
-        let mut work = self.lists.out.len();
+        let mut work = self.lists.out.len() + self.lists.encap.len();
         for _ in 0..BATCH {
             let Some(injected) = self.rings.injected.pop() else { break };
             if let Some(packet) = punt::inject(&mut ctx, &injected) {

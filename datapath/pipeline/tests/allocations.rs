@@ -160,6 +160,15 @@ fn what_is_refused_or_out_of_the_ordinary_allocates_nothing_either() {
     lane.assert_no_allocations("held", 0, || packet(A_HOST, [192, 0, 2, 77].into(), 60));
     lane.site.advance(10_000_000_000);
     assert_eq!(lane.turn().count_total, 0);
+    // The same for a tunnel without an SA.
+    let mut site = Site::new(umem, tables(join, false, false));
+    site.change_tunnel(|tunnel| {
+        (tunnel.protection, tunnel.demand) = (tables::Protection::Esp(None), Some(Arc::default()));
+    });
+    let mut lane = Lane::new(site, LAN, WAN);
+    lane.assert_no_allocations("waiting", 0, || packet(A_HOST, B_HOST, 60));
+    lane.site.advance(10_000_000_000);
+    assert_eq!(lane.turn().count_total, 0);
     let unroutable = || packet(A_HOST, [10, 99, 0, 1].into(), 60);
     let mut lane = Lane::new(Site::new(umem, plain_tables()), LAN, WAN);
     lane.assert_no_allocations("errors", 0, unroutable);

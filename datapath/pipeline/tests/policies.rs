@@ -159,6 +159,25 @@ fn ports_and_protocol_are_checked_on_what_comes_out_of_the_tunnel() {
 }
 
 #[test]
+fn an_sa_carries_nothing_that_its_peer_has_not_agreed_to() {
+    let [local, remote] = nets();
+    let rest = Selector { local, remote, ..Selector::default() };
+    let mut a = site(&[(rest, PROTECT)]);
+    let to = |port| between(A_HOST.into(), B_HOST.into(), protocol::TCP, (1024, port));
+    assert_eq!(a.host_sends(&to(23)).len(), 1);
+    a.change_tunnel(|tunnel| tunnel.narrowed = Some(Selectors([tcp_to(22)].into())));
+    assert_eq!(a.host_sends(&to(22)).len(), 1);
+    assert_eq!(a.refusal(LAN, &frame(&to(23))), DropReason::TunnelSelectors);
+    // Whose ports cannot be seen, those are not the right ones.
+    let later = with_header(to(22), |ip| ip.flags_offset.set(1));
+    assert_eq!(a.refusal(LAN, &frame(&later)), DropReason::TunnelSelectors);
+    // A run goes on without those that are refused.
+    [22, 23, 22].map(to).iter().for_each(|packet| a.put_at_host(&frame(packet)));
+    let outcome = a.wait(0);
+    assert_eq!((outcome.at_peer.len(), outcome.dropped), (2, vec![DropReason::TunnelSelectors]));
+}
+
+#[test]
 fn ports_are_found_behind_extension_headers() {
     let mut a = site(&[(tcp_to(22), PROTECT)]);
     let mut sent = between(A_HOST6.into(), B_HOST6.into(), protocol::TCP, (9, 22));

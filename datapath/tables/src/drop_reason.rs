@@ -156,6 +156,9 @@ drop_reasons! {
     NbmaUnknown => "nbma_unknown",
     /// The tunnel has no outbound SA; nothing leaves in clear.
     TunnelNoSa => "tunnel_no_sa",
+    /// The peer has agreed to protect less than leads into the tunnel, and not this packet
+    /// (RFC 4301 5.1).
+    TunnelSelectors => "tunnel_selectors",
     /// There is no route to the tunnel's remote endpoint.
     TunnelNoPath => "tunnel_no_path",
     /// Control sent it into a tunnel that is not there any more.

@@ -47,6 +47,50 @@ impl Selector {
         self.judge(local, remote, upper, true)
     }
 
+    /// The same packets, in selectors with one range at most on each side.
+    fn pieces(&self) -> Vec<Self> {
+        let each = |ranges: &[RangeInclusive<IpAddr>]| -> Vec<Box<[_]>> {
+            match ranges.is_empty() {
+                true => vec![Box::default()],
+                false => ranges.iter().map(|range| [range.clone()].into()).collect(),
+            }
+        };
+        let (local, remote) = (each(&self.local), each(&self.remote));
+        let both = local.iter().flat_map(|local| remote.iter().map(move |remote| (local, remote)));
+        let one_version = |(local, remote): &(&Box<[RangeInclusive<IpAddr>]>, &Box<[_]>)| {
+            let version = |ranges: &[RangeInclusive<IpAddr>]| {
+                ranges.first().map(|range| range.start().is_ipv4())
+            };
+            version(local) == version(remote) || local.is_empty() || remote.is_empty()
+        };
+        let piece = |(local, remote): (&Box<[_]>, &Box<[_]>)| Self {
+            local: local.clone(),
+            remote: remote.clone(),
+            ..self.clone()
+        };
+        both.filter(one_version).map(piece).collect()
+    }
+
+    /// Whether every packet that belongs to `other` can be told to belong to this.
+    fn covers(&self, other: &Self) -> bool {
+        fn within<T: PartialOrd>(inner: &RangeInclusive<T>, outer: &RangeInclusive<T>) -> bool {
+            outer.contains(inner.start()) && outer.contains(inner.end())
+        }
+        let addresses = |outer: &[RangeInclusive<IpAddr>], inner: &[RangeInclusive<IpAddr>]| {
+            let one = |inner| outer.iter().any(|outer| within(inner, outer));
+            outer.is_empty() || (!inner.is_empty() && inner.iter().all(one))
+        };
+        let ports = |outer: &Option<RangeInclusive<u16>>, inner: &Option<RangeInclusive<u16>>| {
+            let Some(outer) = outer else { return true };
+            inner.as_ref().is_some_and(|inner| within(inner, outer))
+        };
+        addresses(&self.local, &other.local)
+            && addresses(&self.remote, &other.remote)
+            && (self.protocol.is_none() || self.protocol == other.protocol)
+            && ports(&self.local_ports, &other.local_ports)
+            && ports(&self.remote_ports, &other.remote_ports)
+    }
+
     #[inline]
     fn judge(
         &self,
@@ -87,11 +131,44 @@ impl Selectors {
     pub fn hold(&self, local: IpAddr, remote: IpAddr, upper: impl Fn() -> Upper) -> bool {
         self.0.iter().any(|selector| selector.holds(local, remote, &upper))
     }
+
+    /// Whether every packet that belongs to `other` can be told to belong to one of them: `false`
+    /// where that takes several ranges of one side together.
+    #[must_use]
+    pub fn cover(&self, other: &Selector) -> bool {
+        other.pieces().iter().all(|piece| self.0.iter().any(|selector| selector.covers(piece)))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_selector_covers_what_is_within_all_its_fields() {
+        let all = Selector::default();
+        let nets = Selector {
+            local: range([10, 1, 0, 0], [10, 1, 0, 255]),
+            remote: range([10, 2, 0, 0], [10, 2, 0, 255]),
+            ..Selector::default()
+        };
+        let half = Selector { remote: range([10, 2, 0, 0], [10, 2, 0, 127]), ..nets.clone() };
+        let tcp = Selector { protocol: Some(6), ..nets.clone() };
+        let web = Selector { remote_ports: Some(80..=88), ..tcp.clone() };
+        let one = Selector { remote_ports: Some(80..=80), ..tcp.clone() };
+        for (wide, narrow) in
+            [(&all, &nets), (&nets, &half), (&nets, &tcp), (&tcp, &web), (&web, &one)]
+        {
+            assert!(wide.covers(wide) && wide.covers(narrow), "{wide:?} {narrow:?}");
+            assert!(!narrow.covers(wide), "{narrow:?} {wide:?}");
+        }
+        let other = Selector { local: range([10, 3, 0, 0], [10, 3, 0, 255]), ..nets.clone() };
+        let both = Selectors([nets.clone(), other.clone()].into());
+        assert!(both.cover(&half) && both.cover(&other) && !both.cover(&all));
+        let ranges = [nets.local.to_vec(), other.local.to_vec()].concat();
+        let together = Selector { local: ranges.into(), ..nets.clone() };
+        assert!(both.cover(&together) && !Selectors([nets].into()).cover(&together));
+    }
 
     fn range(first: [u8; 4], last: [u8; 4]) -> Box<[RangeInclusive<IpAddr>]> {
         [first.into()..=last.into()].into()

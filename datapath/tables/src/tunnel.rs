@@ -42,6 +42,8 @@ pub struct Tunnel {
     pub demand: Option<Arc<Demand>>,
     /// What may come out of it (RFC 4301 5.2); `None` is anything (route-based).
     pub selectors: Option<Selectors>,
+    /// What its outbound SA may carry (RFC 4301 5.1); `None` if that is all that leads into it.
+    pub narrowed: Option<Selectors>,
     /// The next hop toward the remote endpoint; `None` while the kernel has no route to it.
     pub egress: Option<NexthopId>,
     /// Largest inner packet, bytes.
@@ -231,6 +233,7 @@ mod tests {
             protection: Protection::Clear,
             demand: None,
             selectors: None,
+            narrowed: None,
             egress: None,
             mtu: 1480,
             mss: None,

@@ -66,6 +66,8 @@ local_subnets = ["10.0.0.0/8"]
 remote_subnets = ["10.0.0.0/8"]
 "#;
 
+const ANY: [&str; 2] = ["0.0.0.0/0", "::/0"];
+
 /// A machine with the ports of [`GATEWAY`]; everything else is out there, on the link.
 struct Machine;
 
@@ -270,6 +272,40 @@ fn a_pair_on_another_address_of_ours_is_told_to_the_xdp_programs() {
     bridge.move_pair(ChildSaId(1), Path { local, ..path([203, 0, 113, 2], 500) }, false);
     assert_eq!(bridge.pending(), Pending::All);
     assert!(bridge.build(&Machine).endpoints.contains(&local.ip()));
+}
+
+#[test]
+fn packets_are_held_against_what_the_peer_has_narrowed_and_only_then() {
+    let (mut bridge, tables) = bridge(&config(&[SITE]));
+    let narrowed = |tables: &Tables| tables.tunnels[0].narrowed.clone();
+    assert_eq!(narrowed(&tables), None);
+    install(&mut bridge, &site_pair(1));
+    let tables = bridge.refresh(&tables, &Machine);
+    assert_eq!(narrowed(&tables), None, "all that leads into it");
+    install(&mut bridge, &pair(2, "to-b", 2, "10.2.0.0/25"));
+    let tables = bridge.refresh(&tables, &Machine);
+    let agreed = narrowed(&tables).expect("half of what leads into it");
+    let holds = |to: [u8; 4]| {
+        agreed.hold([10, 1, 0, 1].into(), to.into(), || unreachable!("addresses settle it"))
+    };
+    assert!(holds([10, 2, 0, 1]) && !holds([10, 2, 0, 200]));
+    install(&mut bridge, &pair(3, "to-b", 2, "10.2.0.0/16"));
+    assert_eq!(narrowed(&bridge.refresh(&tables, &Machine)), None, "more than leads into it");
+}
+
+#[test]
+fn what_leads_into_a_peer_of_a_vti_template_is_held_against_what_was_negotiated() {
+    let (mut bridge, _) = bridge(&config(&[HUB]));
+    install(&mut bridge, &pair(1, "branches", 11, "10.11.0.0/16"));
+    let tables = bridge.build(&Machine).tables;
+    assert!(tables.tunnels[1].narrowed.is_some());
+    let any = Arc::new(ChildSa {
+        local: ANY.map(selector).into(),
+        remote: ANY.map(selector).into(),
+        ..Arc::into_inner(pair(2, "branches", 12, "10.12.0.0/16")).expect("the only one")
+    });
+    install(&mut bridge, &any);
+    assert_eq!(bridge.build(&Machine).tables.tunnels[2].narrowed, None);
 }
 
 #[test]

@@ -145,7 +145,9 @@ pub struct KeyExchange {
 pub struct IdPayload {
     /// 1 IPv4, 2 FQDN, 3 RFC 822, 5 IPv6, 9 DN, 11 KEY_ID.
     pub kind: u8,
-    /// What follows the reserved bytes.
+    /// Zero if it is ours. Whatever they are, AUTH covers them (RFC 7296 section 2.15).
+    pub reserved: [u8; 3],
+    /// What follows them.
     pub data: Vec<u8>,
 }
 

@@ -189,17 +189,14 @@ impl Payload {
 
 impl IdPayload {
     fn parse(mut reader: Reader<'_>) -> Result<Self, Fault> {
-        let kind = reader.u8()?;
-        reader.take(3)?;
-        Ok(Self { kind, data: reader.rest().to_vec() })
+        let (kind, reserved) = (reader.u8()?, [reader.u8()?, reader.u8()?, reader.u8()?]);
+        Ok(Self { kind, reserved, data: reader.rest().to_vec() })
     }
 
     /// The payload without its generic header: what AUTH covers (RFC 7296 section 2.15).
     #[must_use]
     pub fn body(&self) -> Vec<u8> {
-        let mut body = alloc::vec![self.kind, 0, 0, 0];
-        body.extend_from_slice(&self.data);
-        body
+        [&[self.kind], &self.reserved[..], &self.data].concat()
     }
 }
 

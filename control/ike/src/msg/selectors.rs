@@ -1,5 +1,7 @@
 //! Traffic selectors (RFC 7296 section 3.13).
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -52,6 +54,32 @@ fn selector(kind: u8, protocol: u8, body: &[u8]) -> Result<Option<TrafficSelecto
     Ok(Some(TrafficSelector { protocol, ports, addresses }))
 }
 
+impl TrafficSelector {
+    /// The length of the prefix that its addresses are, if they are one.
+    pub(crate) fn prefix_len(&self) -> Option<u32> {
+        let (first, last, bits) = match self.addresses {
+            (IpAddr::V4(first), IpAddr::V4(last)) => {
+                (u128::from(first.to_bits()), u128::from(last.to_bits()), 32)
+            }
+            (IpAddr::V6(first), IpAddr::V6(last)) => (first.to_bits(), last.to_bits(), 128),
+            _ => return None,
+        };
+        let hosts = first ^ last;
+        let is_prefix = hosts & hosts.wrapping_add(1) == 0 && first & hosts == 0;
+        is_prefix.then(|| bits - hosts.count_ones())
+    }
+
+    /// Its addresses in words: `10.0.0.1`, `10.1.0.0/16`, `10.1.0.1-10.1.0.9`.
+    pub(crate) fn addresses_text(&self) -> String {
+        let (first, last) = self.addresses;
+        match self.prefix_len() {
+            _ if first == last => format!("{first}"),
+            Some(len) => format!("{first}/{len}"),
+            None => format!("{first}-{last}"),
+        }
+    }
+}
+
 /// The selector's last address is of its first one's version; the caller sees to that.
 pub(super) fn write(selectors: &[TrafficSelector], out: &mut Vec<u8>) {
     let count = u8::try_from(selectors.len()).unwrap_or(u8::MAX);
@@ -69,6 +97,31 @@ pub(super) fn write(selectors: &[TrafficSelector], out: &mut Vec<u8>) {
                 IpAddr::V4(address) => out.extend_from_slice(&address.octets()),
                 IpAddr::V6(address) => out.extend_from_slice(&address.octets()),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_a_prefix_where_they_are_one() {
+        for (first, last, text) in [
+            ("10.1.0.0", "10.1.255.255", "10.1.0.0/16"),
+            ("0.0.0.0", "255.255.255.255", "0.0.0.0/0"),
+            ("10.1.0.1", "10.1.0.1", "10.1.0.1"),
+            ("10.1.0.0", "10.1.0.1", "10.1.0.0/31"),
+            ("10.1.0.1", "10.1.0.2", "10.1.0.1-10.1.0.2"),
+            ("10.1.0.0", "10.1.0.2", "10.1.0.0-10.1.0.2"),
+            ("10.0.255.0", "10.1.0.255", "10.0.255.0-10.1.0.255"),
+            ("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::/0"),
+            ("2001:db8::", "2001:db8:0:ffff:ffff:ffff:ffff:ffff", "2001:db8::/48"),
+            ("2001:db8::1", "2001:db8::3", "2001:db8::1-2001:db8::3"),
+        ] {
+            let addresses = (first.parse().unwrap(), last.parse().unwrap());
+            let selector = TrafficSelector { protocol: 0, ports: (0, 65535), addresses };
+            assert_eq!(selector.addresses_text(), text);
         }
     }
 }

@@ -8,13 +8,14 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use engine::{Instant, Secret};
+use engine::Instant;
 
 use super::dpd::Dpd;
 use super::main_mode::Authenticated;
 use super::phase1::{Established, PeerKey, Phase1, State, Wanted};
 use super::{Engine, Timer, lifetime};
-use crate::output::{ChildSaId, Event, IkeSaId, KeyLogTable, Level, Path, RemovalReason};
+use crate::key_log;
+use crate::output::{ChildSaId, Event, IkeSaId, Level, Path, RemovalReason};
 use crate::policy::{DpdAction, Uniqueness};
 use crate::proposal::v1::Lifetime;
 use crate::shared::Shared;
@@ -56,7 +57,7 @@ impl Engine {
             proven.choice.prf.name().trim_start_matches("prf"),
             proven.choice.group.name()
         );
-        shared.key_log(KeyLogTable::Ikev1, || key_line(&sa, &proven.keys.cipher));
+        key_log::ikev1(shared, sa.cookies.0, &proven.keys.cipher);
         let text =
             format!("IKEv1 SA with {} at {} is up: {suite}", proven.identity, sa.path.remote);
         shared.log(Level::Info, &peer.name, text);
@@ -342,16 +343,4 @@ impl Engine {
         }
         self.cancel_retries(peer);
     }
-}
-
-/// A line of Wireshark's `ikev1_decryption_table`: the initiator's cookie and the key.
-fn key_line(sa: &Phase1, key: &Secret) -> Secret {
-    let mut line = format!("{:016x},", sa.cookies.0.0).into_bytes();
-    line.reserve(key.len() * 2);
-    for byte in key.expose() {
-        for digit in [byte >> 4, byte & 15] {
-            line.push(b"0123456789abcdef"[usize::from(digit)]);
-        }
-    }
-    Secret::new(line)
 }

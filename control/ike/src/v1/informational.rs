@@ -151,8 +151,14 @@ impl Engine {
         let only = if let [one] = &mine[..] { Some(one) } else { None };
         match named.or(only) {
             Some((id, _)) => {
+                let id = *id;
+                if notify.kind == notify_v1::NO_PROPOSAL_CHOSEN
+                    && self.offer_next(shared, now, ike, id)
+                {
+                    return;
+                }
                 let why = alloc::format!("peer answered {name}");
-                self.fail_quick(shared, now, ike, *id, None, &why);
+                self.fail_quick(shared, now, ike, id, None, &why);
             }
             None => {
                 let peer = sa.peer().map(|peer| peer.name.clone()).unwrap_or_default();

@@ -19,7 +19,7 @@ use crate::identity::Identity;
 use crate::keymat::v1::{Iv, Phase1Keys};
 use crate::msg::{IkeSpi, TrafficSelector};
 use crate::output::{ChildSaId, IkeSaId, Path};
-use crate::policy::{Child, Peer};
+use crate::policy::{Child, Peer, Uniqueness};
 
 /// An IKEv1 SA.
 pub(super) struct Phase1 {
@@ -94,8 +94,8 @@ pub(super) struct Established {
     pub dpd: Dpd,
 }
 
-/// What makes two SAs be with the same peer: who it is, and where, if all it says is an address
-/// that a NAT has hidden, for many may have that.
+/// What makes two SAs be with the same peer: who it is, and where, if identities need not be unique
+/// or if all it says is an address that a NAT has hidden, for many may have that.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PeerKey {
     identity: Identity,
@@ -103,14 +103,14 @@ pub(super) struct PeerKey {
 }
 
 impl PeerKey {
-    pub fn new(identity: &Identity, path: Path) -> Self {
+    pub fn new(identity: &Identity, path: Path, unique: bool) -> Self {
         let remote = path.remote.ip();
         let hidden = match identity {
             Identity::Ipv4(address) => remote != IpAddr::V4(*address),
             Identity::Ipv6(address) => remote != IpAddr::V6(*address),
             _ => false,
         };
-        Self { identity: identity.clone(), address: hidden.then_some(remote) }
+        Self { identity: identity.clone(), address: (hidden || !unique).then_some(remote) }
     }
 }
 
@@ -145,9 +145,10 @@ impl Phase1 {
 
     /// Whom it is with, once that is proven.
     pub fn key(&self) -> Option<PeerKey> {
+        let unique = self.peer().is_none_or(|peer| peer.uniqueness != Uniqueness::Never);
         match &self.state {
-            State::Up(up) => Some(PeerKey::new(&up.identity, self.path)),
-            State::Gone(Some(identity)) => Some(PeerKey::new(identity, self.path)),
+            State::Up(up) => Some(PeerKey::new(&up.identity, self.path, unique)),
+            State::Gone(Some(identity)) => Some(PeerKey::new(identity, self.path, unique)),
             _ => None,
         }
     }

@@ -1,5 +1,8 @@
 //! What comes in: which SA it belongs to, whether it was there before, and who takes it.
 
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr, SocketAddrV6};
+
 use engine::{Instant, UnixTime};
 
 use super::main_mode::{self, Flaw, Step};
@@ -9,12 +12,15 @@ use super::retransmit::{Answered, Retransmit};
 use super::{Engine, Timer, message};
 use crate::msg::numbers::notify_v1;
 use crate::msg::v1::{Body1, DOI_IPSEC, Message1, Payload1};
-use crate::msg::{ExchangeType, Header, IKE, Notify};
+use crate::msg::{ExchangeType, Header, IKE, IkeSpi, Notify};
 use crate::output::{IkeSaId, Level, Path};
 use crate::shared::{Settings, Shared};
 
 /// The exchange of XAuth and mode config (draft-ietf-ipsec-isakmp-mode-cfg).
 pub(super) const TRANSACTION: u8 = 6;
+
+/// Half-open SAs that strangers at one address have while more than half of all places are taken.
+const AT_ONE_ADDRESS: usize = 64;
 
 /// Why a message in clear is answered by an error in clear.
 #[derive(Clone, Copy)]
@@ -156,7 +162,7 @@ impl Engine {
             }
             return;
         }
-        if !self.make_room(shared) {
+        if !self.make_room(shared, path.remote.ip()) {
             let text = alloc::format!("{} turned away: too many SAs", path.remote);
             return shared.log_stranger(now, Level::Warning, None, text);
         }
@@ -182,14 +188,32 @@ impl Engine {
         }
     }
 
-    /// Whether one more stranger may be kept: the oldest whom our answers have not reached yet
-    /// gives way.
-    fn make_room(&mut self, shared: &mut Shared) -> bool {
-        if self.half_open.len() >= shared.settings.half_open_max {
-            let Some(oldest) = self.unproven.pop_first() else { return false };
+    /// Whether one more stranger may be kept. Where places are scarce nobody has many at one
+    /// address; where there is none, the oldest whom our answers have not reached yet gives way, or
+    /// else the oldest, who has had more time than main mode takes.
+    fn make_room(&mut self, shared: &mut Shared, from: IpAddr) -> bool {
+        let (held, most) = (self.half_open.len(), shared.settings.half_open_max);
+        let there = if held >= most / 2 { self.half_open_at(from) } else { Vec::new() };
+        let oldest = match there.iter().min().filter(|_| there.len() >= AT_ONE_ADDRESS) {
+            None if held >= most => self.unproven.first().or(self.half_open.keys().next()),
+            oldest => oldest,
+        };
+        let oldest = oldest.copied();
+        if let Some(oldest) = oldest {
             self.drop_sa(shared, oldest);
         }
         shared.sa_count < shared.settings.sa_max
+    }
+
+    /// Half-open SAs of strangers at an address.
+    fn half_open_at(&self, address: IpAddr) -> Vec<IkeSaId> {
+        let first = (SocketAddr::new(address, 0), IkeSpi(0));
+        let last = match address {
+            IpAddr::V4(_) => SocketAddr::new(address, u16::MAX),
+            IpAddr::V6(ip) => SocketAddrV6::new(ip, u16::MAX, u32::MAX, u32::MAX).into(),
+        };
+        let there = self.callers.range(first..=(last, IkeSpi(u64::MAX)));
+        there.map(|(_, id)| *id).collect()
     }
 
     /// A new SA.

@@ -13,21 +13,19 @@ use core::time::Duration;
 
 use engine::{Instant, Random, Secret, UnixTime};
 
-use super::Engine;
 use super::main_mode::{Agreed, Answering, Calling, Offer};
 use super::nat::Nat;
 use super::phase1::{Phase1, State};
 use super::vendor::Vendors;
+use super::{Engine, message};
 use crate::algorithm::{Encryption, Prf};
 use crate::keymat::v1::{Iv, Phase1Keys, skeyid_psk};
-use crate::msg::v1::{Payload1, parse_decrypted};
-use crate::msg::{Header, IkeSpi};
+use crate::msg::v1::{Body1, DOI_IPSEC, IDENTITY_ONLY, Message1, Payload1, Sa1, parse_decrypted};
+use crate::msg::{ExchangeType, Header, IkeSpi};
 use crate::output::{ChildSa, Event, Output, Path};
-use crate::policy::{
-    Child, ChildLifetime, IkeLifetime, LocalAuth, Mode, Peer, RemoteAuth, SelectorAddresses,
-    SelectorTemplate, Start, Uniqueness, Versions,
-};
-use crate::proposal::v1::choose_phase1;
+use crate::policy::fixture::gre;
+use crate::policy::{Peer, Versions};
+use crate::proposal::v1::{Lifetime, choose_phase1, offer_phase2};
 use crate::shared::{Settings, Shared};
 
 const CHARON: &str = include_str!("../../../../tests/vectors/ike-v1-charon.txt");
@@ -57,56 +55,8 @@ impl Random for Recorded {
 }
 
 fn peer(local: &str, remote: &str) -> Arc<Peer> {
-    let template = || SelectorTemplate {
-        addresses: SelectorAddresses::Dynamic,
-        protocol: 47,
-        ports: (0, u16::MAX),
-    };
-    let psk = || Arc::new(Secret::new(bytes("psk")));
-    let child = Child {
-        name: "gre".into(),
-        mode: Mode::Transport,
-        proposals: vec!["aes128-sha1".parse().unwrap()],
-        local: vec![template()],
-        remote: vec![template()],
-        start: Start::OnDemand,
-        lifetime: ChildLifetime {
-            rekey: Some(Duration::from_secs(3600)),
-            hard: Some(Duration::from_secs(3960)),
-            rekey_bytes: None,
-            hard_bytes: None,
-            rekey_packets: None,
-            hard_packets: None,
-            jitter_percent: 0,
-        },
-        per_worker: 0,
-    };
-    let identity: crate::identity::Identity = remote.parse().unwrap();
-    Arc::new(Peer {
-        name: "p2p".into(),
-        versions: Versions::V1,
-        local: None,
-        remote: Some(remote.parse().unwrap()),
-        local_identity: local.parse().unwrap(),
-        remote_identity: identity.into(),
-        local_auth: LocalAuth::Psk(psk()),
-        remote_auth: RemoteAuth::Psk(psk()),
-        ppk: None,
-        proposals: vec!["aes128-sha1-modp1024".parse().unwrap()],
-        lifetime: IkeLifetime {
-            rekey: Duration::from_secs(14400),
-            reauthenticate: None,
-            hard: Duration::from_secs(15840),
-            jitter_percent: 0,
-        },
-        dpd: None,
-        fragment_len: None,
-        mobike: false,
-        force_udp: false,
-        childless: false,
-        uniqueness: Uniqueness::Replace,
-        children: vec![Arc::new(child)],
-    })
+    let psk = Arc::new(Secret::new(bytes("psk")));
+    gre(Versions::V1, (local, remote), "aes128-sha1-modp1024", &psk)
 }
 
 fn agreed(peer: &Peer) -> Agreed {
@@ -246,7 +196,7 @@ fn initiator_understands_what_strongswan_said() {
     let payloads = |message: &[u8]| {
         let iv = up.keys.message_iv(up.last_block, id);
         let (first, body) = (message[16], &message[28..]);
-        let mut all = super::message::open(&up.keys, iv, first, body).unwrap().payloads;
+        let mut all = message::open(&up.keys, iv, first, body).unwrap().payloads;
         all.retain(|payload| !matches!(payload, Payload1::Sa(_) | Payload1::Hash(_)));
         all
     };
@@ -260,4 +210,36 @@ fn initiator_understands_what_strongswan_said() {
     assert_eq!(said.outbound, 1);
     let again = feed(&mut engine, &mut shared, path, "quick_2");
     assert_eq!(again.messages, [bytes("quick_3")]);
+}
+
+/// RFC 2409 section 5.5: without identities it is about all traffic of both hosts, of which our
+/// child has one protocol.
+#[test]
+fn a_quick_mode_without_identities_is_about_both_ends() {
+    let path =
+        Path { local: "10.0.0.1:500".parse().unwrap(), remote: "10.0.0.2:500".parse().unwrap() };
+    let peer = peer("10.0.0.1", "10.0.0.2");
+    let state = State::Answering(Box::new(Answering::Auth(agreed(&peer))));
+    let (mut engine, mut shared) = engine(false, peer.clone(), state, path, vec![0; 256]);
+    feed(&mut engine, &mut shared, path, "main_5");
+    let (cookies, exchange, id) = ((spi("cky_i"), spi("cky_r")), ExchangeType::QUICK_MODE, 77);
+    let up = engine.sas.first_entry().unwrap().into_mut().established_mut().unwrap();
+    let mut iv = up.keys.message_iv(up.last_block, id);
+    let proposals = &peer.children[0].proposals;
+    let proposals = offer_phase2(proposals, 0x0102_0304, None, 2, Lifetime::default());
+    let sa = Sa1 { doi: DOI_IPSEC, situation: IDENTITY_ONLY, proposals };
+    let payloads = vec![Payload1::Sa(sa), Payload1::Nonce(vec![7; 16])];
+    let asked = message::hashed(cookies, exchange, id, &up.keys, &mut iv, payloads, None);
+    let header = Header::parse(&asked).unwrap();
+    engine.handle_datagram(&mut shared, NOW, WALL, path, &header, &asked);
+    let said = drain(&mut shared);
+    let sa = said.inbound.first().unwrap_or_else(|| panic!("{:?}", said.log));
+    let (ours, theirs) = (&sa.local[0], &sa.remote[0]);
+    assert_eq!((ours.addresses.0, theirs.addresses.0), (path.local.ip(), path.remote.ip()));
+    assert_eq!((ours.protocol, theirs.protocol, sa.outbound.spi), (47, 47, 0x0102_0304));
+    let answer = Message1::parse(&said.messages[0]).unwrap();
+    let Body1::Encrypted(first, body) = answer.body else { panic!("it is encrypted") };
+    let up = engine.sas.first_entry().unwrap().into_mut().established_mut().unwrap();
+    let opened = message::open(&up.keys, iv, first, &body).unwrap();
+    assert!(!opened.payloads.iter().any(|payload| matches!(payload, Payload1::Id(_))));
 }

@@ -16,6 +16,8 @@ const NAT_T_DRAFT_02_LF: [u8; 16] =
 /// The MD5 of "draft-ietf-ipsec-nat-t-ike-03".
 const NAT_T_DRAFT_03: [u8; 16] =
     *b"\x7d\x94\x19\xa6\x53\x10\xca\x6f\x2c\x17\x9d\x92\x15\x52\x9d\x56";
+/// Drafts whose numbers we know.
+const NAT_T_DRAFTS: [[u8; 16]; 3] = [NAT_T_DRAFT_03, NAT_T_DRAFT_02_LF, NAT_T_DRAFT_02];
 
 /// What a peer has said it can do.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,6 +26,8 @@ pub(super) struct Vendors {
     pub dpd: bool,
     /// NAT traversal: the RFC's where it offers that, a draft's otherwise.
     pub nat: Option<Dialect>,
+    /// The first of its drafts that we know.
+    draft: Option<[u8; 16]>,
 }
 
 impl Vendors {
@@ -33,18 +37,16 @@ impl Vendors {
             self.dpd = true;
         } else if id == NAT_T {
             self.nat = Some(Dialect::Rfc);
-        } else if [NAT_T_DRAFT_02, NAT_T_DRAFT_02_LF, NAT_T_DRAFT_03]
-            .iter()
-            .any(|known| id == known)
-        {
+        } else if let Some(draft) = NAT_T_DRAFTS.into_iter().find(|known| id == known) {
             self.nat = self.nat.or(Some(Dialect::Draft));
+            self.draft = self.draft.or(Some(draft));
         }
     }
 }
 
 /// The vendor IDs of an initiator.
 pub(super) fn offered() -> Vec<Vec<u8>> {
-    [DPD, NAT_T, NAT_T_DRAFT_03, NAT_T_DRAFT_02_LF, NAT_T_DRAFT_02].map(|id| id.to_vec()).into()
+    [DPD, NAT_T].into_iter().chain(NAT_T_DRAFTS).map(|id| id.to_vec()).collect()
 }
 
 /// The vendor IDs of a responder: for NAT traversal only the one that both shall follow (RFC 3947
@@ -52,7 +54,7 @@ pub(super) fn offered() -> Vec<Vec<u8>> {
 pub(super) fn answered(peer: Vendors) -> Vec<Vec<u8>> {
     let nat = match peer.nat {
         Some(Dialect::Rfc) => Some(NAT_T),
-        Some(Dialect::Draft) => Some(NAT_T_DRAFT_02_LF),
+        Some(Dialect::Draft) => peer.draft,
         None => None,
     };
     [DPD].into_iter().chain(nat).map(|id| id.to_vec()).collect()

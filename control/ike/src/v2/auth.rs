@@ -11,7 +11,7 @@ use super::handshake::Transcript;
 use super::init;
 use super::notify::{self, has, kind, notify};
 use super::proof::{self, Proof};
-use super::sa::{Active, Cx, Effect, IkeSa, Lost, Phase, Task, Wanted};
+use super::sa::{Active, Cx, Effect, IkeSa, Lost, Phase, Refusal, Task, Wanted};
 use crate::identity::Identity;
 use crate::keymat::v2::PpkKeys;
 use crate::msg::{ExchangeType, Header, IdPayload, Payload, numbers};
@@ -156,7 +156,8 @@ fn accept_child(
             offer.abandon(cx);
             // It has made a child that we do not take: it is told.
             if notify::error(payloads).is_none() {
-                sa.tasks.push_front(Task::RefuseChild(offer.spi_in));
+                let refusal = Refusal { spi_in: offer.spi_in, spi_out: None };
+                sa.tasks.push_front(Task::RefuseChild(refusal));
             }
             let (peer, remote) = (sa.peer.clone(), sa.path.remote.ip());
             let (child, why) = (offer.wanted.child, Lost::Failed);
@@ -186,7 +187,10 @@ pub(super) fn answer(sa: &mut IkeSa, cx: &mut Cx<'_>, header: &Header, payloads:
         }
     };
     sa.peer = peer.clone();
-    let again = cx.directory.of_identity(&peer.name, &identity).next().is_some();
+    let again = match peer.uniqueness {
+        Uniqueness::Never => cx.directory.has_at(&peer.name, &identity, sa.path.remote.ip()),
+        _ => cx.directory.of_identity(&peer.name, &identity).next().is_some(),
+    };
     let initial_contact = has(payloads, kind::INITIAL_CONTACT);
     // From the same address it is a new authentication (RFC 7296 section 2.8.3).
     let elsewhere = cx.directory.has_elsewhere(&peer.name, &identity, sa.path.remote.ip());
@@ -275,16 +279,26 @@ fn recognize(
     let fits = |peer: &&Arc<Peer>| {
         peer.remote_identity.matches(&identity)
             && asked.as_ref().is_none_or(|asked| *asked == peer.local_identity)
-            && sa.suite.as_ref().is_some_and(|suite| proposal_allows(peer, suite))
     };
-    let peer = candidates.iter().find(fits);
-    let peer = peer.ok_or_else(|| format!("no peer is configured that may be {identity}"))?.clone();
+    let allowed = |peer: &&Arc<Peer>| sa.suite.as_ref().is_some_and(|it| allows(peer, it));
+    let mut known = candidates.iter().filter(fits);
+    let first = known.clone().next();
+    let first = first.ok_or_else(|| format!("no peer is configured that may be {identity}"))?;
+    let peer = known.find(allowed).ok_or_else(|| {
+        let suite = sa.suite.as_ref().map(|suite| format!("{suite}")).unwrap_or_default();
+        let name = &first.name;
+        format!(
+            "{identity} is peer {name}, which does not allow {suite}: that was chosen as others \
+             that may call from there allow it; give them proposals in common"
+        )
+    })?;
+    let peer = peer.clone();
     let (identity, ppk) = check(sa, cx, &peer, payloads)?;
     Ok((peer, identity, ppk))
 }
 
 /// Whether a suite that was chosen for another candidate is one of this peer's too.
-fn proposal_allows(peer: &Peer, suite: &crate::proposal::IkeChoice) -> bool {
+pub(super) fn allows(peer: &Peer, suite: &crate::proposal::IkeChoice) -> bool {
     crate::proposal::choose_ike(&[suite.to_msg(&[])], &peer.proposals).is_ok()
 }
 
@@ -329,7 +343,7 @@ fn identity_asked(payloads: &[Payload]) -> Option<Identity> {
 
 pub(crate) fn id_payload(identity: &Identity) -> IdPayload {
     let (kind, data) = identity.to_payload();
-    IdPayload { kind, data }
+    IdPayload { kind, reserved: [0; 3], data }
 }
 
 /// Both know who the other is.

@@ -14,6 +14,7 @@ use super::notify::{self, has, kind, notify};
 use super::sa::{Cx, Effect, IkeSa, Lost, Wanted};
 use super::selectors;
 use crate::algorithm::Group;
+use crate::key_log;
 use crate::keymat::EspKeys;
 use crate::msg::{Payload, Proposal, TrafficSelector};
 use crate::output::{ChildSa, ChildSaId, Event, Level, RemovalReason, SaKeys};
@@ -386,7 +387,7 @@ pub(crate) fn install(
         hard_at,
         drain_at: None,
     });
-    super::key_log::esp(cx, sa, &pair);
+    key_log::esp(cx.shared, &pair);
     cx.shared.emit(Event::InstallInbound(Arc::new(pair)));
     cx.shared.own_child(id, sa.id);
     cx.effects.push(Effect::Up { child, remote: sa.path.remote.ip() });

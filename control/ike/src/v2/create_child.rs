@@ -9,11 +9,14 @@ use alloc::vec::Vec;
 use engine::Secret;
 
 use super::child::{self, ChildOffer, ChildState, KeySource, Refused};
+use super::crossing::{
+    Crossing, give_up_waiting, is_following_up, made_and_deleted, note_crossing,
+};
 use super::followup::{self, Pending};
 use super::init::{NONCE_LEN, group_of};
 use super::notify::{self, kind, notify, notify_esp};
 use super::rekey_ike;
-use super::sa::{Active, Cx, Effect, IkeSa, Lost, Phase, Task, Wanted};
+use super::sa::{Active, Cx, Effect, IkeSa, Lost, Phase, Refusal, Task, Wanted};
 use crate::algorithm::Group;
 use crate::crypto::dh::{self, KeyPair};
 use crate::msg::{ESP, ExchangeType, Header, IKE, KeyExchange, Payload, Proposal, numbers};
@@ -28,23 +31,10 @@ pub(crate) struct Offer {
     pub replaces: Option<ChildSaId>,
     /// What the peer has begun meanwhile for the same.
     pub crossing: Option<Crossing>,
+    /// What the peer receives by in pairs that it has deleted and that we have not known.
+    pub deleted: Vec<u32>,
     /// INVALID_KE_PAYLOAD that were obeyed.
     turns: u8,
-}
-
-/// An exchange of the peer's that does the same as one of ours.
-#[derive(Clone)]
-pub(crate) struct Crossing {
-    /// The lower of its nonces.
-    pub lowest: Vec<u8>,
-}
-
-impl Crossing {
-    /// RFC 7296 section 2.8.1: what was made with the lowest of the four nonces goes, and whoever
-    /// has begun it deletes it.
-    pub fn beats(&self, nonce_i: &[u8], nonce_r: &[u8]) -> bool {
-        nonce_i.min(nonce_r) < &self.lowest[..]
-    }
 }
 
 /// Asks for a new child.
@@ -96,7 +86,8 @@ fn propose(
         payloads.push(Payload::Ke(KeyExchange { group, data }));
     }
     payloads.extend(child.selectors());
-    let offer = Offer { child, nonce, pair, replaces, crossing: None, turns };
+    let (crossing, deleted) = (None, Vec::new());
+    let offer = Offer { child, nonce, pair, replaces, crossing, deleted, turns };
     sa.active = Active::Child(Box::new(offer));
     sa.request(cx, ExchangeType(numbers::exchange::CREATE_CHILD_SA), &payloads);
 }
@@ -120,11 +111,19 @@ pub(super) fn response(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, payloads: 
             let text = format!("{} is not negotiated: {text}", offer.child.wanted.child.name);
             sa.log(cx, Level::Warning, text);
             // It has made a child that we do not take: it is told.
-            sa.tasks.push_front(Task::RefuseChild(offer.child.spi_in));
+            let refusal = Refusal { spi_in: offer.child.spi_in, spi_out: None };
+            sa.tasks.push_front(Task::RefuseChild(refusal));
             return lost(sa, cx, offer, Lost::Failed);
         }
     };
-    let groups = agreed.choice.additional.iter().flatten().copied().collect();
+    let groups: Vec<Group> = agreed.choice.additional.iter().flatten().copied().collect();
+    if !groups.is_empty() && offer.crossing.is_some() {
+        // RFC 9370 section 2.2.4: nothing is made yet, so whoever has lost only stops.
+        if offer.loses(&nonce_r) {
+            return lost(sa, cx, offer, Lost::Failed);
+        }
+        followup::forget_child(sa, cx, &offer);
+    }
     let pending = Pending::Child { offer: Box::new(offer), agreed: Box::new(agreed) };
     followup::continue_or_finish(sa, cx, pending, groups, nonce_r, shared, payloads);
 }
@@ -142,7 +141,10 @@ pub(super) fn finish(
     let (nonce_i, initiator) = (&offer.nonce[..], true);
     let source = KeySource { nonce_i, nonce_r, shared, additional, initiator };
     let (wanted, spi_in) = (&offer.child.wanted, offer.child.spi_in);
-    let loses = offer.crossing.as_ref().is_some_and(|it| it.beats(nonce_i, nonce_r));
+    let loses = offer.loses(nonce_r);
+    if offer.deleted.contains(&agreed.choice.spi) {
+        return made_and_deleted(sa, cx, &offer, loses);
+    }
     let Some(id) = child::install(sa, cx, wanted, spi_in, agreed, &source, None) else { return };
     if loses {
         if let Some(record) = sa.child_mut(id) {
@@ -154,12 +156,7 @@ pub(super) fn finish(
     let Some(old) = offer.replaces else {
         return;
     };
-    // A pair of the peer's that has lost waits for the peer to delete it.
-    for record in &mut sa.children {
-        if record.state == (ChildState::Waiting { replaces: old }) {
-            record.state = ChildState::Lost;
-        }
-    }
+    give_up_waiting(sa, old);
     if let Some(record) = sa.child_mut(old) {
         record.state = ChildState::Replaced;
         sa.tasks.push_front(Task::DeleteChild(old));
@@ -184,7 +181,8 @@ fn shared(
     }
 }
 
-fn refused(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, error: u16, data: &[u8]) {
+/// The peer does not do what we have asked for, and says why.
+pub(super) fn refused(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, error: u16, data: &[u8]) {
     let name = offer.child.wanted.child.name.clone();
     match error {
         kind::INVALID_KE_PAYLOAD if offer.turns < 2 => {
@@ -254,6 +252,9 @@ fn miss(sa: &IkeSa, cx: &mut Cx<'_>, offer: &Offer) -> bool {
 /// Nothing came of a request of ours.
 pub(crate) fn lost(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, why: Lost) {
     offer.child.abandon(cx);
+    if miss(sa, cx, &offer) {
+        return;
+    }
     let delay = cx.shared.settings.retry;
     match offer.replaces.and_then(|id| sa.child_mut(id)) {
         // The old one is used on; it is tried once more before that ends.
@@ -315,6 +316,9 @@ fn take(
     let worker = record.and_then(|record| record.worker);
     let group = exchange.map(|exchange| exchange.group);
     let (child, agreed) = child::choose(sa, payloads, group, true, record)?;
+    if is_following_up(sa, old, &child.name, worker) {
+        return Err(Refused::new(kind::TEMPORARY_FAILURE, "we are about to make it"));
+    }
     let mut reply_exchange = None;
     let mut shared = None;
     if let (Some(group), Some(theirs)) = (agreed.choice.group, exchange) {
@@ -347,8 +351,8 @@ fn take(
 
 /// A child of the peer's that is agreed upon.
 pub(crate) struct Answered {
-    wanted: Wanted,
-    spi_in: u32,
+    pub wanted: Wanted,
+    pub spi_in: u32,
     agreed: child::Agreed,
     nonce_i: Vec<u8>,
     nonce_r: Vec<u8>,
@@ -384,31 +388,16 @@ fn replaced(sa: &IkeSa, payloads: &[Payload]) -> Result<Option<ChildSaId>, Refus
         let text = format!("it wants new keys for {:08x}, which is not there", spi.unwrap_or(0));
         Refused::new(kind::CHILD_SA_NOT_FOUND, text)
     };
-    let record = of_spi.ok_or_else(not_found)?;
+    let about_to_go = || Refused::new(kind::TEMPORARY_FAILURE, "that pair is about to go");
+    let refused = |refusal: &Refusal| refusal.spi_out.is_some() && refusal.spi_out == spi;
+    let Some(record) = of_spi else {
+        // RFC 7296 section 2.25.1: we are about to delete it.
+        return Err(if sa.refusals().any(refused) { about_to_go() } else { not_found() });
+    };
     match record.state {
         ChildState::Live | ChildState::Waiting { .. } => Ok(Some(record.id)),
-        // RFC 7296 section 2.25.1: we are about to delete it.
-        ChildState::Replaced | ChildState::Deleting => {
-            Err(Refused::new(kind::TEMPORARY_FAILURE, "that pair is about to go"))
-        }
+        ChildState::Replaced | ChildState::Deleting => Err(about_to_go()),
         ChildState::Draining | ChildState::Lost => Err(not_found()),
-    }
-}
-
-/// If we have begun the same, what decides between the two is noted.
-fn note_crossing(
-    sa: &mut IkeSa,
-    old: Option<ChildSaId>,
-    child: &str,
-    worker: Option<u16>,
-    lowest: &[u8],
-) {
-    if let Active::Child(offer) = &mut sa.active
-        && offer.replaces == old
-        && &*offer.child.wanted.child.name == child
-        && offer.child.wanted.worker == worker
-    {
-        offer.crossing = Some(Crossing { lowest: lowest.to_vec() });
     }
 }
 

@@ -35,6 +35,12 @@ impl Directory {
         self.by_peer.get(peer).and_then(|all| all.get(id)).into_iter().flatten().copied()
     }
 
+    /// Whether there is an SA with this identity at this address.
+    pub fn has_at(&self, peer: &str, id: &Identity, address: IpAddr) -> bool {
+        let mut entries = self.of_identity(peer, id).filter_map(|it| self.entries.get(&it));
+        entries.any(|entry| entry.address == address)
+    }
+
     /// Whether there is an SA with this identity at another address.
     pub fn has_elsewhere(&self, peer: &str, id: &Identity, address: IpAddr) -> bool {
         let mut entries = self.of_identity(peer, id).filter_map(|it| self.entries.get(&it));

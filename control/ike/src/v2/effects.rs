@@ -1,16 +1,18 @@
 //! What one IKE SA wants of others.
 
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::time::Duration;
 
 use engine::{Instant, UnixTime};
 
 use super::Engine;
-use super::child::ChildRecord;
-use super::sa::{Active, Effect, IkeSa, Phase, Task};
+use super::child::{ChildRecord, ChildState};
+use super::sa::{Active, Effect, IkeSa, Lost, Phase, Task};
 use crate::output::{Event, IkeSaId, Level, RemovalReason};
-use crate::policy::Uniqueness;
+use crate::policy::{Peer, Uniqueness};
 use crate::shared::Shared;
 
 /// How long an SA that another has replaced waits for the peer to delete it.
@@ -41,9 +43,9 @@ impl Engine {
                     self.with(shared, now, wall, id, |_, _| {});
                 }
                 Effect::Inherit { from, to } => self.inherit(shared, now, wall, from, to),
-                Effect::Hand { children, to } => {
+                Effect::Hand { children, to, peer, remote } => {
                     let heir = self.heir(to);
-                    self.hand(shared, now, wall, children, heir);
+                    self.hand(shared, now, wall, children, heir, (peer, remote));
                 }
                 Effect::PassOn { from, task } => {
                     let to = self.heir(from);
@@ -94,6 +96,7 @@ impl Engine {
     ) {
         let Some(old) = self.sas.get_mut(&from) else { return };
         let children = core::mem::take(&mut old.children);
+        let whom = (old.peer.clone(), old.path.remote.ip());
         let (own, tasks): (Vec<_>, Vec<_>) =
             old.tasks.drain(..).partition(|task| matches!(task, Task::DeleteIke));
         old.tasks.extend(own);
@@ -102,7 +105,7 @@ impl Engine {
         old.hard_at = Some(now + REPLACED);
         self.with(shared, now, wall, from, |_, _| {});
         let moves = |task: &Task| !matches!(task, Task::RekeyIke | Task::Liveness);
-        self.hand(shared, now, wall, children, to);
+        self.hand(shared, now, wall, children, to, whom);
         self.with(shared, now, wall, to, |sa, _| sa.tasks.extend(tasks.into_iter().filter(moves)));
     }
 
@@ -113,17 +116,33 @@ impl Engine {
         wall: UnixTime,
         children: Vec<ChildRecord>,
         to: IkeSaId,
+        whom: (Arc<Peer>, IpAddr),
     ) {
-        for record in &children {
-            if self.sas.contains_key(&to) {
-                shared.own_child(record.id, to);
-            } else {
-                shared.disown_child(record.id);
-                shared.release_esp_spi(record.spi_in);
-                shared.emit(Event::Remove(record.id, RemovalReason::DeletedByPeer));
+        if !self.sas.contains_key(&to) {
+            return self.miss(shared, now, children, whom);
+        }
+        children.iter().for_each(|record| shared.own_child(record.id, to));
+        self.with(shared, now, wall, to, |sa, _| sa.children.extend(children));
+    }
+
+    /// The SA that children were to go to has gone: they are over, and negotiated anew if they are
+    /// to be there.
+    fn miss(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        children: Vec<ChildRecord>,
+        (peer, remote): (Arc<Peer>, IpAddr),
+    ) {
+        for record in children {
+            shared.disown_child(record.id);
+            shared.release_esp_spi(record.spi_in);
+            shared.emit(Event::Remove(record.id, RemovalReason::DeletedByPeer));
+            if matches!(record.state, ChildState::Live | ChildState::Waiting { .. }) {
+                let lost = (peer.clone(), record.child, remote);
+                self.retries.lost(now, shared.settings.retry, lost, Lost::Gone);
             }
         }
-        self.with(shared, now, wall, to, |sa, _| sa.children.extend(children));
     }
 
     /// The peer of an SA is known. What becomes of others with the same identity (RFC 7296
@@ -139,7 +158,7 @@ impl Engine {
         let Some(sa) = self.sas.get(&id) else { return };
         let Some(identity) = sa.peer_identity.clone() else { return };
         let (peer, remote) = (sa.peer.clone(), sa.path.remote.ip());
-        let (created, initiator, replaces) = (sa.created, sa.initiator, sa.replaces);
+        let (created, initiator, replaces, path) = (sa.created, sa.initiator, sa.replaces, sa.path);
         let spi = sa.spis.0;
         let others: Vec<_> =
             self.directory.of_identity(&peer.name, &identity).filter(|it| *it != id).collect();
@@ -153,7 +172,9 @@ impl Engine {
                 continue;
             }
             let crossed = old.established.is_some_and(|at| at >= created);
-            if initial_contact && !crossed {
+            // Who need not be unique has forgotten what was at his own place.
+            let twin = peer.uniqueness == Uniqueness::Never && old.path.remote != path.remote;
+            if initial_contact && !crossed && !twin {
                 // RFC 7296 section 2.4: the peer has forgotten everything.
                 self.with(shared, now, wall, id, |sa, cx| sa.use_children(cx));
                 self.with(shared, now, wall, other, |sa, cx| {

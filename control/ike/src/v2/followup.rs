@@ -8,7 +8,7 @@ use engine::Secret;
 
 use super::notify::{self, kind, notify, notify_with};
 use super::sa::{Active, Cx, IkeSa, Lost};
-use super::{child, create_child, rekey_ike};
+use super::{child, create_child, crossing, rekey_ike};
 use crate::algorithm::Group;
 use crate::crypto::dh::{self, KeyPair};
 use crate::msg::{ExchangeType, Header, IkeSpi, KeyExchange, Payload, numbers};
@@ -105,7 +105,11 @@ fn next(
 pub(super) fn response(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, payloads: &[Payload]) {
     let Offer { pending, pair, groups, nonce_r, shared, mut additional } = offer;
     if let Some(error) = notify::error(payloads) {
-        return abandon(sa, cx, pending, notify::words(error.kind));
+        let (kind, data) = (error.kind, &error.data);
+        return match pending {
+            Pending::Child { offer, .. } => create_child::refused(sa, cx, *offer, kind, data),
+            Pending::Ike { offer, .. } => rekey_ike::refused(sa, cx, *offer, kind, data),
+        };
     }
     let exchange = create_child::nonce_and_exchange(payloads).1;
     let exchange = exchange.filter(|exchange| exchange.group == pair.group().id());
@@ -159,6 +163,7 @@ fn expect(
     groups: Vec<Group>,
     mut reply: Vec<Payload>,
 ) {
+    forget(sa, cx);
     let link = cx.shared.random_bytes(8);
     reply.push(notify_with(kind::ADDITIONAL_KEY_EXCHANGE, link.clone()));
     sa.awaited =
@@ -166,12 +171,54 @@ fn expect(
     sa.respond(cx, header, &reply);
 }
 
+/// Nothing comes any more of what the peer has begun.
+pub(super) fn forget(sa: &mut IkeSa, cx: &mut Cx<'_>) {
+    match sa.awaited.take().map(|awaited| awaited.what) {
+        Some(AwaitedKind::Child(answered)) => cx.shared.release_esp_spi(answered.spi_in),
+        Some(AwaitedKind::Ike(answered)) => cx.shared.release_ike_spi(answered.spis.1),
+        None => {}
+    }
+}
+
+/// The peer has lost a collision to this exchange of ours: it does not go on.
+pub(super) fn forget_child(sa: &mut IkeSa, cx: &mut Cx<'_>, ours: &create_child::Offer) {
+    if let Some(awaited) = &sa.awaited
+        && let AwaitedKind::Child(it) = &awaited.what
+        && ours.is_for(it.replaces, &it.wanted.child.name, it.wanted.worker)
+    {
+        forget(sa, cx);
+    }
+}
+
+/// The same for new keys of the IKE SA.
+pub(super) fn forget_ike(sa: &mut IkeSa, cx: &mut Cx<'_>) {
+    if let Some(awaited) = &sa.awaited
+        && matches!(awaited.what, AwaitedKind::Ike(_))
+    {
+        forget(sa, cx);
+    }
+}
+
+/// Whether what the peer's key exchanges are for cannot be made now (RFC 7296 section 2.25).
+fn is_obsolete(sa: &IkeSa) -> bool {
+    let Some(awaited) = &sa.awaited else { return false };
+    !sa.is_established()
+        || match &awaited.what {
+            AwaitedKind::Child(answered) => crossing::is_obsolete(sa, answered),
+            AwaitedKind::Ike(_) => false,
+        }
+}
+
 /// A further key exchange of the peer's.
 pub(super) fn answer(sa: &mut IkeSa, cx: &mut Cx<'_>, header: &Header, payloads: &[Payload]) {
+    if is_obsolete(sa) {
+        forget(sa, cx);
+        return sa.respond(cx, header, &[notify(kind::TEMPORARY_FAILURE)]);
+    }
     let link = notify::find(payloads, kind::ADDITIONAL_KEY_EXCHANGE);
-    let awaited =
-        sa.awaited.take().filter(|awaited| link.is_some_and(|it| it.data == awaited.link));
-    let Some(mut awaited) = awaited else {
+    let is_linked = |it: &mut Box<Awaited>| link.is_some_and(|link| link.data == it.link);
+    let Some(mut awaited) = sa.awaited.take_if(is_linked) else {
+        forget(sa, cx);
         return sa.respond(cx, header, &[notify(kind::STATE_NOT_FOUND)]);
     };
     let exchange = create_child::nonce_and_exchange(payloads).1;
@@ -181,6 +228,8 @@ pub(super) fn answer(sa: &mut IkeSa, cx: &mut Cx<'_>, header: &Header, payloads:
         Some((group, dh::respond(group, &exchange.data, &mut *cx.shared.random).ok()?))
     });
     let Some((group, (public, secret))) = made else {
+        sa.awaited = Some(awaited);
+        forget(sa, cx);
         return sa.respond(cx, header, &[notify(kind::INVALID_SYNTAX)]);
     };
     awaited.additional.push(secret);

@@ -4,9 +4,9 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::child::{self, ChildState};
-use super::mobike;
 use super::notify::{self, has, kind};
-use super::sa::{Active, Cx, Effect, IkeSa, Phase};
+use super::sa::{Active, Cx, IkeSa, Phase, Refusal};
+use super::{crossing, mobike};
 use crate::msg::{Delete, ESP, ExchangeType, Header, IKE, Payload, numbers};
 use crate::output::{ChildSaId, Level, Path, RemovalReason};
 
@@ -34,11 +34,10 @@ pub(super) fn begin_delete_child(sa: &mut IkeSa, cx: &mut Cx<'_>, id: ChildSaId)
     sa.request(cx, ExchangeType(numbers::exchange::INFORMATIONAL), &[delete]);
 }
 
-/// Tells the peer that there is no pair with this inbound SPI of ours: it was not taken, or is
-/// over.
-pub(super) fn begin_refuse_child(sa: &mut IkeSa, cx: &mut Cx<'_>, spi: u32) {
-    sa.active = Active::RefuseChild;
-    let delete = Payload::Delete(Delete { protocol: ESP, spis: [spi].into() });
+/// Tells the peer that there is no such pair.
+pub(super) fn begin_refuse_child(sa: &mut IkeSa, cx: &mut Cx<'_>, refusal: Refusal) {
+    sa.active = Active::RefuseChild(refusal);
+    let delete = Payload::Delete(Delete { protocol: ESP, spis: [refusal.spi_in].into() });
     sa.request(cx, ExchangeType(numbers::exchange::INFORMATIONAL), &[delete]);
 }
 
@@ -100,7 +99,10 @@ pub(super) fn answer(
 /// The peer deletes the pair by which it receives with `spi_out`: the SPI that goes into our
 /// answer.
 fn delete_child(sa: &mut IkeSa, cx: &mut Cx<'_>, spi_out: u32) -> Option<u32> {
-    let record = sa.children.iter().find(|record| record.spi_out == spi_out)?;
+    let Some(record) = sa.children.iter().find(|record| record.spi_out == spi_out) else {
+        crossing::note_deletion(sa, spi_out);
+        return None;
+    };
     let (id, spi_in, state) = (record.id, record.spi_in, record.state);
     match state {
         ChildState::Draining => None,
@@ -139,7 +141,7 @@ fn deleted(sa: &mut IkeSa, cx: &mut Cx<'_>) {
             if let Some(old) = sa.crossed {
                 // It lost a collision whose winner is not known here yet.
                 let children = core::mem::take(&mut sa.children);
-                cx.effects.push(Effect::Hand { children, to: old });
+                sa.hand(cx, children, old);
             }
             sa.log(cx, Level::Info, "it has deleted the connection".into());
             sa.end(cx, RemovalReason::DeletedByPeer);

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -12,10 +13,11 @@ use super::handshake::{Answering, Connecting, Transcript};
 use super::nat::{self, Nat};
 use super::notify::{self, has, kind, notify, notify_with};
 use super::receive::critical;
-use super::rekey_ike::choose;
+use super::rekey_ike::{demand_group, preferred};
 use super::sa::{Active, Cx, Effect, Features, IkeSa, Lost, Phase, VERSION, Wanted, flag};
-use super::{intermediate, proof};
+use super::{auth, intermediate, proof};
 use crate::algorithm::Group;
+use crate::candidates;
 use crate::crypto::dh::{self, KeyPair};
 use crate::keymat::v2::{IkeSuite, SkKeys};
 use crate::msg::{ExchangeType, Header, IkeSpi, KeyExchange, Message, Payload, numbers};
@@ -31,7 +33,42 @@ pub(crate) struct Offer {
     request: Vec<u8>,
     /// COOKIE and INVALID_KE_PAYLOAD that were obeyed.
     turns: u8,
+    /// Key exchanges that it had before INVALID_KE_PAYLOAD, and the requests with them: whoever
+    /// wanted another need not be the peer.
+    earlier: Vec<(KeyPair, Vec<u8>)>,
+    /// Why it would come to nothing, were the answer that says so the peer's.
+    doubt: Option<String>,
 }
+
+impl Offer {
+    fn new(cx: &mut Cx<'_>, group: Group) -> Self {
+        Self {
+            pair: KeyPair::generate(group, &mut *cx.shared.random),
+            nonce: cx.shared.random_bytes(NONCE_LEN),
+            cookie: None,
+            request: Vec::new(),
+            turns: 0,
+            earlier: Vec::new(),
+            doubt: None,
+        }
+    }
+
+    /// The key exchange of this group, and the request that had it.
+    fn with_group(&self, group: Group) -> Option<(&KeyPair, &Vec<u8>)> {
+        let earlier = self.earlier.iter().map(|(pair, request)| (pair, request));
+        let mut all = core::iter::once((&self.pair, &self.request)).chain(earlier);
+        all.find(|(pair, _)| pair.group() == group)
+    }
+
+    /// Why nothing has come of it.
+    pub fn failure(&self) -> Option<&str> {
+        self.doubt.as_deref()
+    }
+}
+
+/// What a request waits on for an answer, once one without proof has said that it is in vain, in
+/// times of [`crate::Settings::retransmit_first`].
+const DOUBT: u32 = 8;
 
 /// How often the peer may ask for the request in another form.
 const TURNS_MAX: u8 = 4;
@@ -63,9 +100,8 @@ pub(crate) fn begin(
         return Box::new(sa);
     };
     sa.log(cx, Level::Info, format!("connecting to {}", path.remote));
-    let pair = KeyPair::generate(group, &mut *cx.shared.random);
-    let nonce = cx.shared.random_bytes(NONCE_LEN);
-    send(&mut sa, cx, Offer { pair, nonce, cookie: None, request: Vec::new(), turns: 0 });
+    let offer = Offer::new(cx, group);
+    send(&mut sa, cx, offer);
     Box::new(sa)
 }
 
@@ -110,12 +146,12 @@ pub(super) fn response(sa: &mut IkeSa, cx: &mut Cx<'_>, path: Path, header: &Hea
     if header.responder_spi == IkeSpi(0) || notify::error(payloads).is_some() {
         if offer.turns < TURNS_MAX && obey(sa, cx, &mut offer, payloads) {
             offer.turns += 1;
+            offer.doubt = None;
             sa.window.withdraw();
             return send(sa, cx, offer);
         }
         if let Some(error) = notify::error(payloads) {
-            let text = format!("cannot connect: {}", notify::words(error.kind));
-            return fail(sa, cx, text);
+            doubt(sa, cx, &mut offer, notify::words(error.kind).into());
         }
         sa.active = Active::Init(Box::new(offer));
         return;
@@ -125,8 +161,21 @@ pub(super) fn response(sa: &mut IkeSa, cx: &mut Cx<'_>, path: Path, header: &Hea
             sa.window.complete();
             intermediate::continue_or_auth(sa, cx);
         }
-        Err(text) => fail(sa, cx, text),
+        Err(text) => {
+            doubt(sa, cx, &mut offer, text);
+            sa.active = Active::Init(Box::new(offer));
+        }
     }
+}
+
+/// An answer leads nowhere. Anybody may have sent it: the right one is still waited for, though not
+/// as long as without it (RFC 7296 sections 2.4 and 2.21.1).
+fn doubt(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: &mut Offer, why: String) {
+    if offer.doubt.is_none() {
+        sa.window.hasten(cx.now + cx.shared.settings.retransmit_first * DOUBT);
+        sa.log(cx, Level::Warning, format!("answer without proof: {why}; it is asked once more"));
+    }
+    offer.doubt = Some(why);
 }
 
 /// Whether the peer wants the request in a form that we can give it: with a cookie, or with another
@@ -144,7 +193,13 @@ fn obey(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: &mut Offer, payloads: &[Payload]
     }
     let text = format!("it wants the key exchange {} instead", group.name());
     sa.log(cx, Level::Debug, text);
-    offer.pair = KeyPair::generate(group, &mut *cx.shared.random);
+    let known = offer.earlier.iter().position(|(pair, _)| pair.group() == group);
+    let pair = match known {
+        Some(at) => offer.earlier.remove(at).0,
+        None => KeyPair::generate(group, &mut *cx.shared.random),
+    };
+    let before = core::mem::replace(&mut offer.pair, pair);
+    offer.earlier.push((before, offer.request.clone()));
     true
 }
 
@@ -162,14 +217,19 @@ fn accept(
     offer: &Offer,
     bytes: &[u8],
     payloads: &[Payload],
-) -> Result<(), alloc::string::String> {
+) -> Result<(), String> {
     let parts = Parts::of(payloads).ok_or("its IKE_SA_INIT lacks a payload")?;
     let choice = proposal::accept_ike(parts.sa, &sa.peer.proposals)
-        .map_err(|refusal| format!("cannot connect: {refusal}"))?;
-    if choice.group != offer.pair.group() || parts.ke.group != choice.group.id() {
-        return Err("it answers with another key exchange than it has chosen".into());
+        .map_err(|refusal| format!("{refusal}"))?;
+    let answered = offer.with_group(choice.group).filter(|_| parts.ke.group == choice.group.id());
+    let (pair, request) =
+        answered.ok_or("it answers with another key exchange than it has chosen")?;
+    if choice.additional.iter().any(Option::is_some)
+        && !has(payloads, kind::INTERMEDIATE_EXCHANGE_SUPPORTED)
+    {
+        return Err("it has chosen additional key exchanges without IKE_INTERMEDIATE".into());
     }
-    let shared = offer.pair.agree(&parts.ke.data).map_err(|_| "its public value is not valid")?;
+    let shared = pair.agree(&parts.ke.data).map_err(|_| "its public value is not valid")?;
     sa.spis.1 = header.responder_spi;
     sa.nat = Nat::detect(payloads, sa.spis, path);
     note_features(sa, payloads);
@@ -177,12 +237,9 @@ fn accept(
     let transcript = &mut connecting.transcript;
     transcript.nonce_i.clone_from(&offer.nonce);
     transcript.nonce_r = parts.nonce.to_vec();
-    transcript.request.clone_from(&offer.request);
+    transcript.request.clone_from(request);
     transcript.response = bytes.to_vec();
     note_transcript(transcript, sa.peer.ppk.is_some(), &choice, payloads);
-    if !transcript.additional.is_empty() && !sa.features.intermediate {
-        return Err("it has chosen additional key exchanges without IKE_INTERMEDIATE".into());
-    }
     sa.keys = Some(SkKeys::derive(suite_of(&choice), &transcript.seed(sa.spis), &shared));
     sa.suite = Some(choice);
     sa.key_log(cx);
@@ -196,7 +253,7 @@ fn accept(
 }
 
 /// The connection has come to nothing.
-pub(crate) fn fail(sa: &mut IkeSa, cx: &mut Cx<'_>, text: alloc::string::String) {
+pub(crate) fn fail(sa: &mut IkeSa, cx: &mut Cx<'_>, text: String) {
     sa.log(cx, Level::Warning, text);
     if let Phase::Connecting(connecting) = &mut sa.phase {
         let remote = sa.path.remote.ip();
@@ -286,8 +343,13 @@ pub(crate) fn answer(
         return Reception::Answer(refuse(header, &[notify(kind::INVALID_SYNTAX)]));
     };
     let first = candidates[0].clone();
-    let choose = |peer: &Arc<Peer>| choose(parts.sa, &peer.proposals, parts.ke.group);
-    let choice = match choose_first(&candidates, choose) {
+    let group = parts.ke.group;
+    let preferred = |peer: &Peer| preferred(parts.sa, &peer.proposals, group);
+    let choice = candidates::choose(&candidates, preferred, auth::allows);
+    let none = |refused: Option<_>| {
+        refused.unwrap_or_else(|| Refused::new(kind::NO_PROPOSAL_CHOSEN, "nobody may call"))
+    };
+    let choice = match choice.map_err(none).and_then(|choice| demand_group(choice, group)) {
         Ok(choice) => choice,
         Err(refused) => {
             if refused.kind == kind::NO_PROPOSAL_CHOSEN {
@@ -331,18 +393,8 @@ pub(crate) fn answer(
     Reception::Sa(Box::new(sa))
 }
 
-/// The choice for the first candidate that there is one for; else why there is none for the first.
-fn choose_first(
-    candidates: &[Arc<Peer>],
-    choose: impl Fn(&Arc<Peer>) -> Result<proposal::IkeChoice, Refused>,
-) -> Result<proposal::IkeChoice, Refused> {
-    let mut all = candidates.iter().map(choose);
-    let first = all.next().unwrap_or_else(|| Err(Refused::new(kind::NO_PROPOSAL_CHOSEN, "")));
-    first.or_else(|refused| all.find_map(Result::ok).ok_or(refused))
-}
-
 /// Those that the stranger may be.
-fn candidates(sa: &IkeSa) -> &[Arc<Peer>] {
+fn possible(sa: &IkeSa) -> &[Arc<Peer>] {
     match &sa.phase {
         Phase::Answering(answering) => &answering.candidates,
         _ => core::slice::from_ref(&sa.peer),
@@ -351,7 +403,7 @@ fn candidates(sa: &IkeSa) -> &[Arc<Peer>] {
 
 /// Whether one of them has a post-quantum pre-shared key.
 fn may_use_ppk(sa: &IkeSa) -> bool {
-    candidates(sa).iter().any(|peer| peer.ppk.is_some())
+    possible(sa).iter().any(|peer| peer.ppk.is_some())
 }
 
 /// The payloads of our answer.
@@ -372,7 +424,7 @@ fn reply(
     if sa.nat.peer_can {
         payloads.extend(nat::notifications(sa.spis, sa.path, peer.force_udp));
     }
-    for candidate in candidates(sa) {
+    for candidate in possible(sa) {
         if let RemoteAuth::Certificate(anchors) = &candidate.remote_auth {
             let asked = proof::certificate_request(anchors);
             if !payloads.contains(&asked) {

@@ -178,10 +178,9 @@ impl Proof<'_> {
         } else {
             (&transcript.response, &transcript.nonce_i, pr)
         };
-        let body = [&[id.kind, 0, 0, 0], &id.data[..]].concat();
         let intermediate = (!transcript.intermediate.is_empty())
             .then(|| transcript.intermediate.octets(self.message_id));
-        auth_octets(self.keys.suite.prf, message, nonce, key, &body, intermediate.as_deref())
+        auth_octets(self.keys.suite.prf, message, nonce, key, &id.body(), intermediate.as_deref())
     }
 }
 

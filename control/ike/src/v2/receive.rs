@@ -95,7 +95,7 @@ pub(super) fn response(sa: &mut IkeSa, cx: &mut Cx<'_>, path: Path, header: &Hea
         Active::DeleteChild { id, reason } => informational::child_deleted(sa, cx, id, reason),
         Active::Update { cookie } => mobike::response(sa, cx, path, &cookie, &payloads),
         Active::DeleteIke => sa.end(cx, RemovalReason::Terminated),
-        Active::RefuseChild | Active::Liveness => {}
+        Active::RefuseChild(_) | Active::Liveness => {}
     }
     sa.next_task(cx);
 }

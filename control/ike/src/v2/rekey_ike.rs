@@ -8,14 +8,15 @@ use alloc::vec::Vec;
 use engine::Secret;
 
 use super::child::{Refused, with_group_only};
-use super::create_child::{Crossing, nonce_and_exchange};
+use super::create_child::nonce_and_exchange;
+use super::crossing::Crossing;
 use super::followup::{self, Pending};
 use super::init::{NONCE_LEN, group_of, suite_of};
-use super::key_log;
 use super::notify::{self, kind, notify};
 use super::sa::{Active, Cx, Effect, IkeSa, Phase, Task};
 use crate::algorithm::Group;
 use crate::crypto::dh::{self, KeyPair};
+use crate::key_log;
 use crate::keymat::v2::Seed;
 use crate::msg::{ExchangeType, Header, IkeSpi, KeyExchange, Payload, Proposal, numbers};
 use crate::output::{Event, IkeSaId, Level};
@@ -26,8 +27,10 @@ pub(crate) struct Offer {
     pub spi: IkeSpi,
     pub nonce: Vec<u8>,
     pub pair: KeyPair,
-    /// What the peer has begun meanwhile, and the SA that came of it.
-    pub crossing: Option<(Crossing, IkeSaId)>,
+    /// What the peer has begun meanwhile.
+    crossing: Option<Crossing>,
+    /// The SA that came of that.
+    theirs: Option<IkeSaId>,
     turns: u8,
 }
 
@@ -48,7 +51,8 @@ fn propose(sa: &mut IkeSa, cx: &mut Cx<'_>, group: Option<Group>, turns: u8) {
         Payload::Nonce(nonce.clone()),
         Payload::Ke(KeyExchange { group: group.id(), data: pair.public().to_vec() }),
     ];
-    sa.active = Active::Ike(Box::new(Offer { spi, nonce, pair, crossing: None, turns }));
+    let (crossing, theirs) = (None, None);
+    sa.active = Active::Ike(Box::new(Offer { spi, nonce, pair, crossing, theirs, turns }));
     sa.request(cx, ExchangeType(numbers::exchange::CREATE_CHILD_SA), &payloads);
 }
 
@@ -59,7 +63,14 @@ pub(super) fn response(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, payloads: 
     }
     match accept(sa, &offer, payloads) {
         Ok((choice, spi, nonce_r, shared)) => {
-            let groups = choice.additional.iter().flatten().copied().collect();
+            let groups: Vec<Group> = choice.additional.iter().flatten().copied().collect();
+            if !groups.is_empty() && offer.crossing.is_some() {
+                // RFC 9370 section 2.2.4: nothing is made yet, so whoever has lost only stops.
+                if offer.loses(&nonce_r) {
+                    return yield_to_peer(sa, cx, &offer);
+                }
+                followup::forget_ike(sa, cx);
+            }
             let pending = Pending::Ike { offer: Box::new(offer), choice: Box::new(choice), spi };
             followup::continue_or_finish(sa, cx, pending, groups, nonce_r, Some(shared), payloads);
         }
@@ -92,13 +103,28 @@ fn accept(
     Ok((choice, spi, nonce, shared))
 }
 
-fn refused(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, error: u16, data: &[u8]) {
+impl Offer {
+    /// Whether an exchange of the peer's has won over ours, which had this answer.
+    fn loses(&self, nonce_r: &[u8]) -> bool {
+        self.crossing.as_ref().is_some_and(|it| it.beats(&self.nonce, nonce_r))
+    }
+}
+
+/// The peer's own exchange has made a new SA, or will. If it does not, there is another try.
+fn yield_to_peer(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: &Offer) {
+    cx.shared.release_ike_spi(offer.spi);
+    sa.rekey_at = Some(cx.now + cx.shared.settings.retry);
+}
+
+/// The peer does not do what we have asked for, and says why.
+pub(super) fn refused(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, error: u16, data: &[u8]) {
+    if offer.crossing.is_some() {
+        return yield_to_peer(sa, cx, &offer);
+    }
     cx.shared.release_ike_spi(offer.spi);
     let group = group_of(data);
     let allowed = |group: &Group| sa.peer.proposals.iter().any(|it| it.groups.contains(group));
     match (error, group.filter(allowed)) {
-        // The peer's own exchange has already made a new SA.
-        _ if offer.crossing.is_some() => {}
         (kind::INVALID_KE_PAYLOAD, Some(group)) if offer.turns < 2 => {
             propose(sa, cx, Some(group), offer.turns + 1);
         }
@@ -133,15 +159,13 @@ pub(super) fn finish(
         return;
     };
     let id = new.id;
-    if let Some((crossing, _)) = &offer.crossing
-        && crossing.beats(&offer.nonce, nonce_r)
-    {
+    if offer.loses(nonce_r) {
         new.phase = Phase::Replaced;
         new.tasks.push_back(Task::DeleteIke);
         return cx.effects.push(Effect::Add(new));
     }
     cx.effects.push(Effect::Add(new));
-    if let Some((_, theirs)) = offer.crossing {
+    if let Some(theirs) = offer.theirs {
         cx.effects.push(Effect::Inherit { from: theirs, to: id });
     }
     cx.effects.push(Effect::Inherit { from: sa.id, to: id });
@@ -152,7 +176,8 @@ pub(super) fn finish(
 /// The peer asks for new keys.
 pub(super) fn answer(sa: &mut IkeSa, cx: &mut Cx<'_>, header: &Header, payloads: &[Payload]) {
     // RFC 7296 section 2.25.2.
-    let busy = !matches!(sa.phase, Phase::Established) || sa.active.is_about_children();
+    let further = matches!(sa.active, Active::FollowUp(_));
+    let busy = !sa.is_established() || sa.active.is_about_children() || further;
     if busy || sa.replaced_by.is_some() {
         return sa.respond(cx, header, &[notify(kind::TEMPORARY_FAILURE)]);
     }
@@ -186,8 +211,10 @@ fn take(
         Payload::Ke(KeyExchange { group: choice.group.id(), data: public }),
     ];
     let groups: Vec<Group> = choice.additional.iter().flatten().copied().collect();
-    let lowest = nonce_i.as_slice().min(&nonce_r).to_vec();
-    let answered = Answered { spis: (spi_i, spi_r), choice, nonce_i, nonce_r, shared, lowest };
+    if let Active::Ike(offer) = &mut sa.active {
+        offer.crossing = Some(Crossing { lowest: nonce_i.as_slice().min(&nonce_r).to_vec() });
+    }
+    let answered = Answered { spis: (spi_i, spi_r), choice, nonce_i, nonce_r, shared };
     if !groups.is_empty() {
         followup::await_more_ike(sa, cx, header, answered, groups, reply);
         return Ok(());
@@ -203,11 +230,25 @@ pub(crate) fn choose(
     allowed: &[proposal::IkeProposal],
     group: u16,
 ) -> Result<IkeChoice, Refused> {
-    if let Ok(choice) = proposal::choose_ike(&with_group_only(offered, group), allowed) {
+    demand_group(preferred(offered, allowed, group)?, group)
+}
+
+/// The algorithms, with this group if there are any with it.
+pub(super) fn preferred(
+    offered: &[Proposal],
+    allowed: &[proposal::IkeProposal],
+    group: u16,
+) -> Result<IkeChoice, Refused> {
+    proposal::choose_ike(&with_group_only(offered, group), allowed)
+        .or_else(|_| proposal::choose_ike(offered, allowed))
+        .map_err(|refusal| Refused::new(kind::NO_PROPOSAL_CHOSEN, format!("{refusal}")))
+}
+
+/// The choice, if it is one for the group of the peer's key exchange payload.
+pub(super) fn demand_group(choice: IkeChoice, group: u16) -> Result<IkeChoice, Refused> {
+    if choice.group.id() == group {
         return Ok(choice);
     }
-    let choice = proposal::choose_ike(offered, allowed)
-        .map_err(|refusal| Refused::new(kind::NO_PROPOSAL_CHOSEN, format!("{refusal}")))?;
     // RFC 7296 section 1.3: tell which group instead.
     let data = choice.group.id().to_be_bytes().to_vec();
     let text = format!("its key exchange is not {}", choice.group.name());
@@ -216,23 +257,22 @@ pub(crate) fn choose(
 
 /// New keys that the peer has asked for and that are agreed upon.
 pub(crate) struct Answered {
-    spis: (IkeSpi, IkeSpi),
+    pub spis: (IkeSpi, IkeSpi),
     choice: IkeChoice,
     nonce_i: Vec<u8>,
     nonce_r: Vec<u8>,
     shared: Secret,
-    lowest: Vec<u8>,
 }
 
 /// The new SA takes the children over, until a collision says otherwise.
 pub(super) fn made(sa: &mut IkeSa, cx: &mut Cx<'_>, answered: Answered, additional: &[Secret]) {
-    let Answered { spis, choice, nonce_i, nonce_r, shared, lowest } = answered;
+    let Answered { spis, choice, nonce_i, nonce_r, shared } = answered;
     let nonces = (&nonce_i[..], &nonce_r[..]);
     let new = spawn(sa, cx, spis, false, choice, nonces, &shared, additional);
     let Some(mut new) = new else { return };
     let id = new.id;
     if let Active::Ike(offer) = &mut sa.active {
-        offer.crossing = Some((Crossing { lowest }, id));
+        offer.theirs = Some(id);
         new.crossed = Some(sa.id);
     }
     cx.effects.push(Effect::Add(new));
@@ -258,7 +298,7 @@ fn spawn(
         spi_r: spis.1.0.to_be_bytes(),
     };
     let keys = sa.keys.as_ref()?.rekey(suite_of(&choice), &seed, shared, additional);
-    key_log::ike(cx, spis, &keys);
+    key_log::ikev2(cx.shared, spis, &keys);
     let id = cx.shared.ike_id();
     let mut new = IkeSa::new(cx, id, spis, initiator, sa.path, sa.peer.clone(), Phase::Established);
     new.keys = Some(keys);

@@ -11,12 +11,13 @@ use engine::{Instant, Secret, UnixTime};
 
 use super::child::ChildRecord;
 use super::directory::Directory;
-use super::followup::{self, Awaited};
+use super::followup::{self, Awaited, Pending};
 use super::handshake::{Answering, Connecting, Transcript};
 use super::nat::Nat;
 use super::window::{Patience, Window};
-use super::{auth, create_child, informational, init, intermediate, key_log, mobike, rekey_ike};
+use super::{auth, create_child, informational, init, intermediate, mobike, rekey_ike};
 use crate::identity::Identity;
+use crate::key_log;
 use crate::keymat::v2::SkKeys;
 use crate::msg::sealed::{self, Reassembly};
 use crate::msg::{ExchangeType, Header, IkeSpi, Payload, TrafficSelector, numbers::exchange};
@@ -67,8 +68,8 @@ pub(crate) enum Effect {
     RetryReauthentication { id: IkeSaId },
     /// The SA whose children this one had before it went: they are used.
     Use { id: IkeSaId },
-    /// Children move to another SA.
-    Hand { children: Vec<ChildRecord>, to: IkeSaId },
+    /// Children move to another SA with the same peer, or are missed if that has gone.
+    Hand { children: Vec<ChildRecord>, to: IkeSaId, peer: Arc<Peer>, remote: IpAddr },
 }
 
 /// Why a child is not there.
@@ -87,12 +88,20 @@ pub(crate) enum Task {
     CreateChild(Wanted),
     RekeyChild(ChildSaId),
     DeleteChild(ChildSaId),
-    /// The peer has made a child that we do not take: its SPI.
-    RefuseChild(u32),
+    /// The peer has a child that we do not have.
+    RefuseChild(Refusal),
     RekeyIke,
     UpdateAddresses,
     DeleteIke,
     Liveness,
+}
+
+/// A pair that the peer is told is not there: we have not taken it, or it is over.
+#[derive(Clone, Copy)]
+pub(crate) struct Refusal {
+    pub spi_in: u32,
+    /// What the peer receives by, if we know it.
+    pub spi_out: Option<u32>,
 }
 
 /// A child that is wanted.
@@ -116,7 +125,7 @@ pub(crate) enum Active {
     FollowUp(Box<followup::Offer>),
     DeleteChild { id: ChildSaId, reason: RemovalReason },
     Update { cookie: Vec<u8> },
-    RefuseChild,
+    RefuseChild(Refusal),
     DeleteIke,
     Liveness,
 }
@@ -133,25 +142,45 @@ impl Active {
             Self::Nothing
             | Self::DeleteChild { .. }
             | Self::Update { .. }
-            | Self::RefuseChild
+            | Self::RefuseChild(_)
             | Self::DeleteIke
             | Self::Liveness => exchange::INFORMATIONAL,
         })
     }
 
+    /// What the new IKE SA is to be, if this one is being made anew.
+    pub fn ike_offer(&self) -> Option<&rekey_ike::Offer> {
+        match self {
+            Self::Ike(offer) => Some(offer),
+            Self::FollowUp(further) => match &further.pending {
+                Pending::Ike { offer, .. } => Some(offer),
+                Pending::Child { .. } => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// What a child is to be, if one is being made or made anew.
+    pub fn child_offer(&self) -> Option<&create_child::Offer> {
+        match self {
+            Self::Child(offer) => Some(offer),
+            Self::FollowUp(further) => match &further.pending {
+                Pending::Child { offer, .. } => Some(offer),
+                Pending::Ike { .. } => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Whether the IKE SA is being made anew.
     pub fn is_rekeying_ike(&self) -> bool {
-        match self {
-            Self::Ike(_) => true,
-            Self::FollowUp(offer) => matches!(offer.pending, followup::Pending::Ike { .. }),
-            _ => false,
-        }
+        self.ike_offer().is_some()
     }
 
     /// Whether a child is being made, made anew or deleted.
     pub fn is_about_children(&self) -> bool {
-        matches!(self, Self::Child(_) | Self::DeleteChild { .. } | Self::RefuseChild)
-            || (matches!(self, Self::FollowUp(_)) && !self.is_rekeying_ike())
+        matches!(self, Self::DeleteChild { .. } | Self::RefuseChild(_))
+            || self.child_offer().is_some()
     }
 }
 
@@ -380,7 +409,7 @@ impl IkeSa {
     /// Writes its keys into Wireshark's table, if that is asked for.
     pub fn key_log(&self, cx: &mut Cx<'_>) {
         if let Some(keys) = &self.keys {
-            key_log::ike(cx, self.spis, keys);
+            key_log::ikev2(cx.shared, self.spis, keys);
         }
     }
 
@@ -407,6 +436,19 @@ impl IkeSa {
         }
     }
 
+    /// Pairs that the peer is being told, or is about to be told, are not there.
+    pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
+        let active = match &self.active {
+            Active::RefuseChild(refusal) => Some(refusal),
+            _ => None,
+        };
+        let queued = self.tasks.iter().filter_map(|task| match task {
+            Task::RefuseChild(refusal) => Some(refusal),
+            _ => None,
+        });
+        active.into_iter().chain(queued)
+    }
+
     /// Begins the next of what is to be done, if nothing is under way.
     pub fn next_task(&mut self, cx: &mut Cx<'_>) {
         while !self.window.is_busy() && matches!(self.active, Active::Nothing) {
@@ -419,7 +461,9 @@ impl IkeSa {
                 Task::CreateChild(wanted) => create_child::begin(self, cx, wanted),
                 Task::RekeyChild(id) => create_child::begin_rekey(self, cx, id),
                 Task::DeleteChild(id) => informational::begin_delete_child(self, cx, id),
-                Task::RefuseChild(spi) => informational::begin_refuse_child(self, cx, spi),
+                Task::RefuseChild(refusal) => {
+                    informational::begin_refuse_child(self, cx, refusal);
+                }
                 Task::RekeyIke => rekey_ike::begin(self, cx),
                 Task::UpdateAddresses => mobike::begin(self, cx),
                 Task::DeleteIke => informational::begin_delete(self, cx),

@@ -92,10 +92,9 @@ fn covers(outer: &TrafficSelector, inner: &TrafficSelector) -> bool {
     intersection(outer, inner).as_ref() == Some(inner)
 }
 
-/// One selector in words: `10.0.0.1[47]`, `10.1.0.0-10.1.255.255[17/1701]`.
+/// One selector in words: `10.0.0.1[47]`, `10.1.0.0/16[17/1701]`.
 fn write(text: &mut String, selector: &TrafficSelector) {
-    let (first, last) = selector.addresses;
-    let _ = if first == last { write!(text, "{first}") } else { write!(text, "{first}-{last}") };
+    text.push_str(&selector.addresses_text());
     let _ = match (selector.protocol, selector.ports) {
         (0, (0, 65535)) => Ok(()),
         (protocol, (0, 65535)) => write!(text, "[{protocol}]"),

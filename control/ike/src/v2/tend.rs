@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::child::{self, ChildRecord, ChildState};
-use super::sa::{Active, Cx, Effect, IkeSa, Phase, Task, Wanted};
+use super::followup;
+use super::sa::{Active, Cx, Effect, IkeSa, Lost, Phase, Refusal, Task, Wanted};
 use crate::keymat::v2::PpkKeys;
 use crate::msg::{Delete, ExchangeType, IKE, Payload, numbers::exchange};
 use crate::output::{ChildSaId, Event, IkeSaId, Level, Path, RemovalReason};
@@ -40,9 +41,8 @@ impl IkeSa {
             _ => false,
         };
         let active = match &self.active {
-            Active::Child(offer) => is(&offer.child.wanted),
             Active::Auth(offer) => offer.child.as_ref().is_some_and(|child| is(&child.wanted)),
-            _ => false,
+            other => other.child_offer().is_some_and(|offer| is(&offer.child.wanted)),
         };
         let queued = self.tasks.iter().any(|task| match task {
             Task::CreateChild(wanted) => is(wanted),
@@ -142,11 +142,19 @@ impl IkeSa {
     /// A pair has reached its hard limit: nothing passes any more, and the peer is told.
     pub fn expire_child(&mut self, cx: &mut Cx<'_>, id: ChildSaId) {
         let Some(record) = self.child_mut(id) else { return };
-        let (spi, name) = (record.spi_in, record.child.name.clone());
-        let text = format!("{name} has reached its hard limit, SPI {spi:08x}");
+        let refusal = Refusal { spi_in: record.spi_in, spi_out: Some(record.spi_out) };
+        let name = record.child.name.clone();
+        let replaced =
+            self.children.iter().any(|it| it.state == ChildState::Waiting { replaces: id });
+        let text = format!("{name} has reached its hard limit, SPI {:08x}", refusal.spi_in);
         self.log(cx, Level::Warning, text);
+        if replaced {
+            // The peer has made it anew and deletes it: we need not wait with the new one.
+            child::activate_successor(self, cx, id);
+            return child::remove(self, cx, id, RemovalReason::Replaced);
+        }
         child::remove(self, cx, id, RemovalReason::Expired);
-        self.tasks.push_front(Task::RefuseChild(spi));
+        self.tasks.push_front(Task::RefuseChild(refusal));
     }
 
     /// Peers are no longer configured: who has not yet proven to be one of them cannot any more.
@@ -178,10 +186,33 @@ impl IkeSa {
             self.leave_draining(cx, to);
         }
         self.remove_children(cx, reason);
-        if let Active::Child(offer) = &self.active {
-            offer.child.abandon(cx);
+        self.miss_wanted(cx, reason);
+        if let Some(offer) = self.active.ike_offer() {
+            cx.shared.release_ike_spi(offer.spi);
         }
+        followup::forget(self, cx);
         self.close(cx);
+    }
+
+    /// What it was to negotiate, or was about to, is not there.
+    fn miss_wanted(&mut self, cx: &mut Cx<'_>, reason: RemovalReason) {
+        let mut wanted = Vec::new();
+        if let Some(offer) = self.active.child_offer() {
+            offer.child.abandon(cx);
+            wanted.extend(offer.replaces.is_none().then(|| offer.child.wanted.child.clone()));
+        }
+        wanted.extend(self.tasks.drain(..).filter_map(|task| match task {
+            Task::CreateChild(wanted) => Some(wanted.child),
+            _ => None,
+        }));
+        // An heir, and whoever ends it on purpose, know better.
+        if self.replaced_by.is_some() || reason == RemovalReason::Terminated {
+            return;
+        }
+        for child in wanted {
+            let (peer, remote) = (self.peer.clone(), self.path.remote.ip());
+            cx.effects.push(Effect::Lost { peer, child, remote, why: Lost::Failed });
+        }
     }
 
     /// Another connection has its children: what is on its way through the old ones is still taken.
@@ -191,7 +222,13 @@ impl IkeSa {
         }
         let children = core::mem::take(&mut self.children);
         cx.effects.push(Effect::Use { id: to });
-        cx.effects.push(Effect::Hand { children, to });
+        self.hand(cx, children, to);
+    }
+
+    /// Children go to another SA with this peer.
+    pub fn hand(&self, cx: &mut Cx<'_>, children: Vec<ChildRecord>, to: IkeSaId) {
+        let (peer, remote) = (self.peer.clone(), self.path.remote.ip());
+        cx.effects.push(Effect::Hand { children, to, peer, remote });
     }
 
     /// Ends it and its children at once; the peer is told, and nobody waits for its answer.
@@ -220,7 +257,7 @@ impl IkeSa {
     pub fn status(&self) -> IkeStatus {
         let state = match (&self.phase, &self.active) {
             (Phase::Connecting(_) | Phase::Answering(_), _) => "connecting",
-            (Phase::Established, Active::Ike(_)) => "rekeying",
+            (Phase::Established, active) if active.is_rekeying_ike() => "rekeying",
             (Phase::Established, _) => "established",
             (Phase::Replaced, _) => "replaced",
             (Phase::Deleting | Phase::Closed, _) => "deleting",
@@ -246,10 +283,8 @@ impl IkeSa {
     }
 
     fn child_status(&self, record: &ChildRecord) -> ChildStatus {
-        let rekeying = match &self.active {
-            Active::Child(offer) => offer.replaces == Some(record.id),
-            _ => false,
-        };
+        let offer = self.active.child_offer();
+        let rekeying = offer.is_some_and(|offer| offer.replaces == Some(record.id));
         ChildStatus {
             id: record.id,
             child: record.child.name.clone(),

@@ -8,24 +8,22 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use engine::{Instant, Random, UnixTime};
 
 use super::handshake::{Answering, Connecting, Transcript};
 use super::init::suite_of;
+use super::proof::Proof;
 use super::sa::{Cx, IkeSa, Phase, Wanted};
 use super::{Engine, auth, rekey_ike};
 use crate::crypto::MessageKeys;
 use crate::crypto::vectors::{Record, records};
 use crate::keymat::v2::SkKeys;
 use crate::msg::sealed::{self, Opened};
-use crate::msg::{Header, IkeSpi, Message, Payload};
+use crate::msg::{Header, IdPayload, IkeSpi, Message, Payload};
 use crate::output::{ChildSa, Event, Output, Path};
-use crate::policy::{
-    Child, ChildLifetime, IkeLifetime, LocalAuth, Mode, Peer, RemoteAuth, SelectorAddresses,
-    SelectorTemplate, Start, Uniqueness, Versions,
-};
+use crate::policy::fixture::gre;
+use crate::policy::{Peer, Versions};
 use crate::shared::{Settings, Shared};
 
 const NOW: Instant = Instant(0);
@@ -54,56 +52,8 @@ impl Random for Recorded {
 }
 
 fn peer(charon: &Record, local: &str, remote: &str) -> Arc<Peer> {
-    let template = || SelectorTemplate {
-        addresses: SelectorAddresses::Dynamic,
-        protocol: 47,
-        ports: (0, u16::MAX),
-    };
-    let psk = || Arc::new(charon.secret("psk"));
-    let child = Child {
-        name: "gre".into(),
-        mode: Mode::Transport,
-        proposals: vec!["aes128-sha1".parse().unwrap()],
-        local: vec![template()],
-        remote: vec![template()],
-        start: Start::OnDemand,
-        lifetime: ChildLifetime {
-            rekey: None,
-            hard: None,
-            rekey_bytes: None,
-            hard_bytes: None,
-            rekey_packets: None,
-            hard_packets: None,
-            jitter_percent: 0,
-        },
-        per_worker: 0,
-    };
-    let identity: crate::identity::Identity = remote.parse().unwrap();
-    Arc::new(Peer {
-        name: "p2p".into(),
-        versions: Versions::V2,
-        local: None,
-        remote: Some(remote.parse().unwrap()),
-        local_identity: local.parse().unwrap(),
-        remote_identity: identity.into(),
-        local_auth: LocalAuth::Psk(psk()),
-        remote_auth: RemoteAuth::Psk(psk()),
-        ppk: None,
-        proposals: vec!["aes128-sha256-modp2048".parse().unwrap()],
-        lifetime: IkeLifetime {
-            rekey: Duration::from_secs(14400),
-            reauthenticate: None,
-            hard: Duration::from_secs(15840),
-            jitter_percent: 0,
-        },
-        dpd: None,
-        fragment_len: None,
-        mobike: false,
-        force_udp: false,
-        childless: false,
-        uniqueness: Uniqueness::Replace,
-        children: vec![Arc::new(child)],
-    })
+    let psk = Arc::new(charon.secret("psk"));
+    gre(Versions::V2, (local, remote), "aes128-sha256-modp2048", &psk)
 }
 
 /// An engine for which IKE_SA_INIT is over.
@@ -252,4 +202,24 @@ fn initiator_says_what_strongswan_said() {
     let said = scene.hear("auth_response");
     assert_eq!(said.inbound.len(), 1, "{:?}", said.log);
     scene.assert_keys(&said.inbound[0], true);
+}
+
+#[test]
+fn reserved_bytes_of_an_identity_are_part_of_what_is_proven() {
+    let mut scene = Scene::new(true, vec![]);
+    scene.act(|sa, cx| {
+        let (Some(keys), Some(transcript)) = (&sa.keys, sa.phase.transcript()) else { panic!() };
+        let proof = Proof { keys, transcript, message_id: 1, of_initiator: true };
+        let (peer, own) = (&sa.peer, &sa.peer.local_identity);
+        let plain = auth::id_payload(own);
+        let odd = IdPayload { reserved: [1, 2, 3], ..plain.clone() };
+        for (said, other) in [(&odd, &plain), (&plain, &odd)] {
+            let proven = proof.make(peer, said, false, &mut *cx.shared.random).unwrap();
+            let check = |id: &IdPayload| {
+                let payloads = [&[Payload::IdI(id.clone())], &proven[..]].concat();
+                proof.check(peer, own, &payloads, WALL).is_ok()
+            };
+            assert!(check(said) && !check(other));
+        }
+    });
 }

@@ -92,14 +92,14 @@ impl IkeSa {
         let remote = self.path.remote;
         match self.phase {
             Phase::Connecting(_) => {
-                let offer = match core::mem::replace(&mut self.active, Active::Nothing) {
-                    Active::Auth(offer) => Some(offer),
-                    _ => None,
-                };
                 let text = format!("cannot connect: {remote} does not answer");
-                match offer {
-                    Some(offer) => super::auth::abandon(self, cx, *offer, text),
-                    None => init::fail(self, cx, text),
+                match core::mem::replace(&mut self.active, Active::Nothing) {
+                    Active::Auth(offer) => super::auth::abandon(self, cx, *offer, text),
+                    Active::Init(offer) => {
+                        let why = offer.failure().map(|why| format!("cannot connect: {why}"));
+                        init::fail(self, cx, why.unwrap_or(text));
+                    }
+                    _ => init::fail(self, cx, text),
                 }
             }
             Phase::Deleting | Phase::Replaced => self.end(cx, RemovalReason::Terminated),

@@ -144,6 +144,13 @@ impl Window {
         Due::SentAgain
     }
 
+    /// Nobody waits for the answer longer than until then.
+    pub fn hasten(&mut self, until: Instant) {
+        if let Some(waiting) = &mut self.outstanding {
+            waiting.give_up_at = waiting.give_up_at.min(until);
+        }
+    }
+
     /// Sends the outstanding request at once: the path has changed under it.
     pub fn send_now(&mut self, shared: &mut Shared, path: Path) {
         for datagram in self.outstanding.iter().flat_map(|waiting| &waiting.datagrams) {

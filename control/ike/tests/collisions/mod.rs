@@ -122,12 +122,14 @@ fn both_authenticate_anew_at_once_without_a_gap() {
     }
 }
 
-/// Both gateways, connected.
-fn connected(seed: u64) -> Net {
+/// Both gateways, connected; `change` is made to what each says of the other.
+fn connected(seed: u64, change: impl Fn(&mut Peer)) -> Net {
     let mut net = Net::new(seed, Weather::FINE);
     for (here, there) in [(A, B), (B, A)] {
         let node = net.add(here, Settings::default());
-        net.configure(node, vec![Arc::new(peer(here, there))]);
+        let mut peer = peer(here, there);
+        change(&mut peer);
+        net.configure(node, vec![Arc::new(peer)]);
     }
     net.input(0, Input::Initiate { peer: CHILD.into() });
     net.run(seconds(1));
@@ -161,40 +163,77 @@ enum Fate {
     Late(u64),
 }
 
+const FATES: [Fate; 5] =
+    [Fate::Lost, Fate::Late(15), Fate::Late(25), Fate::Late(45), Fate::Late(2500)];
+
+const ACTIONS: [(Action, Option<Action>); 6] = [
+    (Action::RekeyChild, Some(Action::RekeyChild)),
+    (Action::RekeyChild, Some(Action::RekeyIke)),
+    (Action::RekeyIke, Some(Action::RekeyChild)),
+    (Action::RekeyIke, Some(Action::RekeyIke)),
+    (Action::RekeyChild, None),
+    (Action::RekeyIke, None),
+];
+
+/// What the two gateways do, how many milliseconds apart, and what one message meets.
+#[derive(Clone, Copy, Debug)]
+struct Schedule {
+    of_a: Action,
+    of_b: Option<Action>,
+    apart: u64,
+    message: usize,
+    fate: Fate,
+    seed: u64,
+}
+
+impl Schedule {
+    fn run(self, change: impl Fn(&mut Peer)) {
+        let case = format!("{self:?}");
+        let mut net = connected(self.seed, change);
+        let late = match self.fate {
+            Fate::Lost => None,
+            Fate::Late(late) => Some(Duration::from_millis(late)),
+        };
+        net.fate.insert(net.sent.len() + self.message, late);
+        act(&mut net, 0, self.of_a);
+        run_without_a_gap(&mut net, Duration::from_millis(self.apart), self.seed == 0, &case);
+        if let Some(of_b) = self.of_b {
+            act(&mut net, 1, of_b);
+        }
+        run_without_a_gap(&mut net, seconds(200), self.seed == 0, &case);
+        assert_one(&net, &case);
+    }
+}
+
 #[test]
 fn whatever_message_of_a_collision_is_late_or_lost_one_pair_remains() {
-    let fates = [Fate::Lost, Fate::Late(15), Fate::Late(25), Fate::Late(45), Fate::Late(2500)];
-    let actions = [
-        (Action::RekeyChild, Some(Action::RekeyChild)),
-        (Action::RekeyChild, Some(Action::RekeyIke)),
-        (Action::RekeyIke, Some(Action::RekeyChild)),
-        (Action::RekeyIke, Some(Action::RekeyIke)),
-        (Action::RekeyChild, None),
-        (Action::RekeyIke, None),
-    ];
-    for (of_a, of_b) in actions {
+    for (of_a, of_b) in ACTIONS {
         for apart in [0, 5, 12, 25] {
             for message in 0..12 {
-                for fate in fates {
+                for fate in FATES {
                     for seed in 0..2 {
-                        let case = format!(
-                            "{of_a:?} and {of_b:?} {apart} ms apart, {message} {fate:?}, {seed}"
-                        );
-                        let mut net = connected(seed);
-                        let late = match fate {
-                            Fate::Lost => None,
-                            Fate::Late(late) => Some(Duration::from_millis(late)),
-                        };
-                        net.fate.insert(net.sent.len() + message, late);
-                        act(&mut net, 0, of_a);
-                        let apart = Duration::from_millis(apart);
-                        run_without_a_gap(&mut net, apart, seed == 0, &case);
-                        if let Some(of_b) = of_b {
-                            act(&mut net, 1, of_b);
-                        }
-                        run_without_a_gap(&mut net, seconds(200), seed == 0, &case);
-                        assert_one(&net, &case);
+                        Schedule { of_a, of_b, apart, message, fate, seed }.run(|_| {});
                     }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_holds_where_keys_come_of_two_key_exchanges() {
+    let further = |peer: &mut Peer| {
+        peer.proposals = vec!["aes256gcm16-prfsha256-x25519-ke1_ecp256".parse().unwrap()];
+        let mut child = child(CHILD);
+        child.proposals = vec!["aes128gcm16-x25519-ke1_ecp256".parse().unwrap()];
+        peer.children = vec![Arc::new(child)];
+    };
+    for (of_a, of_b) in ACTIONS {
+        for apart in [0, 12] {
+            for message in 0..18 {
+                for fate in FATES {
+                    let seed = message as u64 % 2;
+                    Schedule { of_a, of_b, apart, message, fate, seed }.run(further);
                 }
             }
         }

@@ -13,9 +13,10 @@ use rcgen::{
     date_time_ymd,
 };
 
-use super::wire::{contents, logged_pair};
+use super::wire::logged_pair;
 use crate::sim::Weather;
 use crate::sim::policy::gre;
+use crate::sim::read::contents;
 use crate::{A, B, CHILD, assert_one, initiate, logs, pair_with, rekey, seconds};
 
 type Authority = Issuer<'static, KeyPair>;

@@ -7,8 +7,9 @@ use ike::msg::Payload;
 use ike::output::{ChildSaId, Input, RemovalReason};
 use ike::policy::{Child, Peer, Start};
 
-use super::wire::{CREATE_CHILD_SA, contents, logged_pair};
+use super::wire::{CREATE_CHILD_SA, logged_pair};
 use crate::sim::policy::child;
+use crate::sim::read::contents;
 use crate::sim::{Net, Weather};
 use crate::{A, CHILD, assert_one, assert_up, initiate, logs, pair, pair_with, rekey, seconds};
 

@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use engine::Secret;
+use ike::Settings;
 use ike::output::{Input, RemovalReason};
 use ike::policy::{Peer, Ppk, Start, Uniqueness};
-use ike::{Ike, Settings};
 
-use super::wire::{contents, logged_pair, notified};
+use super::wire::{logged_pair, notified};
 use crate::sim::policy::{child, gre};
+use crate::sim::read::contents;
 use crate::sim::{Net, Weather};
 use crate::{A, B, CHILD, assert_one, initiate, logs, pair_with, rekey, seconds};
 
@@ -22,12 +23,7 @@ fn restart(net: &mut Net, node: usize, peer: Peer) {
     bytes[0] = node as u8;
     let random = Box::new(engine::Seeded::new(bytes));
     let settings = Settings { key_log: true, ..Settings::default() };
-    let here = net.address_of(node);
-    let it = &mut net.nodes[node];
-    it.ike = Ike::new(settings, random);
-    it.pairs.clear();
-    it.sends_by.clear();
-    net.input(node, Input::LocalAddresses(vec![here]));
+    net.restart(node, settings, random);
     net.configure(node, vec![Arc::new(peer)]);
 }
 

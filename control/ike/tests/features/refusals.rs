@@ -3,8 +3,9 @@
 use ike::msg::sealed::{self, Plain};
 use ike::msg::{ExchangeType, Header, IkeSpi, Message, Payload, numbers};
 
-use super::wire::{INFORMATIONAL, Zeros, first_message, keys, logged_pair, notified};
+use super::wire::{INFORMATIONAL, Zeros, first_message, logged_pair, notified};
 use crate::sim::Net;
+use crate::sim::read::{contents, keys};
 use crate::{assert_one, initiate, logs, seconds};
 
 /// A type of payload that nobody knows.
@@ -51,7 +52,7 @@ fn a_payload_that_is_not_known_and_not_critical_is_left_out() {
     let (mut net, header) = connected(51);
     let payloads = [Payload::Unknown(UNKNOWN, false, vec![1, 2, 3])];
     let sent = ask(&mut net, &header, &Plain::new(&payloads));
-    assert_eq!(super::wire::contents(&net, sent)[0].1, []);
+    assert_eq!(contents(&net, sent)[0].1, []);
     assert_one(&net);
 }
 
@@ -104,5 +105,27 @@ fn a_stranger_that_speaks_a_version_to_come_is_told_ours() {
     assert_eq!(answer[17], 0x20);
     assert_eq!(answer[..8], [7; 8]);
     assert_eq!(net.sent.len(), sent + 1);
+    assert_one(&net);
+}
+
+#[test]
+fn further_addresses_of_the_peer_are_taken_notice_of() {
+    let (mut net, header) = connected(58);
+    let notify = |kind, data: &[u8]| {
+        Payload::Notify(ike::msg::Notify {
+            protocol: 0,
+            spi: Vec::new(),
+            kind,
+            data: data.to_vec(),
+        })
+    };
+    let payloads = [
+        notify(numbers::notify::ADDITIONAL_IP4_ADDRESS, &[10, 0, 0, 9]),
+        notify(numbers::notify::ADDITIONAL_IP6_ADDRESS, &[0xfd; 16]),
+        notify(numbers::notify::ADDITIONAL_IP4_ADDRESS, &[1]),
+        notify(numbers::notify::NO_ADDITIONAL_ADDRESSES, &[]),
+    ];
+    let sent = ask(&mut net, &header, &Plain::new(&payloads));
+    assert_eq!(crate::sim::read::contents(&net, sent)[0].1, []);
     assert_one(&net);
 }

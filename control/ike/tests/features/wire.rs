@@ -1,27 +1,18 @@
-//! What was sent, read with the keys of the key log.
+//! What was sent, and what is written down of keys.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::{Random, Secret};
+use engine::Random;
 use ike::Settings;
-use ike::algorithm::Encryption;
-use ike::crypto::MessageKeys;
-use ike::msg::sealed::{self, Opened, Reassembly};
-use ike::msg::{Header, IkeSpi, Message, Notify, Payload};
+use ike::msg::Notify;
+pub use ike::msg::numbers::exchange::{CREATE_CHILD_SA, INFORMATIONAL};
 use ike::output::{KeyLogTable, Path};
-use ike::policy::Peer;
+use ike::policy::{Peer, Versions};
 
 use crate::sim::policy::gre;
+use crate::sim::read::{contents, keys};
 use crate::sim::{Net, Weather};
 use crate::{A, B, CHILD, initiate, rekey, seconds};
-
-/// IKE_SA_INIT.
-const IKE_SA_INIT: u8 = 34;
-/// INFORMATIONAL.
-pub const INFORMATIONAL: u8 = 37;
-/// CREATE_CHILD_SA.
-pub const CREATE_CHILD_SA: u8 = 36;
 
 /// Two gateways that may call each other and write down their keys.
 pub fn logged_pair(seed: u64, change: impl Fn(&mut Peer)) -> Net {
@@ -35,53 +26,10 @@ pub fn logged_pair(seed: u64, change: impl Fn(&mut Peer)) -> Net {
     net
 }
 
-/// Keys that the initiator and the responder seal with, by the initiator's SPI.
-pub fn keys(net: &Net) -> BTreeMap<IkeSpi, (MessageKeys, MessageKeys)> {
-    let lines = net.nodes[0].keys.iter().filter(|(table, _)| *table == KeyLogTable::Ikev2);
-    lines
-        .map(|(_, line)| {
-            let fields: Vec<_> = line.split(',').collect();
-            let spi = IkeSpi(u64::from_str_radix(fields[0], 16).unwrap());
-            let key = |hex: &str| {
-                let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
-                let secret = Secret::new((0..hex.len()).step_by(2).map(byte).collect());
-                let none = Secret::new(Vec::new());
-                MessageKeys::new(Encryption::AesGcm(256, 16), None, secret, none)
-            };
-            (spi, (key(fields[2]), key(fields[3])))
-        })
-        .collect()
-}
-
-/// Everything that was sent since `from`, fragments put together.
-pub fn contents(net: &Net, from: usize) -> Vec<(Header, Vec<Payload>)> {
-    let keys = keys(net);
-    let mut parts = Reassembly::default();
-    let mut all = Vec::new();
-    for (_, bytes) in &net.sent[from..] {
-        let header = Header::parse(bytes).unwrap();
-        let plain = match keys.get(&header.initiator_spi) {
-            Some((of_initiator, of_responder)) if header.exchange.0 != IKE_SA_INIT => {
-                let keys = if header.is_initiator() { of_initiator } else { of_responder };
-                match sealed::open(bytes, keys).unwrap() {
-                    Opened::Whole(plain) => plain.payloads().unwrap_or_default(),
-                    Opened::Fragment(fragment) => match parts.add(fragment) {
-                        Some(plain) => plain.payloads().unwrap(),
-                        None => continue,
-                    },
-                }
-            }
-            _ => Message::parse(bytes).unwrap().payloads,
-        };
-        all.push((header, plain));
-    }
-    all
-}
-
 /// The notification of this kind in what was sent since `from`.
 pub fn notified(net: &Net, from: usize, kind: u16) -> Option<Notify> {
     contents(net, from).into_iter().flat_map(|(_, payloads)| payloads).find_map(|it| match it {
-        Payload::Notify(notify) if notify.kind == kind => Some(notify),
+        ike::msg::Payload::Notify(notify) if notify.kind == kind => Some(notify),
         _ => None,
     })
 }
@@ -109,6 +57,27 @@ fn the_key_log_opens_every_message_and_names_every_esp_key() {
     net.run(seconds(20));
     assert!(contents(&net, 0).len() >= 10);
     assert_eq!(keys(&net).len(), 2);
+    assert_esp_keys_are_logged(&net);
+    assert_both_log_the_same(&net, KeyLogTable::Ikev2);
+}
+
+#[test]
+fn the_key_log_of_ikev1_names_every_key() {
+    let mut net = logged_pair(32, |peer| {
+        peer.versions = Versions::V1;
+        peer.proposals = vec!["aes128-sha256-x25519".parse().unwrap()];
+    });
+    initiate(&mut net, 0);
+    net.run(seconds(1));
+    rekey(&mut net, 0, true);
+    net.run(seconds(20));
+    assert!(net.nodes.iter().all(|node| !node.pairs.is_empty()));
+    assert_esp_keys_are_logged(&net);
+    assert_both_log_the_same(&net, KeyLogTable::Ikev1);
+}
+
+/// Every pair that is installed has a line for each direction.
+fn assert_esp_keys_are_logged(net: &Net) {
     let esp = |(table, line): &(KeyLogTable, String)| {
         (*table == KeyLogTable::Esp).then(|| line.to_lowercase())
     };
@@ -127,11 +96,15 @@ fn the_key_log_opens_every_message_and_names_every_esp_key() {
             }
         }
     }
-    // Both ends write the same keys.
+}
+
+/// Both ends write the same keys of both IKE SAs.
+fn assert_both_log_the_same(net: &Net, table: KeyLogTable) {
     let of_ike = |node: usize| {
-        let is_ike = |it: &&(KeyLogTable, String)| it.0 == KeyLogTable::Ikev2;
+        let is_ike = |it: &&(KeyLogTable, String)| it.0 == table;
         net.nodes[node].keys.iter().filter(is_ike).collect::<Vec<_>>()
     };
+    assert_eq!(of_ike(0).len(), 2);
     assert_eq!(of_ike(0), of_ike(1));
 }
 

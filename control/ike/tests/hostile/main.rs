@@ -6,5 +6,6 @@ mod sim;
 
 mod downgrade;
 mod flood;
+mod hints;
 mod secret;
 mod wire;

@@ -65,6 +65,35 @@ fn quick_mode_has_its_own_key_exchange_where_both_want_it() {
 }
 
 #[test]
+fn each_key_exchange_has_its_turn_until_the_peer_takes_one() {
+    let offered = ["aes256-sha256-ecp384-modp2048", "aes128-sha1", "aes256-sha256-ecp256"];
+    for allowed in ["aes256-sha256-modp2048", "aes128-sha1", "aes256-sha256-ecp256"] {
+        let mut net = gre(|index, _, child| {
+            let proposals = if index == 0 { &offered[..] } else { &[allowed] };
+            child.proposals = proposals.iter().map(|it| it.parse().unwrap()).collect();
+        });
+        up(&mut net);
+        let suite = net.nodes[0].datapath.current().unwrap().suite.name();
+        assert!(allowed.starts_with(suite), "{allowed} {suite}");
+        assert!(net.logged(0, "with ecp384 is refused"), "{:?}", net.nodes[0].log);
+    }
+}
+
+#[test]
+fn after_the_last_key_exchange_it_is_said_that_none_was_taken() {
+    let mut net = gre(|index, _, child| {
+        let proposal = ["aes256-sha256-ecp384-ecp256", "aes256-sha256-modp2048"][index];
+        child.proposals = vec![proposal.parse().unwrap()];
+    });
+    net.acquire(0, "gre");
+    net.run(3 * SECOND);
+    net.assert_pairs(0);
+    assert!(net.logged(0, "with ecp384 is refused: ecp256 is tried"), "{:?}", net.nodes[0].log);
+    assert!(net.logged(0, "peer answered NO_PROPOSAL_CHOSEN"), "{:?}", net.nodes[0].log);
+    assert_eq!(net.nodes[0].sent.len(), 5, "main mode, and two quick modes");
+}
+
+#[test]
 fn many_suites_are_negotiated() {
     for (ike, esp) in [
         ("aes256-sha256-modp2048", "aes256-sha256"),

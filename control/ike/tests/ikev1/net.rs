@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use engine::{Instant, Secret, Seeded, UnixTime};
 use ike::output::{ChildSa, ChildSaId, Datagram, Event, Input, Level, Output, Path, RemovalReason};
-use ike::policy::{
-    Child, ChildLifetime, Dpd, DpdAction, IkeLifetime, LocalAuth, Mode, Peer, RemoteAuth,
-    SelectorAddresses, SelectorTemplate, Start, Uniqueness, Versions,
-};
+use ike::policy::{Child, LocalAuth, Mode, Peer, RemoteAuth, Versions};
 use ike::{Ike, Settings};
+
+use crate::policy;
 
 pub const A: &str = "10.0.0.1";
 pub const B: &str = "10.0.0.2";
-const WALL: UnixTime = UnixTime(1_790_000_000);
+pub const WALL: UnixTime = UnixTime(1_790_000_000);
 
 /// What the datapath would have.
 #[derive(Default)]
@@ -54,6 +53,8 @@ pub struct Net {
     pub nat: Option<IpAddr>,
     nat_ports: BTreeMap<u16, u16>,
     pub weather: Weather,
+    /// What becomes of a message of either end on its way.
+    pub tamper: Box<dyn FnMut(usize, &mut Vec<u8>)>,
     flying: BTreeSet<(Instant, u64, usize)>,
     cargo: BTreeMap<u64, Datagram>,
     next: u64,
@@ -81,6 +82,7 @@ impl Net {
             nat: None,
             nat_ports: BTreeMap::new(),
             weather: Box::new(|_, _| vec![Duration::from_millis(10)]),
+            tamper: Box::new(|_, _| ()),
             flying: BTreeSet::new(),
             cargo: BTreeMap::new(),
             next: 0,
@@ -130,7 +132,8 @@ impl Net {
         }
     }
 
-    fn send(&mut self, index: usize, datagram: Datagram) {
+    fn send(&mut self, index: usize, mut datagram: Datagram) {
+        (self.tamper)(index, &mut datagram.message);
         self.nodes[index].sent.push(datagram.clone());
         for delay in (self.weather)(index, &datagram) {
             self.next += 1;
@@ -266,64 +269,28 @@ impl Node {
 
 /// What both ends protect: a protocol between them.
 pub fn child(name: &str, mode: Mode, proposal: &str, protocol: u8) -> Child {
-    let template = || SelectorTemplate {
-        addresses: SelectorAddresses::Dynamic,
-        protocol,
-        ports: (0, u16::MAX),
-    };
-    Child {
-        name: name.into(),
-        mode,
-        proposals: vec![proposal.parse().unwrap()],
-        local: vec![template()],
-        remote: vec![template()],
-        start: Start::OnDemand,
-        lifetime: ChildLifetime {
-            rekey: Some(Duration::from_secs(3000)),
-            hard: Some(Duration::from_secs(3600)),
-            rekey_bytes: None,
-            hard_bytes: None,
-            rekey_packets: None,
-            hard_packets: None,
-            jitter_percent: 0,
-        },
-        per_worker: 0,
+    let mut child = policy::child(name);
+    for selector in child.local.iter_mut().chain(&mut child.remote) {
+        selector.protocol = protocol;
     }
+    (child.mode, child.proposals) = (mode, vec![proposal.parse().unwrap()]);
+    child.lifetime.rekey = Some(Duration::from_secs(3000));
+    child.lifetime.hard = Some(Duration::from_secs(3600));
+    child
 }
 
 /// A peer by a pre-shared key, known by its address.
 pub fn peer(local: &str, remote: &str, psk: &str, child: Child) -> Peer {
     let psk = || Arc::new(Secret::copy_of(psk.as_bytes()));
-    let remote_id: ike::identity::Identity = remote.parse().unwrap();
-    Peer {
-        name: format!("to-{remote}").into(),
-        versions: Versions::V1,
-        local: Some(ip(local)),
-        remote: Some(ip(remote)),
-        local_identity: local.parse().unwrap(),
-        remote_identity: remote_id.into(),
-        local_auth: LocalAuth::Psk(psk()),
-        remote_auth: RemoteAuth::Psk(psk()),
-        ppk: None,
-        proposals: vec!["aes128-sha1-modp1024".parse().unwrap()],
-        lifetime: IkeLifetime {
-            rekey: Duration::from_secs(10_000),
-            reauthenticate: None,
-            hard: Duration::from_secs(14_400),
-            jitter_percent: 0,
-        },
-        dpd: Some(Dpd {
-            delay: Duration::from_secs(30),
-            timeout: Duration::from_secs(60),
-            action: DpdAction::Clear,
-        }),
-        fragment_len: None,
-        mobike: false,
-        force_udp: false,
-        childless: false,
-        uniqueness: Uniqueness::Replace,
-        children: vec![Arc::new(child)],
-    }
+    let mut peer = policy::gre(&format!("to-{remote}"), ip(local), Some(ip(remote)));
+    peer.versions = Versions::V1;
+    (peer.local_auth, peer.remote_auth) = (LocalAuth::Psk(psk()), RemoteAuth::Psk(psk()));
+    peer.proposals = vec!["aes128-sha1-modp1024".parse().unwrap()];
+    peer.lifetime.rekey = Duration::from_secs(10_000);
+    peer.lifetime.hard = Duration::from_secs(14_400);
+    peer.fragment_len = None;
+    peer.children = vec![Arc::new(child)];
+    peer
 }
 
 /// Two ends that protect GRE between them, changed by `change` at each end.

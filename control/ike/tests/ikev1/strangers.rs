@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ike::output::{Datagram, Path};
+use engine::Seeded;
+use ike::output::{Datagram, Input, Path};
 use ike::policy::Start;
+use ike::{Ike, Settings};
 
-use crate::net::{Net, gre};
+use crate::net::{self, Net, gre};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -51,6 +53,79 @@ fn a_flood_of_first_messages_stays_below_the_cap_and_the_peer_gets_through() {
     net.assert_connected();
     net.run(60 * SECOND);
     assert_eq!(net.nodes[0].ike.status().len(), 1);
+}
+
+/// Strangers whom our answers reach begin a main mode and say no more after message 3.
+fn pile_up(net: &mut Net, count: u32, remote: impl Fn(u32) -> String) {
+    let mut model = open_to_all();
+    model.acquire(1, "gre");
+    model.run(SECOND);
+    let [first, third] = [0, 1].map(|at| model.nodes[1].sent[at].message.clone());
+    for number in 0..count {
+        let path = at(net, &remote(number));
+        let mut message = first.clone();
+        message[..4].copy_from_slice(&(number | 1 << 31).to_be_bytes());
+        let cookie = message[..8].to_vec();
+        net.inject(0, &Datagram { path, message });
+        let answer = net.nodes[0].sent.pop().unwrap();
+        assert_eq!(answer.path, path);
+        let mut message = third.clone();
+        message[..8].copy_from_slice(&cookie);
+        message[8..16].copy_from_slice(&answer.message[8..16]);
+        net.inject(0, &Datagram { path, message });
+        assert_eq!(net.nodes[0].sent.pop().unwrap().path, path, "message 4");
+        if number % 64 == 63 {
+            net.run(Duration::from_millis(1));
+        }
+    }
+}
+
+#[test]
+fn strangers_that_stop_after_message_3_do_not_shut_the_peer_out() {
+    let one = |number: u32| format!("198.51.100.1:{}", 1024 + number);
+    let many = |number: u32| format!("198.51.{}.{}:500", number % 256, number / 256);
+    let remotes: [&dyn Fn(u32) -> String; 2] = [&one, &many];
+    for remote in remotes {
+        let mut net = open_to_all();
+        net.nodes[0].ike = smaller(&net);
+        net.configure(0);
+        pile_up(&mut net, 200, remote);
+        assert!(net.nodes[0].ike.status().len() <= 128);
+        net.acquire(1, "gre");
+        net.run(SECOND);
+        net.assert_connected();
+    }
+}
+
+/// A gateway that anybody may call, and one that does.
+fn open_to_all() -> Net {
+    gre(|index, peer, _| {
+        peer.proposals = vec!["aes128-sha1-x25519".parse().unwrap()];
+        if index == 0 {
+            peer.remote = None;
+        }
+    })
+}
+
+/// A gateway with room for few strangers: each costs a key exchange.
+fn smaller(net: &Net) -> Ike {
+    let settings = Settings { half_open_max: 128, ..Settings::default() };
+    let mut ike = Ike::new(settings, Box::new(Seeded::new([9; 32])));
+    let addresses = vec![net.nodes[0].address];
+    ike.handle_input(net.now, net::WALL, Input::LocalAddresses(addresses));
+    ike
+}
+
+#[test]
+fn one_address_takes_no_more_than_its_share_of_scarce_places() {
+    let mut net = open_to_all();
+    net.nodes[0].ike = smaller(&net);
+    net.configure(0);
+    pile_up(&mut net, 200, |number| format!("198.51.100.1:{}", 1024 + number));
+    assert_eq!(net.nodes[0].ike.status().len(), 64);
+    let elsewhere = |number| format!("198.51.101.{number}:500");
+    pile_up(&mut net, 60, elsewhere);
+    assert_eq!(net.nodes[0].ike.status().len(), 124, "others have their places");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! says, and a record of which SAs each has installed.
 
 pub mod policy;
+pub mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -108,7 +109,17 @@ impl Net {
     /// A gateway at this address; its number.
     pub fn add(&mut self, address: IpAddr, settings: Settings) -> usize {
         let seed = 1000 + self.nodes.len() as u64 + self.draw(1 << 30) as u64 * 1_000_000;
-        let mut ike = Ike::new(settings, Box::new(seeded(seed)));
+        self.add_with(address, settings, Box::new(seeded(seed)))
+    }
+
+    /// The same with randomness of the caller's.
+    pub fn add_with(
+        &mut self,
+        address: IpAddr,
+        settings: Settings,
+        random: Box<dyn Random>,
+    ) -> usize {
+        let mut ike = Ike::new(settings, random);
         ike.handle_input(self.now, WALL, Input::LocalAddresses(vec![address]));
         self.places.insert(address, self.nodes.len());
         self.nodes.push(Node {
@@ -124,6 +135,16 @@ impl Net {
             timer: None,
         });
         self.nodes.len() - 1
+    }
+
+    /// The process of a gateway ends, and another one begins that knows nothing.
+    pub fn restart(&mut self, node: usize, settings: Settings, random: Box<dyn Random>) {
+        let here = self.address_of(node);
+        let it = &mut self.nodes[node];
+        it.ike = Ike::new(settings, random);
+        it.pairs.clear();
+        it.sends_by.clear();
+        self.input(node, Input::LocalAddresses(vec![here]));
     }
 
     /// Gives a gateway another address; the engine is not told.
@@ -211,12 +232,18 @@ impl Net {
     }
 
     fn deliver(&mut self) {
-        let Some((_, (path, bytes))) = self.flying.pop_first() else { return };
+        if let Some((_, (path, bytes))) = self.flying.pop_first() {
+            self.hand_over(path, &bytes);
+        }
+    }
+
+    /// A datagram arrives now.
+    pub fn hand_over(&mut self, path: Path, bytes: &[u8]) {
         let Some(node) = self.places.get(&path.local.ip()).copied() else { return };
         if self.nodes[node].dead {
             return;
         }
-        self.nodes[node].ike.handle_datagram(self.now, WALL, path, &bytes);
+        self.nodes[node].ike.handle_datagram(self.now, WALL, path, bytes);
         self.drain(node);
     }
 

@@ -29,8 +29,6 @@ pub struct End {
 
 /// A network: what one end sends, the others receive.
 pub struct Segment {
-    /// What it is to its routers.
-    pub network: NetworkType,
     /// Who is there.
     pub ends: Vec<End>,
     /// Nothing is carried otherwise. The interfaces notice.
@@ -186,7 +184,7 @@ impl Net {
             self.nodes[*node].ospf.set_interface(now, wall, interface, settings);
             all.push(End { node: *node, interface, address, cost: *cost });
         }
-        self.segments.push(Segment { network, ends: all.clone(), is_up: true, loss: 0, prefix });
+        self.segments.push(Segment { ends: all.clone(), is_up: true, loss: 0, prefix });
         for end in all {
             self.after(end.node);
         }

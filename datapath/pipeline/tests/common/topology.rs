@@ -270,6 +270,7 @@ impl Shape {
                 None => Protection::Clear,
             },
             selectors: selector.map(|selector| Selectors([selector.clone()].into())),
+            narrowed: None,
             egress: Some(NexthopId(0)),
             mtu: 0,
             mss: None,

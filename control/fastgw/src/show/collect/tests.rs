@@ -81,6 +81,7 @@ fn tunnel(name: &str, protection: Protection, egress: Option<NexthopId>) -> tabl
         payload: Payload::IP,
         protection,
         selectors: None,
+        narrowed: None,
         egress,
         mtu: 1438,
         mss: None,

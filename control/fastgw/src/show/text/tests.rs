@@ -8,6 +8,7 @@ use crate::show::status::{Percentiles, WorkerLatency};
 /// A gateway with a bit of everything.
 pub(in crate::show) fn status() -> Status {
     Status {
+        ospf: None,
         name: "site-a".to_owned(),
         version: "0.1.0".to_owned(),
         pid: 1234,

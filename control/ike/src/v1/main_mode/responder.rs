@@ -18,19 +18,20 @@ use super::{
     Agreed, Answering, Authenticated, Flaw, NONCE_LEN, Offer, Step, key_message, learn_nat, method,
     nat_payloads,
 };
+use crate::candidates;
 use crate::crypto::dh;
-use crate::msg::v1::{Body1, DOI_IPSEC, Payload1, Sa1};
+use crate::msg::v1::{Body1, DOI_IPSEC, Payload1, Proposal1, Sa1};
 use crate::msg::{ExchangeType, IkeSpi};
 use crate::output::Path;
 use crate::policy::{Peer, Versions};
-use crate::proposal::v1::choose_phase1;
+use crate::proposal::v1::{Phase1Choice, choose_phase1};
 use crate::shared::Shared;
 
 /// Peers among which the last message decides: a stranger makes us derive keys for each of them.
 const CANDIDATES_MAX: usize = 8;
 
 /// Who may call from where `path` leads: peers of this address first, then those of any.
-fn candidates(shared: &Shared, path: Path) -> Vec<Arc<Peer>> {
+fn possible(shared: &Shared, path: Path) -> Vec<Arc<Peer>> {
     let ours = |peer: &&Arc<Peer>| {
         peer.versions != Versions::V2
             && peer.local.is_none_or(|local| local == path.local.ip())
@@ -54,29 +55,19 @@ pub(in super::super) fn answer(
         _ => None,
     });
     let sa = sa.ok_or_else(|| Flaw::Dropped("main mode without an SA payload".into()))?;
-    let mut refusal: Option<String> = None;
-    let mut chosen = None;
-    let mut willing = Vec::new();
-    for peer in candidates(shared, path) {
-        let methods = [method(&peer).unwrap_or_default()];
-        match choose_phase1(&sa.proposals, &peer.proposals, &methods) {
-            Ok(choice) if chosen.is_none() => {
-                chosen = Some(choice);
-                willing.push(peer);
-            }
-            // What the first one chose, the others must allow.
-            Ok(_) => {
-                let answer = chosen.as_ref().map(|choice| choice.answer.clone());
-                let same = choose_phase1(answer.as_slice(), &peer.proposals, &methods);
-                willing.extend(same.ok().map(|_| peer));
-            }
-            Err(why) => refusal = refusal.or(Some(format!("{why}"))),
-        }
-    }
-    let Some(choice) = chosen else {
-        let unknown = || "no peer of the configuration speaks IKEv1 there".into();
-        return Err(Flaw::Fatal(refusal.unwrap_or_else(unknown)));
+    let mut willing = possible(shared, path);
+    let of_peer = |peer: &Peer, offered: &[Proposal1]| {
+        choose_phase1(offered, &peer.proposals, &[method(peer).unwrap_or_default()])
     };
+    let allows = |peer: &Peer, choice: &Phase1Choice| {
+        of_peer(peer, core::slice::from_ref(&choice.answer)).is_ok()
+    };
+    let choice = candidates::choose(&willing, |peer| of_peer(peer, &sa.proposals), allows);
+    let choice = choice.map_err(|refusal| {
+        let unknown = || "no peer of the configuration speaks IKEv1 there".into();
+        Flaw::Fatal(refusal.map_or_else(unknown, |why| format!("{why}")))
+    })?;
+    willing.retain(|peer| allows(peer, &choice));
     let mut vendors = Vendors::default();
     for payload in payloads {
         if let Payload1::VendorId(id) = payload {

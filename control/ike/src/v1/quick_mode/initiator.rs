@@ -15,6 +15,7 @@ use super::super::{Engine, Timer, lifetime, nat};
 use super::{
     Offered, Quick, Recipe, Refused, Said, Stage, hash_fits, original_addresses, selectors,
 };
+use crate::algorithm::Group;
 use crate::crypto::dh::KeyPair;
 use crate::msg::numbers::notify_v1;
 use crate::msg::v1::{DOI_IPSEC, IDENTITY_ONLY, Payload1, Sa1};
@@ -28,17 +29,35 @@ use crate::shared::Shared;
 /// A nonce's length, bytes.
 const NONCE_LEN: usize = 32;
 
-/// One exchange has one key exchange for all that it proposes (RFC 2409 section 5.5): that of the
-/// first proposal, and the proposals that have it.
-fn of_one_group(child: &Child) -> (Option<crate::algorithm::Group>, Vec<EspProposal>) {
-    let group = child.proposals.first().and_then(|first| first.groups.first()).copied();
+/// The key exchanges of a child's proposals, in order of preference; `None` is to have none. One
+/// quick mode has one for all that it proposes (RFC 2409 section 5.5): each has its turn until the
+/// peer takes one.
+fn key_exchanges(child: &Child) -> Vec<Option<Group>> {
+    let mut all = Vec::new();
+    for proposal in &child.proposals {
+        let none = proposal.groups.is_empty().then_some(None);
+        for group in proposal.groups.iter().copied().map(Some).chain(none) {
+            if !all.contains(&group) {
+                all.push(group);
+            }
+        }
+    }
+    all
+}
+
+/// The proposals that have this key exchange, with no other.
+fn of_group(child: &Child, group: Option<Group>) -> Vec<EspProposal> {
     let fits = |proposal: &&EspProposal| match group {
         Some(group) => proposal.groups.contains(&group),
         None => proposal.groups.is_empty(),
     };
     let mut proposals: Vec<_> = child.proposals.iter().filter(fits).cloned().collect();
     proposals.iter_mut().for_each(|proposal| proposal.groups = group.into_iter().collect());
-    (group, proposals)
+    proposals
+}
+
+fn group_name(group: Option<Group>) -> &'static str {
+    group.map_or("no key exchange", Group::name)
 }
 
 impl Engine {
@@ -50,6 +69,18 @@ impl Engine {
         ike: IkeSaId,
         wanted: Wanted,
     ) {
+        let group = key_exchanges(&wanted.child).first().copied().flatten();
+        self.offer_quick(shared, now, ike, wanted, group);
+    }
+
+    fn offer_quick(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        ike: IkeSaId,
+        wanted: Wanted,
+        group: Option<Group>,
+    ) {
         let Some(sa) = self.sas.get_mut(&ike) else { return };
         let (path, nat, cookies) = (sa.path, sa.nat, sa.cookies);
         let Some(up) = sa.established_mut() else { return };
@@ -58,7 +89,7 @@ impl Engine {
         let remote = selectors::resolve_all(&child.remote, path.remote.ip());
         let chosen = selectors::wanted(&local, &remote, wanted.packet.as_ref());
         let Some((local, remote)) = chosen else { return };
-        let (group, proposals) = of_one_group(&child);
+        let proposals = of_group(&child, group);
         let (spi, nonce) = (shared.allocate_esp_spi(), shared.random_bytes(NONCE_LEN));
         let pair = group.map(|group| KeyPair::generate(group, &mut *shared.random));
         let mode = nat::encapsulation(child.mode, nat.udp());
@@ -91,6 +122,40 @@ impl Engine {
         };
         up.quick.insert(id, quick);
         self.touch(Timer::Sa(ike));
+    }
+
+    /// The peer has chosen none of the proposals of a quick mode of ours: it gets those with the
+    /// next key exchange. `false` if there is none.
+    pub(in super::super) fn offer_next(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        ike: IkeSaId,
+        id: u32,
+    ) -> bool {
+        let Some(sa) = self.sas.get_mut(&ike) else { return false };
+        let peer = sa.peer().map(|peer| peer.name.clone()).unwrap_or_default();
+        let Some(up) = sa.established_mut() else { return false };
+        let Some(quick) = up.quick.get_mut(&id) else { return false };
+        let Stage::Offered(offered) = &quick.stage else { return false };
+        let refused = offered.group();
+        let mut groups = key_exchanges(&quick.child).into_iter();
+        let next = groups.by_ref().find(|group| *group == refused).and_then(|_| groups.next());
+        let Some(group) = next else { return false };
+        // What was offered is what is in them.
+        let packet = Some((offered.local.clone(), offered.remote.clone()));
+        let wanted = Wanted { child: quick.child.clone(), packet, replaces: None };
+        shared.release_esp_spi(offered.spi);
+        let text = format!(
+            "{} with {} is refused: {} is tried",
+            quick.child.name,
+            group_name(refused),
+            group_name(group)
+        );
+        (quick.stage, quick.sent) = (Stage::Done, None);
+        shared.log(Level::Info, &peer, text);
+        self.offer_quick(shared, now, ike, wanted, group);
+        true
     }
 
     /// Message 2; its answer is message 3.
@@ -157,7 +222,8 @@ impl Engine {
         let child = &quick.child;
         let said = Said::read(&opened.payloads).ok_or_else(malformed)?;
         let no_proposal = |why| Refused { notify: notify_v1::NO_PROPOSAL_CHOSEN, why };
-        let (group, proposals) = of_one_group(child);
+        let group = offered.group();
+        let proposals = of_group(child, group);
         let choice = choose_phase2(&said.sa.proposals, &proposals, &[offered.mode])
             .map_err(|refusal| no_proposal(format!("{refusal}")))?;
         let single = matches!(&said.sa.proposals[..], [one] if one.transforms.len() == 1);

@@ -20,8 +20,10 @@ use super::lifetime;
 use super::message::Opened;
 use super::nat::Nat;
 use super::retransmit::{Answered, Retransmit};
+use crate::algorithm::Group;
 use crate::crypto::dh::KeyPair;
 use crate::identity::Identity;
+use crate::key_log;
 use crate::keymat::v1::{Iv, Phase1Keys, QuickMode};
 use crate::msg::TrafficSelector;
 use crate::msg::numbers::identification::{IPV4_ADDR, IPV6_ADDR};
@@ -65,6 +67,13 @@ pub(super) struct Offered {
     local: TrafficSelector,
     remote: TrafficSelector,
     mode: u16,
+}
+
+impl Offered {
+    /// The key exchange that all its proposals have.
+    fn group(&self) -> Option<Group> {
+        self.pair.as_ref().map(KeyPair::group)
+    }
 }
 
 impl Quick {
@@ -182,7 +191,7 @@ impl Recipe<'_> {
             let keys = self.keys.child(suite, spi, &exchange);
             SaKeys { spi, encryption: keys.encryption, authentication: keys.authentication }
         };
-        ChildSa {
+        let pair = ChildSa {
             id: shared.child_id(),
             ike: self.ike,
             peer: self.peer.name.clone(),
@@ -201,7 +210,9 @@ impl Recipe<'_> {
             original_addresses: self.original,
             lifetime: lifetime::of_bytes(self.child.lifetime, self.lifetime.kilobytes),
             worker: None,
-        }
+        };
+        key_log::esp(shared, &pair);
+        pair
     }
 }
 

@@ -45,26 +45,26 @@ pub(super) fn from_id(id: &Id1, unnamed: Option<IpAddr>) -> Option<TrafficSelect
 pub(super) fn to_id(selector: &TrafficSelector) -> Id1 {
     let (first, last) = selector.addresses;
     let (kind, data) = match (first, last) {
-        (IpAddr::V4(first), IpAddr::V4(last)) => {
-            let (from, to) = (first.to_bits(), last.to_bits());
-            match mask(from.into(), to.into(), 32) {
-                _ if from == to => (IPV4_ADDR, first.octets().to_vec()),
-                Some(mask) => {
-                    let mask = (mask as u32).to_be_bytes();
-                    (IPV4_ADDR_SUBNET, [first.octets(), mask].concat())
-                }
-                None => (IPV4_ADDR_RANGE, [first.octets(), last.octets()].concat()),
+        (IpAddr::V4(first), IpAddr::V4(last)) => match selector.prefix_len() {
+            _ if first == last => (IPV4_ADDR, first.octets().to_vec()),
+            Some(len) => {
+                let mask = u32::MAX.checked_shl(32 - len).unwrap_or(0).to_be_bytes();
+                (IPV4_ADDR_SUBNET, [first.octets(), mask].concat())
             }
-        }
+            None => (IPV4_ADDR_RANGE, [first.octets(), last.octets()].concat()),
+        },
         (first, last) => {
             let octets = |address: IpAddr| match address {
                 IpAddr::V6(address) => address.octets(),
                 IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
             };
             let (from, to) = (octets(first), octets(last));
-            match mask(u128::from_be_bytes(from), u128::from_be_bytes(to), 128) {
+            match selector.prefix_len() {
                 _ if from == to => (IPV6_ADDR, from.to_vec()),
-                Some(mask) => (IPV6_ADDR_SUBNET, [from, mask.to_be_bytes()].concat()),
+                Some(len) => {
+                    let mask = u128::MAX.checked_shl(128 - len).unwrap_or(0).to_be_bytes();
+                    (IPV6_ADDR_SUBNET, [from, mask].concat())
+                }
                 None => (IPV6_ADDR_RANGE, [from, to].concat()),
             }
         }
@@ -100,9 +100,7 @@ pub(super) fn within(
 
 /// A selector in words: `10.0.0.1/32[gre]` has no better form in either notation.
 pub(super) fn text(selector: &TrafficSelector) -> alloc::string::String {
-    let (first, last) = selector.addresses;
-    let addresses =
-        if first == last { alloc::format!("{first}") } else { alloc::format!("{first}-{last}") };
+    let addresses = selector.addresses_text();
     match (selector.protocol, selector.ports) {
         (0, _) => addresses,
         (protocol, ANY_PORT) => alloc::format!("{addresses} protocol {protocol}"),
@@ -139,14 +137,6 @@ fn subnet6(data: &[u8]) -> Option<(IpAddr, IpAddr)> {
     let first = address & mask;
     let addresses = (Ipv6Addr::from(first).into(), Ipv6Addr::from(first | !mask).into());
     (!holes).then_some(addresses)
-}
-
-/// The mask of a range that is a subnet.
-fn mask(first: u128, last: u128, bits: u32) -> Option<u128> {
-    let width = first ^ last;
-    let low = width.wrapping_add(1) & width == 0 && first & width == 0;
-    let all = if bits == 128 { u128::MAX } else { (1 << bits) - 1 };
-    low.then_some(all & !width)
 }
 
 /// The pair of selectors to ask for: those that what waits is in, or else the first of each side.

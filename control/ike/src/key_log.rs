@@ -7,15 +7,22 @@ use core::fmt::Write;
 use engine::Secret;
 use wire::suite;
 
-use super::sa::{Cx, IkeSa};
 use crate::algorithm::{Encryption, Integrity};
 use crate::keymat::v2::SkKeys;
 use crate::msg::IkeSpi;
 use crate::output::{ChildSa, KeyLogTable};
+use crate::shared::Shared;
+
+/// A line of `ikev1_decryption_table`: the initiator's cookie and the key.
+pub(crate) fn ikev1(shared: &mut Shared, cookie: IkeSpi, key: &Secret) {
+    shared.key_log(KeyLogTable::Ikev1, || {
+        line(&[Field::Hex(&cookie.0.to_be_bytes()), Field::Hex(key.expose())])
+    });
+}
 
 /// A line of `ikev2_decryption_table`.
-pub(crate) fn ike(cx: &mut Cx<'_>, spis: (IkeSpi, IkeSpi), keys: &SkKeys) {
-    cx.shared.key_log(KeyLogTable::Ikev2, || {
+pub(crate) fn ikev2(shared: &mut Shared, spis: (IkeSpi, IkeSpi), keys: &SkKeys) {
+    shared.key_log(KeyLogTable::Ikev2, || {
         let (i, r) = (&keys.initiator, &keys.responder);
         line(&[
             Field::Hex(&spis.0.0.to_be_bytes()),
@@ -31,12 +38,12 @@ pub(crate) fn ike(cx: &mut Cx<'_>, spis: (IkeSpi, IkeSpi), keys: &SkKeys) {
 }
 
 /// Two lines of `esp_sa`.
-pub(crate) fn esp(cx: &mut Cx<'_>, sa: &IkeSa, pair: &ChildSa) {
-    let (here, there) = (sa.path.local.ip(), sa.path.remote.ip());
+pub(crate) fn esp(shared: &mut Shared, pair: &ChildSa) {
+    let (here, there) = (pair.path.local.ip(), pair.path.remote.ip());
     let version = if here.is_ipv4() { "IPv4" } else { "IPv6" };
     let directions = [(there, here, &pair.inbound), (here, there, &pair.outbound)];
     for (from, to, keys) in directions {
-        cx.shared.key_log(KeyLogTable::Esp, || {
+        shared.key_log(KeyLogTable::Esp, || {
             line(&[
                 Field::Text(version),
                 Field::Text(&alloc::format!("{from}")),
