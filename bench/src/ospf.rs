@@ -218,8 +218,10 @@ impl Grid {
             data: Ipv4Addr::from_bits(0x0a80_0000 + n as u32),
             metric,
         };
-        let mut links: Vec<RouterLink> =
-            self.neighbours(n).map(|other| link(Self::id(other), 1 + (n + other) as u16 % 7)).collect();
+        let mut links: Vec<RouterLink> = self
+            .neighbours(n)
+            .map(|other| link(Self::id(other), 1 + (n + other) as u16 % 7))
+            .collect();
         if let Some(first) = links.first_mut() {
             first.metric = first.metric.saturating_add(cost);
         }

@@ -243,11 +243,7 @@ fn refusals() -> Vec<Case> {
             refuses: Some("key or digest is wrong"),
             ..none
         },
-        Case {
-            name: "MTU mismatch",
-            refuses: Some("MTU is larger"),
-            ..none
-        },
+        Case { name: "MTU mismatch", refuses: Some("MTU is larger"), ..none },
     ]
 }
 

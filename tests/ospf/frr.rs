@@ -52,10 +52,10 @@ impl Frr {
         let pids = netns.sh("ip netns pids $(ip netns identify)");
         self.userland.kill();
         for pid in pids.split_whitespace() {
-            let _gone = output(Command::new("sh").args([
-                "-c",
-                &format!("grep -q zebra /proc/{pid}/comm && kill -KILL {pid}"),
-            ]));
+            let _gone = output(
+                Command::new("sh")
+                    .args(["-c", &format!("grep -q zebra /proc/{pid}/comm && kill -KILL {pid}")]),
+            );
         }
     }
 

@@ -24,8 +24,7 @@ pub const BEHIND_FRR: &str = "10.3.0.1";
 impl Lab {
     /// Starts both routers.
     pub fn new(case: &Case) -> Self {
-        let (host, middle, router) =
-            (Netns::new("host"), Netns::new("fastgw"), Netns::new("frr"));
+        let (host, middle, router) = (Netns::new("host"), Netns::new("fastgw"), Netns::new("frr"));
         veth(host.nic("eth0"), middle.nic("site0"), 1);
         veth(middle.nic("lan0"), router.nic("eth0"), 1);
         host.nic("eth0").address("10.2.0.2/24");

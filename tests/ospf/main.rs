@@ -58,10 +58,13 @@ fn try_out(case: &Case) -> Row {
     row.check("adjacency", checks::adjacency(&lab, case));
     row.check("routes", checks::routes(&lab, case));
     row.check("ping", checks::pings(&lab, case));
-    row.check("afterwards", match case.twist {
-        Twist::None => Ok("-".to_owned()),
-        twist => checks::after(&mut lab, case, twist),
-    });
+    row.check(
+        "afterwards",
+        match case.twist {
+            Twist::None => Ok("-".to_owned()),
+            twist => checks::after(&mut lab, case, twist),
+        },
+    );
     row.explain_failures(&format!("{}\n{}\n{}", case.name, lab.gateway.log(), lab.frr.log()));
     row
 }

@@ -134,7 +134,8 @@ impl Control {
             let patience = self.server.deadline().map(|at| at.duration_since(Instant::now()));
             let due = gateway.negotiator.as_ref().and_then(Negotiator::patience);
             let routing = gateway.router.as_ref().and_then(Router::patience);
-            let timeout = [patience, due, routing].into_iter().flatten().fold(timeout, Duration::min);
+            let timeout =
+                [patience, due, routing].into_iter().flatten().fold(timeout, Duration::min);
             match self.poll.poll(&mut events, Some(timeout)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 outcome => outcome?,

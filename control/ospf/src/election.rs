@@ -43,9 +43,8 @@ impl Elected {
 /// The election as `own` sees it among `others`.
 pub(crate) fn elect(own: Candidate, others: &[Candidate]) -> Elected {
     let first = round(&own, others);
-    let has_role = |elected: Elected| {
-        (elected.designated == own.address, elected.backup == own.address)
-    };
+    let has_role =
+        |elected: Elected| (elected.designated == own.address, elected.backup == own.address);
     if has_role(first) == (own.claims_designated(), own.claims_backup()) {
         return first;
     }
@@ -70,12 +69,10 @@ fn round(own: &Candidate, others: &[Candidate]) -> Elected {
     // Step 3.
     let designated =
         eligible().filter(|router| router.claims_designated()).max_by_key(|router| router.rank());
-    let address = |router: Option<&Candidate>| {
-        router.map_or(Ipv4Addr::UNSPECIFIED, |router| router.address)
-    };
+    let address =
+        |router: Option<&Candidate>| router.map_or(Ipv4Addr::UNSPECIFIED, |router| router.address);
     Elected { designated: address(designated.or(backup)), backup: address(backup) }
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -286,9 +286,8 @@ impl Ospf {
             return Err(Refusal::LsaArea);
         }
         let entry = self.lsdb(scope).and_then(|lsdb| lsdb.find(&header.key()));
-        let is_newer = entry.is_none_or(|entry| {
-            compare_recency(header, &entry.header(now)) == Ordering::Greater
-        });
+        let is_newer = entry
+            .is_none_or(|entry| compare_recency(header, &entry.header(now)) == Ordering::Greater);
         let Some(neighbor) = self.neighbor_mut(id) else { return Ok(()) };
         if is_newer {
             if neighbor.requests.len() >= REQUESTS_MAX {

@@ -69,9 +69,10 @@ impl Ospf {
         let Some(area) = self.areas.get(&id) else { return told };
         let AreaKind::Nssa(shielded) = area.settings.kind else { return told };
         // RFC 3101 2.3: what is translated elsewhere needs an address in the area.
-        let mut here = self.interfaces.values().filter(|known| {
-            known.settings.area == id && known.state != InterfaceState::Down
-        });
+        let mut here = self
+            .interfaces
+            .values()
+            .filter(|known| known.settings.area == id && known.state != InterfaceState::Down);
         let Some(address) = here.next().map(crate::interface::Interface::address) else {
             return told;
         };

@@ -79,7 +79,8 @@ impl Ospf {
         }
         let (key, now) = (header.key(), self.now);
         let lsdb = self.lsdb(scope).ok_or(Refusal::NotHeard)?;
-        let known = lsdb.find(&key).map(|entry| (entry.header(now), entry.installed, entry.was_flooded));
+        let known =
+            lsdb.find(&key).map(|entry| (entry.header(now), entry.installed, entry.was_flooded));
         if known.is_none() && header.is_max_age() && !self.is_exchanging() {
             direct.push(header);
             return Ok(());
@@ -170,7 +171,8 @@ impl Ospf {
         self.not_waited_for(scope, &key);
         let is_own = self.is_own(&key);
         let Some(lsdb) = self.lsdb_mut(scope) else { return };
-        let entry = Entry { lsa, body, installed: now, was_flooded, unacknowledged: 0, rested: false };
+        let entry =
+            Entry { lsa, body, installed: now, was_flooded, unacknowledged: 0, rested: false };
         let is_gone = header.is_max_age();
         let before = lsdb.install(entry);
         let is_same = before.is_some_and(|old| {
@@ -221,8 +223,7 @@ impl Ospf {
             }
             if let Some(sender) = sender.and_then(|sender| interface.neighbors.get(&sender.key)) {
                 let elected = interface.elected;
-                let heard_by_all =
-                    [elected.designated, elected.backup].contains(&sender.address);
+                let heard_by_all = [elected.designated, elected.backup].contains(&sender.address);
                 let has_designated = interface.settings.network.has_designated();
                 if has_designated && (heard_by_all || interface.state == InterfaceState::Backup) {
                     continue;
@@ -466,8 +467,7 @@ impl Ospf {
             let entry = self.lsdb(*scope).and_then(|lsdb| lsdb.find(key));
             entry.is_none_or(|entry| entry.unacknowledged == 0)
         };
-        let known: Vec<(Scope, LsaKey)> =
-            self.max_aged.iter().filter(is_known).copied().collect();
+        let known: Vec<(Scope, LsaKey)> = self.max_aged.iter().filter(is_known).copied().collect();
         for (scope, key) in known {
             self.max_aged.remove(&(scope, key));
             if let Some(lsdb) = self.lsdb_mut(scope) {

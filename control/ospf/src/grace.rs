@@ -89,8 +89,7 @@ impl Ospf {
         neighbor.helped_until = Some(now + left);
         let (router, seconds) = (neighbor.router_id, left.as_secs());
         self.timers.set(Timer::Help(id), now + left);
-        let text =
-            format!("OSPF neighbour {router} restarts and is kept for {seconds} s at most");
+        let text = format!("OSPF neighbour {router} restarts and is kept for {seconds} s at most");
         self.log(Level::Info, text);
     }
 

@@ -92,10 +92,8 @@ impl Ospf {
             self.neighbor_event(id, NeighborEvent::Gone);
         }
         let Some(known) = self.interfaces.get_mut(&interface) else { return Ok(()) };
-        let neighbor = known
-            .neighbors
-            .entry(key)
-            .or_insert_with(|| Neighbor::new(router_id, source, now));
+        let neighbor =
+            known.neighbors.entry(key).or_insert_with(|| Neighbor::new(router_id, source, now));
         let before = (neighbor.priority, neighbor.designated, neighbor.backup);
         neighbor.router_id = router_id;
         neighbor.address = source;
@@ -152,11 +150,7 @@ impl Ospf {
 }
 
 /// What must be the same on both sides (RFC 2328 section 10.5).
-fn compare(
-    settings: &InterfaceSettings,
-    options: Options,
-    hello: &Hello,
-) -> Result<(), Refusal> {
+fn compare(settings: &InterfaceSettings, options: Options, hello: &Hello) -> Result<(), Refusal> {
     if settings.network.has_designated() && hello.mask != settings.address.netmask() {
         return Err(Refusal::Mask);
     }

@@ -154,8 +154,7 @@ impl Ospf {
             }
         }
         let is_up = self.interfaces.get(&id).is_some_and(|interface| interface.settings.is_up);
-        let event =
-            if is_up { InterfaceEvent::InterfaceUp } else { InterfaceEvent::InterfaceDown };
+        let event = if is_up { InterfaceEvent::InterfaceUp } else { InterfaceEvent::InterfaceDown };
         self.interface_event(id, event);
         self.all_routers_change();
         self.settle();
@@ -371,7 +370,6 @@ impl Ospf {
 /// Whether neighbours stay when an interface's settings change.
 fn keeps_neighbors(old: &InterfaceSettings, new: &InterfaceSettings) -> bool {
     let InterfaceSettings { area, network, address, is_passive, neighbors, .. } = old;
-    (*area, *network, *address, *is_passive)
-        == (new.area, new.network, new.address, new.is_passive)
+    (*area, *network, *address, *is_passive) == (new.area, new.network, new.address, new.is_passive)
         && *neighbors == new.neighbors
 }

@@ -71,14 +71,10 @@ pub(crate) fn after(
         (State::Down, Event::InterfaceUp) if !network.has_designated() => {
             InterfaceStep::Begin(State::PointToPoint)
         }
-        (State::Down, Event::InterfaceUp) if priority == 0 => {
-            InterfaceStep::Begin(State::DrOther)
-        }
+        (State::Down, Event::InterfaceUp) if priority == 0 => InterfaceStep::Begin(State::DrOther),
         (State::Down, Event::InterfaceUp) => InterfaceStep::Begin(State::Waiting),
         (State::Waiting, Event::BackupSeen | Event::WaitTimer) => InterfaceStep::Elect,
-        (State::DrOther | State::Backup | State::Dr, Event::NeighborChange) => {
-            InterfaceStep::Elect
-        }
+        (State::DrOther | State::Backup | State::Dr, Event::NeighborChange) => InterfaceStep::Elect,
         (state, Event::InterfaceDown) if state != State::Down => InterfaceStep::End,
         _ => InterfaceStep::Stay,
     }
@@ -139,9 +135,8 @@ impl Interface {
 
     /// Whether there is to be an adjacency (RFC 2328 section 10.4).
     pub fn wants_adjacency(&self, neighbor: &Neighbor) -> bool {
-        let has_role = |address| {
-            self.elected.designated == address || self.elected.backup == address
-        };
+        let has_role =
+            |address| self.elected.designated == address || self.elected.backup == address;
         !self.settings.network.has_designated()
             || self.state != InterfaceState::Waiting
                 && (has_role(self.address()) || has_role(neighbor.address))

@@ -27,8 +27,7 @@ impl Ospf {
             self.neighbor_event(id, NeighborEvent::LoadingDone);
             return;
         }
-        let keys: Vec<LsaKey> =
-            neighbor.requests.keys().take(room.requested()).copied().collect();
+        let keys: Vec<LsaKey> = neighbor.requests.keys().take(room.requested()).copied().collect();
         neighbor.asked = keys.len();
         let address = neighbor.address;
         let address = self.address_to(id, address);
@@ -69,9 +68,8 @@ impl Ospf {
         let mut found = Vec::new();
         for key in keys {
             let scope = Scope::of(key.kind, id.interface, area);
-            let has = |scope: &Scope| {
-                self.lsdb(*scope).is_some_and(|lsdb| lsdb.find(key).is_some())
-            };
+            let has =
+                |scope: &Scope| self.lsdb(*scope).is_some_and(|lsdb| lsdb.find(key).is_some());
             match scope.filter(has) {
                 Some(scope) => found.push((scope, *key)),
                 None => {

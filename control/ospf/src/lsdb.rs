@@ -7,7 +7,6 @@ use engine::Instant;
 
 use crate::msg::{Lsa, LsaBody, LsaHeader, LsaKey, LsaType, MAX_AGE};
 
-
 /// An LSA of the database.
 #[derive(Debug)]
 pub(crate) struct Entry {

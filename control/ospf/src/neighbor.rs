@@ -5,8 +5,8 @@ use core::net::Ipv4Addr;
 
 use engine::Instant;
 
-use crate::msg::{LsaHeader, LsaKey};
 use crate::msg::{DatabaseDescription, Options};
+use crate::msg::{LsaHeader, LsaKey};
 use crate::scope::Scope;
 use crate::settings::InterfaceId;
 
@@ -87,9 +87,7 @@ pub(crate) fn after(
             Some(State::Full)
         }
         (State::TwoWay, Event::AdjOk) if wants_adjacency => Some(State::ExStart),
-        (state, Event::AdjOk) if state >= State::ExStart && !wants_adjacency => {
-            Some(State::TwoWay)
-        }
+        (state, Event::AdjOk) if state >= State::ExStart && !wants_adjacency => Some(State::TwoWay),
         (state, Event::Restart) if state >= State::Exchange => Some(State::ExStart),
         (state, Event::OneWay) if state >= State::TwoWay => Some(State::Init),
         (state, Event::Gone) if state > State::Down => Some(State::Down),

@@ -104,9 +104,8 @@ impl Ospf {
     fn succeed(&mut self, scope: Scope, key: LsaKey, options: Options, body: LsaBody) {
         let now = self.now;
         let known = self.lsdb(scope).and_then(|lsdb| lsdb.find(&key));
-        let before = known.map(|entry| {
-            (entry.lsa.header().sequence, entry.installed, entry.is_max_aged(now))
-        });
+        let before = known
+            .map(|entry| (entry.lsa.header().sequence, entry.installed, entry.is_max_aged(now)));
         let sequence = match before {
             None => INITIAL_SEQUENCE,
             // RFC 2328 12.1.6: there is no larger number; the LSA is flushed first.
@@ -199,9 +198,11 @@ impl Ospf {
         let is_border = self.is_area_border();
         let mut tells_externals = self.is_as_boundary();
         // RFC 3101 3.1: who translates an NSSA's routes is a boundary router to the others.
-        tells_externals |= is_border && self.areas.values().any(|area| area.settings.kind.is_nssa());
+        tells_externals |=
+            is_border && self.areas.values().any(|area| area.settings.kind.is_nssa());
         let is_boundary = tells_externals && (kind.takes_externals() || kind.is_nssa());
-        let flags = flag(is_border, RouterLsa::AREA_BORDER) | flag(is_boundary, RouterLsa::AS_BOUNDARY);
+        let flags =
+            flag(is_border, RouterLsa::AREA_BORDER) | flag(is_boundary, RouterLsa::AS_BOUNDARY);
         Some(LsaBody::Router(RouterLsa { flags, links }))
     }
 

@@ -42,12 +42,13 @@ impl Ospf {
         if header.area_id != settings.area {
             return Err(Refusal::Area);
         }
-        let verified = auth::verify(&header, packet, &settings.authentication, self.wall)
-            .map_err(|error| match error {
+        let verified = auth::verify(&header, packet, &settings.authentication, self.wall).map_err(
+            |error| match error {
                 AuthError::Type(_) => Refusal::AuthenticationType,
                 AuthError::Checksum => Refusal::Checksum,
                 _ => Refusal::Authentication,
-            })?;
+            },
+        )?;
         if is_own {
             return Err(Refusal::OwnRouterId);
         }

@@ -102,9 +102,9 @@ impl RoutingTable {
     /// The route that leads to an address, if it stays inside the autonomous system.
     fn inside(&self, address: Ipv4Addr) -> Option<(&Ipv4Net, &Route)> {
         let lens = (0..=32).rev();
-        let found = lens.filter_map(|len| Ipv4Net::new(address, len).ok()).find_map(|prefix| {
-            self.routes.get_key_value(&prefix.trunc())
-        })?;
+        let found = lens
+            .filter_map(|len| Ipv4Net::new(address, len).ok())
+            .find_map(|prefix| self.routes.get_key_value(&prefix.trunc()))?;
         (found.1.kind <= RouteKind::InterArea).then_some(found)
     }
 }
@@ -225,8 +225,7 @@ impl Ospf {
             }
             for (router, (reached, flags)) in &area.tree.routers {
                 if flags & RouterLsa::AS_BOUNDARY != 0 {
-                    let path =
-                        BoundaryPath { reached: reached.clone(), area: *id, is_intra: true };
+                    let path = BoundaryPath { reached: reached.clone(), area: *id, is_intra: true };
                     table.add_boundary(*router, path, paths_max);
                 }
             }
@@ -237,7 +236,8 @@ impl Ospf {
     /// there are no loops.
     fn add_inter_area(&self, table: &mut RoutingTable) {
         let is_border = self.is_area_border();
-        let has_backbone = self.areas.get(&BACKBONE).is_some_and(|area| !area.tree.routers.is_empty());
+        let has_backbone =
+            self.areas.get(&BACKBONE).is_some_and(|area| !area.tree.routers.is_empty());
         let (now, own, paths_max) = (self.now, self.settings.router_id, self.settings.paths_max);
         for (id, area) in &self.areas {
             if is_border && has_backbone && *id != BACKBONE {

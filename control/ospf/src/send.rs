@@ -15,11 +15,8 @@ impl Ospf {
         if interface.settings.is_passive || interface.state == InterfaceState::Down {
             return;
         }
-        let packet = Packet {
-            router_id: self.settings.router_id,
-            area_id: interface.settings.area,
-            body,
-        };
+        let packet =
+            Packet { router_id: self.settings.router_id, area_id: interface.settings.area, body };
         // RFC 2328 D.3: never less than before, also after a restart. The date is that.
         let sequence = u32::try_from(self.wall.0).unwrap_or(u32::MAX);
         let packet = packet.encode(&interface.settings.authentication, sequence, self.wall);

@@ -292,12 +292,16 @@ impl Search<'_> {
 
     /// RFC 2328 section 16.1, the second stage.
     fn tree(self) -> Tree {
-        let shared: Vec<NextHops> = self.sets.sets.iter().map(|set| set.as_slice().into()).collect();
+        let shared: Vec<NextHops> =
+            self.sets.sets.iter().map(|set| set.as_slice().into()).collect();
         let hops = |at: usize| shared.get(self.hops[at] as usize).cloned().unwrap_or_default();
         let mut tree = Tree::default();
         let mut add = |prefix: Ipv4Net, cost: u32, hops: NextHops| {
             let new = Reached { cost, hops };
-            tree.prefixes.entry(prefix).and_modify(|old| old.prefer(&new, self.sets.max)).or_insert(new);
+            tree.prefixes
+                .entry(prefix)
+                .and_modify(|old| old.prefer(&new, self.sets.max))
+                .or_insert(new);
         };
         for (at, (id, mask)) in self.graph.networks.iter().enumerate() {
             let vertex = self.graph.routers.len() + at;

@@ -169,9 +169,10 @@ impl Ospf {
     /// All LSAs, area by area, and then those of the autonomous system.
     #[must_use]
     pub fn database(&self) -> Vec<LsaStatus> {
-        let links = self.interfaces.values().map(|known| {
-            (Scope::Link(known.id), Some(known.settings.area), &known.lsdb)
-        });
+        let links = self
+            .interfaces
+            .values()
+            .map(|known| (Scope::Link(known.id), Some(known.settings.area), &known.lsdb));
         let areas = self.areas.iter().map(|(id, area)| (Scope::Area(*id), Some(*id), &area.lsdb));
         let all = areas.chain(links).chain([(Scope::As, None, &self.as_lsdb)]);
         all.flat_map(|(_, area, lsdb)| {

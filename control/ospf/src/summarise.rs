@@ -32,9 +32,8 @@ impl Ospf {
 
     /// Has the LSAs of these types, of this scope, say this and nothing else.
     pub(crate) fn tell(&mut self, scope: Scope, kinds: &[LsaType], wanted: Told) {
-        let of_scope = self.told.iter().filter(|((of, key), _)| {
-            *of == scope && kinds.contains(&key.kind)
-        });
+        let of_scope =
+            self.told.iter().filter(|((of, key), _)| *of == scope && kinds.contains(&key.kind));
         let known: Vec<LsaKey> = of_scope.map(|((_, key), _)| *key).collect();
         for key in known {
             if !wanted.contains_key(&key) {

@@ -175,13 +175,8 @@ fn area_settings(
         let error = error.label("area 0 hears of everything (RFC 2328 section 3.6)");
         found.push(error.help("remove this line, or give the area another `id`"));
     }
-    let cost = number(
-        section.default_cost.take().optional(),
-        "default_cost",
-        1..=METRIC_MAX,
-        "",
-        found,
-    );
+    let cost =
+        number(section.default_cost.take().optional(), "default_cost", 1..=METRIC_MAX, "", found);
     let shielded = Shielded {
         summaries: section.summaries.take().optional().is_none_or(Spanned::into_inner),
         default_cost: cost.unwrap_or(1),
@@ -231,8 +226,7 @@ fn redistribute(section: &mut schema::Ospf, found: &mut Findings) -> Redistribut
         ("kernel", Source::Kernel),
         ("default", Source::Default),
     ];
-    let metric =
-        number(section.metric.take().optional(), "metric", 0..=METRIC_MAX, "", found);
+    let metric = number(section.metric.take().optional(), "metric", 0..=METRIC_MAX, "", found);
     let kind = number(section.metric_type.take().optional(), "metric_type", 1..=2, "", found);
     let mut all = Redistribute {
         connected: false,
@@ -380,7 +374,13 @@ fn intervals(
     }
     let default = if is_slow { HELLO_SLOW } else { HELLO_DEFAULT };
     let hello = hello.flatten().unwrap_or(default);
-    let times_four = if hello_at.is_some() { hello * 4 } else if is_slow { DEAD_SLOW } else { DEAD_DEFAULT };
+    let times_four = if hello_at.is_some() {
+        hello * 4
+    } else if is_slow {
+        DEAD_SLOW
+    } else {
+        DEAD_DEFAULT
+    };
     let dead = dead.flatten().unwrap_or(times_four);
     if dead <= hello {
         let at = dead_at.or(hello_at).unwrap_or(0..0);

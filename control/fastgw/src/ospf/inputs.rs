@@ -159,8 +159,7 @@ impl Gateway {
             .filter(|n| self.config.ports.get(*n).is_some_and(|p| p.role == config::Role::Inside))
             .collect();
         for index in inside {
-            let routes = self
-                .with_underlay(|_, underlay| underlay.routes(PortId(index as u32)));
+            let routes = self.with_underlay(|_, underlay| underlay.routes(PortId(index as u32)));
             for (prefix, gateway) in routes {
                 let is_told = match gateway {
                     None => told.connected && !spoken.contains(&index),

@@ -157,7 +157,8 @@ impl Router {
         let mut changes: Vec<(Ipv4Net, Option<ExternalRoute>)> = Vec::new();
         let gone = self.externals.keys().filter(|prefix| !wanted.contains_key(prefix));
         changes.extend(gone.map(|prefix| (*prefix, None)));
-        let new = wanted.iter().filter(|(prefix, route)| self.externals.get(prefix) != Some(*route));
+        let new =
+            wanted.iter().filter(|(prefix, route)| self.externals.get(prefix) != Some(*route));
         changes.extend(new.map(|(prefix, route)| (*prefix, Some(*route))));
         self.externals = wanted;
         if !changes.is_empty() {

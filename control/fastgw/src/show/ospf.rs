@@ -250,10 +250,10 @@ fn interface(status: &ospf::status::InterfaceStatus) -> OspfInterface {
     let settings = &status.settings;
     let known = |address: Ipv4Addr| (!address.is_unspecified()).then_some(address);
     let (neighbors, full) = status.neighbors;
-    let refused = status.refused.iter().map(|(refusal, count)| OspfRefused {
-        reason: refusal.to_string(),
-        packets: *count,
-    });
+    let refused = status
+        .refused
+        .iter()
+        .map(|(refusal, count)| OspfRefused { reason: refusal.to_string(), packets: *count });
     OspfInterface {
         name: settings.name.to_string(),
         area: settings.area,

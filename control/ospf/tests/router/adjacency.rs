@@ -60,9 +60,8 @@ fn add_stub(net: &mut Net, node: usize, area: Ipv4Addr) -> Ipv4Net {
 fn two_routers_are_full_at_once_on_a_point_to_point_network() {
     let mut net = routers(2);
     net.add_segment(NetworkType::PointToPoint, &[(0, 10), (1, 10)]);
-    let took = net.run_until(MINUTE, |net| {
-        (0..2).all(|node| net.states(node) == [NeighborState::Full])
-    });
+    let took =
+        net.run_until(MINUTE, |net| (0..2).all(|node| net.states(node) == [NeighborState::Full]));
     assert!(took < SECOND, "{took:?}");
 }
 

@@ -27,9 +27,10 @@ fn oracle(net: &Net) -> Vec<BTreeMap<Ipv4Net, u32>> {
         let costs = dijkstra(&graph, *router, None, |edge| *edge.weight());
         let up = net.segments.iter().filter(|segment| segment.is_up);
         let cost = |segment: &crate::sim::Segment| {
-            let by_end = segment.ends.iter().filter_map(|end| {
-                Some(costs.get(&routers[end.node])? + u32::from(end.cost))
-            });
+            let by_end = segment
+                .ends
+                .iter()
+                .filter_map(|end| Some(costs.get(&routers[end.node])? + u32::from(end.cost)));
             Some((segment.prefix, by_end.min()?))
         };
         up.filter_map(cost).collect()
@@ -101,7 +102,8 @@ fn gateways_are_nearer(net: &Net) {
         for (prefix, route) in &known.fib {
             for hop in route.next_hops.iter() {
                 let Some(gateway) = hop.gateway else { continue };
-                let is_ours = |end: &crate::sim::End| end.node == node && end.interface == hop.interface;
+                let is_ours =
+                    |end: &crate::sim::End| end.node == node && end.interface == hop.interface;
                 let segment = net.segments.iter().find(|segment| segment.ends.iter().any(is_ours));
                 let segment = segment.expect("a network of ours");
                 let ours = segment.ends.iter().find(|end| is_ours(end)).unwrap();

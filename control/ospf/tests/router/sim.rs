@@ -287,7 +287,11 @@ impl Net {
                 }
                 Output::Event(Event::HearDesignated(interface, hears)) => {
                     let heard = &mut self.nodes[node].hears_designated;
-                    if hears { heard.insert(interface) } else { heard.remove(&interface) };
+                    if hears {
+                        heard.insert(interface)
+                    } else {
+                        heard.remove(&interface)
+                    };
                 }
                 Output::Event(Event::Log(_, text)) => self.nodes[node].log.push(text),
                 Output::Event(Event::Watch { .. }) => {}
