@@ -181,7 +181,7 @@ fn areas() -> Vec<Case> {
                        [[route]]\nprefix = \"172.20.0.0/16\"\nvia = \"10.2.0.2\"\n",
             frr_router: "area 1 nssa\nnetwork 10.4.0.0/24 area 0",
             // FRR's own default route, which it supplies the area with.
-            learns: &[("10.3.0.0/24", "N"), ("10.4.0.0/24", "N IA"), ("0.0.0.0/0", "N E2")],
+            learns: &[("10.3.0.0/24", "N"), ("10.4.0.0/24", "N IA"), ("0.0.0.0/0", "N IA")],
             tells: &["172.20.0.0/16"],
             ..P2P
         },

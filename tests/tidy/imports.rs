@@ -21,7 +21,7 @@ const TABLE: [(&str, &[&str]); 16] = [
     ("ike", &["engine", "wire"]),
     ("ospf", &["engine", "wire"]),
     ("bfd", &["engine", "wire"]),
-    ("config", &["engine", "ike", "wire"]),
+    ("config", &["engine", "ike", "ospf", "wire"]),
     ("bridge", &["wire", "esp", "tables", "config", "ike"]),
     (
         "fastgw",

@@ -178,8 +178,10 @@ Attempt: HelloReceived > Init, Gone > Down
 Init: TwoWayReceived > TwoWay or ExStart, Gone > Down
 TwoWay: AdjOk > TwoWay or ExStart, OneWay > Init, Gone > Down
 ExStart: NegotiationDone > Exchange, AdjOk > TwoWay or ExStart, OneWay > Init, Gone > Down
-Exchange: ExchangeDone > Full or Loading, AdjOk > TwoWay or Exchange, Restart > ExStart, OneWay > Init, Gone > Down
-Loading: LoadingDone > Full, AdjOk > TwoWay or Loading, Restart > ExStart, OneWay > Init, Gone > Down
+Exchange: ExchangeDone > Full or Loading, AdjOk > TwoWay or Exchange, Restart > ExStart, \
+OneWay > Init, Gone > Down
+Loading: LoadingDone > Full, AdjOk > TwoWay or Loading, Restart > ExStart, \
+OneWay > Init, Gone > Down
 Full: AdjOk > TwoWay or Full, Restart > ExStart, OneWay > Init, Gone > Down
 ";
 

@@ -1,4 +1,5 @@
-//! Routers on networks that delay, lose and fail, in virtual time: the same seed gives the same run.
+//! Routers on networks that delay, lose and fail, in virtual time: the same seed gives the same
+//! run.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
