@@ -42,6 +42,7 @@ bench:
 	$${CARGO_TARGET_DIR:-target}/release/fastgw-bench cycles
 	$${CARGO_TARGET_DIR:-target}/release/fastgw-bench memory
 	$${CARGO_TARGET_DIR:-target}/release/fastgw-bench handshakes
+	$${CARGO_TARGET_DIR:-target}/release/fastgw-bench ospf
 	bench/rivals/ike.sh
 	bench/rivals/veth.sh
 

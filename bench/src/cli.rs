@@ -6,9 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::crew::Deal;
-use crate::cycles;
-use crate::handshakes;
-use crate::memory;
+use crate::{cycles, handshakes, memory, ospf};
 
 /// Measures what a packet costs in the gateway's datapath
 #[derive(Parser)]
@@ -23,6 +21,7 @@ enum Command {
     Cycles(Cycles),
     Handshakes(Handshakes),
     Memory(Memory),
+    Ospf(OspfOptions),
 }
 
 /// Handshakes of IKEv2 per second on one core, by who calls and who answers, and bytes for each
@@ -37,6 +36,18 @@ pub struct Handshakes {
     #[arg(long, value_name = "N", default_value_t = 200,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub count: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Milliseconds for the routes of areas of 1,000 and 10,000 routers, and to flood 10,000 external
+/// routes
+///
+/// The gateway's engine, without sockets: all routes computed, and again after one link's cost has
+/// changed; then external routes told to another engine, until that one has them.
+#[derive(Args, Debug)]
+pub struct OspfOptions {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -145,6 +156,7 @@ pub fn main() -> ExitCode {
         Command::Cycles(options) => cycles::run(&options),
         Command::Handshakes(options) => handshakes::run(&options),
         Command::Memory(options) => memory::run(&options),
+        Command::Ospf(options) => ospf::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

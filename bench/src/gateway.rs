@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
-use pipeline::{BATCH, EventRing, InjectRing, Worker, WorkerId};
+use pipeline::{BATCH, Rings, Worker, WorkerId};
 use port::{Frame, FramePool, Umem, UmemConfig};
 use tables::counters::WorkerCounters;
 use tables::publish::{Publisher, Reader};
@@ -49,8 +49,7 @@ impl Gateway {
             umem.pool(4 * PER_TURN),
             reader,
             Arc::clone(&counters),
-            Arc::new(EventRing::new(64)),
-            Arc::new(InjectRing::new(1)),
+            Rings::default(),
         );
         Self { worker, pool: umem.pool(4 * PER_TURN), from, to, counters }
     }

@@ -19,6 +19,7 @@ mod lane;
 mod machine;
 pub mod measure;
 mod memory;
+mod ospf;
 pub mod pipelines;
 pub mod pktgen;
 mod progress;

@@ -4,7 +4,7 @@ use std::{iter, net::Ipv4Addr, sync::Arc};
 
 use esp::{InboundSa, Keys, OutboundSa};
 use ipnet::IpNet;
-use pipeline::{EventRing, InjectRing, Worker, WorkerId};
+use pipeline::{Rings, Worker, WorkerId};
 use port::{FramePool, Umem, UmemConfig, memory::MemoryPort};
 use tables::{
     Action, Addresses, Carrier, DropReason, Endpoints, Fib, GreHeader, InboundEntry, L2tpHeader,
@@ -83,8 +83,7 @@ impl Gateway {
             umem.pool(64),
             publisher.reader(),
             Arc::clone(&counters),
-            Arc::new(EventRing::new(64)),
-            Arc::new(InjectRing::new(1)),
+            Rings::default(),
         );
         Self { worker, host, peer, pool: umem.pool(64), counters, _publisher: publisher }
     }
@@ -192,6 +191,7 @@ fn tables(suite: Suite, kind: Kind) -> Tables {
         worker_sas: tables::WorkerSas::default(),
         demand: None,
         addresses: Addresses::default(),
+        punts_ospf: false,
         sequences: Arc::default(),
         counters: Arc::default(),
     };

@@ -74,6 +74,16 @@ fn ike_engines_hold() {
 }
 
 #[test]
+fn ospf_packets_hold() {
+    replay("fuzz/seeds/ospf", fuzz::ospf);
+}
+
+#[test]
+fn bfd_sessions_hold() {
+    replay("fuzz/seeds/bfd", fuzz::bfd);
+}
+
+#[test]
 fn certificates_hold() {
     replay("fuzz/seeds/certificate", fuzz::certificate);
 }

@@ -35,8 +35,8 @@ fn scripts_find_everything_under_its_name() {
     assert_eq!(
         keys(&show["workers"][0]),
         words(
-            "busy_turns core fragments held icmp_sent icmp_withheld index rx_bytes rx_packets \
-                 tx_bytes tx_packets"
+            "busy_turns core fragments held icmp_sent icmp_withheld index punted rx_bytes \
+                 rx_packets tx_bytes tx_packets"
         )
     );
     assert_eq!(

@@ -6,6 +6,7 @@
 mod captures;
 mod ike;
 mod keys;
+mod ospf;
 mod play;
 mod refusals;
 mod round_trip;

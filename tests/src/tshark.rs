@@ -81,6 +81,30 @@ impl Tshark {
         self
     }
 
+    /// The same capture, with its ESP decrypted by a `.keys` file: a row of one of tshark's tables
+    /// in each line.
+    pub fn with_keys(mut self, file: &Path) -> Self {
+        let rows = fs::read_to_string(file).expect("a file of keys");
+        self.rows.extend(rows.lines().map(|row| format!("uat:{row}")));
+        self
+    }
+
+    /// The same capture, with its ESP read as if it were not encrypted, where that makes sense.
+    pub fn guessing_null(mut self) -> Self {
+        self.rows.push("esp.enable_null_encryption_decode_heuristic:TRUE".to_owned());
+        self
+    }
+
+    /// The bytes of every layer of `protocol`, with all that it carries.
+    pub fn layers(&self, protocol: &str) -> Vec<Vec<u8>> {
+        let mut command = self.command(protocol);
+        let frames = run(command.args(["-T", "jsonraw", "-j", protocol]));
+        let frames: serde_json::Value = serde_json::from_str(&frames).expect("JSON");
+        let frames = frames.as_array().expect("a list of frames").iter();
+        let layers = frames.map(|frame| &frame["_source"]["layers"][format!("{protocol}_raw")][0]);
+        layers.filter_map(|layer| layer.as_str().map(bytes)).collect()
+    }
+
     /// The values of `fields` in every frame that matches `filter`; a field that a frame has more
     /// than once (outer and inner address) is given as `first,second`.
     pub fn fields(&self, filter: &str, fields: &[&str]) -> Vec<Vec<String>> {
@@ -162,4 +186,11 @@ impl Tshark {
         }
         command
     }
+}
+
+/// The bytes that tshark prints in hex.
+fn bytes(hex: &str) -> Vec<u8> {
+    let digit = |digit: char| digit.to_digit(16).expect("hex") as u8;
+    let digits: Vec<u8> = hex.chars().map(digit).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }

@@ -78,6 +78,11 @@ impl Userland {
         command
     }
 
+    /// The number of the daemon's process; whose root is that of the daemon.
+    pub fn id(&self) -> u32 {
+        self.daemon.as_ref().expect("a daemon that has been started").id()
+    }
+
     /// What it has written to standard output and error since its last start.
     pub fn log(&self) -> String {
         self.daemon.as_ref().map(Background::log).unwrap_or_default()

@@ -9,7 +9,7 @@ use crate::{nobody_breaks, repository};
 
 /// Each crate with those of ours that it may import. The datapath does not know the control side,
 /// and nobody imports the binary, the benches or the tests.
-const TABLE: [(&str, &[&str]); 14] = [
+const TABLE: [(&str, &[&str]); 16] = [
     ("wire", &[]),
     ("simd", &[]),
     ("esp", &["wire", "simd"]),
@@ -19,25 +19,30 @@ const TABLE: [(&str, &[&str]); 14] = [
     ("pipeline", &["wire", "esp", "port", "tables"]),
     ("engine", &[]),
     ("ike", &["engine", "wire"]),
-    ("config", &["engine", "ike", "wire"]),
+    ("ospf", &["engine", "wire"]),
+    ("bfd", &["engine", "wire"]),
+    ("config", &["engine", "ike", "ospf", "wire"]),
     ("bridge", &["wire", "esp", "tables", "config", "ike"]),
     (
         "fastgw",
         &[
-            "wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "engine", "ike",
+            "wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "engine", "ike", "ospf",
             "config", "bridge",
         ],
     ),
     (
         "bench",
         &[
-            "wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "engine", "ike",
+            "wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "engine", "ike", "ospf",
             "config", "bridge",
         ],
     ),
     (
         "tests",
-        &["wire", "simd", "esp", "port", "tables", "pipeline", "engine", "ike", "config", "bridge"],
+        &[
+            "wire", "simd", "esp", "port", "tables", "pipeline", "engine", "ike", "ospf", "bfd",
+            "config", "bridge",
+        ],
     ),
 ];
 

@@ -14,7 +14,7 @@ use config::{
     Config, Lifetime, PortMode, Role, Route, RouteTarget, Selector, Spanned, Tunnel, TunnelKind,
 };
 use ipnet::IpNet;
-use pipeline::{EventRing, InjectRing, Worker, WorkerId};
+use pipeline::{Rings, Worker, WorkerId};
 use port::{Batch, FramePool, Umem};
 use tables::counters::WorkerCounters;
 use tables::publish::Publisher;
@@ -100,8 +100,7 @@ impl Mirror {
             umem.pool(POOL),
             publisher.reader(),
             Arc::clone(&counters),
-            Arc::new(EventRing::new(64)),
-            Arc::new(InjectRing::new(1)),
+            Rings::default(),
         );
         let pool = umem.pool(POOL);
         Ok(Self { worker, counters, endpoints: built.endpoints, pool, _publisher: publisher })

@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 mod headers;
+mod learned;
 mod lifetime;
 mod negotiated;
 mod nexthops;
@@ -19,13 +20,14 @@ mod underlay;
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use config::{Config, Protection, RouteTarget, TunnelKind};
 use ipnet::IpNet;
 use tables::{
-    ClearTunnels, Cloud, CloudId, Fib, Nexthops, PortEntry, PortId, Role, Route, Tables, TunnelId,
+    ClearTunnels, Cloud, CloudId, Entrance, Fib, Nexthops, PortEntry, PortId, Role, Route, Tables,
+    TunnelId,
 };
 use wire::ethernet::Mac;
 
@@ -34,6 +36,7 @@ use self::nexthops::NexthopRegister;
 use self::policies::Entry;
 use self::spec::{Making, PeerConfig, TunnelSpec};
 
+pub use self::learned::Learned;
 pub use self::negotiated::Pending;
 pub use self::sas::{Heard, Kept};
 pub use self::underlay::{PortState, Underlay};
@@ -43,8 +46,13 @@ pub struct Bridge {
     ports: Vec<(Box<str>, Role)>,
     tunnels: Vec<TunnelSpec>,
     clouds: Vec<CloudSpec>,
+    /// What each configured tunnel became, by its name.
+    made: BTreeMap<Box<str>, Made>,
+    /// Another one when ids of tunnels mean others.
+    numbering: u64,
     policies: Vec<Entry>,
     routes: Vec<(IpNet, Target)>,
+    learned: Vec<(IpNet, Learned)>,
     nexthops: NexthopRegister,
     places: Places,
     changes: Changes,
@@ -67,6 +75,14 @@ enum Target {
 
 /// What was configured before, by name, and whether its SA has the same keys now.
 type Before<'a> = BTreeMap<&'a str, (&'a TunnelSpec, bool)>;
+
+/// Groups that stay on their link (RFC 5771 4, RFC 4291 2.7): OSPF's and neighbour discovery's, for
+/// example. They are the kernel's, even where a route leads other groups into a tunnel.
+fn links_own_groups() -> [IpNet; 2] {
+    let v4 = Ipv4Addr::new(224, 0, 0, 0);
+    let v6 = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0);
+    [IpNet::new_assert(v4.into(), 24), IpNet::new_assert(v6.into(), 16)]
+}
 
 /// What a configured tunnel became.
 #[derive(Clone, Copy)]
@@ -138,6 +154,7 @@ impl Bridge {
         let mut next = Self { ports: self.ports.clone(), ..Self::empty() };
         next.take(config, &before.collect(), seeds)?;
         next.adopt_instances(self);
+        next.numbering = self.numbering + 1;
         next.nexthops = std::mem::take(&mut self.nexthops);
         *self = next;
         Ok(())
@@ -148,8 +165,11 @@ impl Bridge {
             ports: Vec::new(),
             tunnels: Vec::new(),
             clouds: Vec::new(),
+            made: BTreeMap::new(),
+            numbering: 0,
             policies: Vec::new(),
             routes: Vec::new(),
+            learned: Vec::new(),
             nexthops: NexthopRegister::default(),
             places: Places::default(),
             changes: Changes::default(),
@@ -167,6 +187,8 @@ impl Bridge {
         let made: Result<Vec<Made>, _> =
             tunnels.map(|tunnel| self.add(tunnel, before, &mut making)).collect();
         let made = made?;
+        let names = config.tunnels.iter().map(|tunnel| tunnel.name.as_str().into());
+        self.made = names.zip(made.iter().copied()).collect();
         let tunnel = |index: usize| match made.get(index) {
             Some(Made::Tunnel(id)) => Some(*id),
             _ => None,
@@ -236,6 +258,42 @@ impl Bridge {
         Ok(Made::Cloud(CloudId(self.clouds.len() as u32 - 1)))
     }
 
+    /// Where control's own packets enter the tunnel that the configuration gives this name; `None`
+    /// where there is none, or it is a template.
+    #[must_use]
+    pub fn entrance(&self, tunnel: &str) -> Option<Entrance> {
+        match *self.made.get(tunnel)? {
+            Made::Tunnel(id) => {
+                let spec = self.tunnels.get(id.0 as usize)?;
+                (!spec.is_template).then_some(Entrance::Tunnel(id))
+            }
+            Made::Cloud(id) => Some(Entrance::AllPeers(id)),
+            Made::Template => None,
+        }
+    }
+
+    /// Has workers hand over the OSPF packets that come out of these tunnels, and no others, from
+    /// the next [`Bridge::build`] until the configuration changes.
+    pub fn punt_ospf(&mut self, from: &[Entrance]) {
+        for spec in &mut self.tunnels {
+            spec.punts_ospf = false;
+        }
+        let ids = from.iter().flat_map(|entrance| match *entrance {
+            Entrance::Tunnel(id) => vec![id],
+            Entrance::AllPeers(id) => self.peers_of(id),
+        });
+        for id in ids.collect::<Vec<_>>() {
+            if let Some(spec) = self.tunnels.get_mut(id.0 as usize) {
+                spec.punts_ospf = true;
+            }
+        }
+    }
+
+    fn peers_of(&self, cloud: CloudId) -> Vec<TunnelId> {
+        let cloud = self.clouds.get(cloud.0 as usize);
+        cloud.into_iter().flat_map(|cloud| cloud.peers.iter().map(|(_, id)| *id)).collect()
+    }
+
     /// Everything anew, from what `underlay` says now.
     pub fn build(&mut self, underlay: &dyn Underlay) -> Built {
         self.nexthops.forget_failed(underlay);
@@ -260,15 +318,19 @@ impl Bridge {
         }
         let (spd, by_policy) = policies::spd(&policies, underlay, &mut self.nexthops);
         let routes = self.fib_routes(underlay, by_policy, &machine, &mut problems);
+        let links_own = links_own_groups();
         let kernel_keeps = |prefix: &IpNet| {
             prefix.prefix_len() == prefix.max_prefix_len() && machine.contains(&prefix.addr())
+                || links_own.iter().any(|groups| groups.contains(prefix))
         };
-        let owned = routes.iter().map(|(prefix, _)| (*prefix, !kernel_keeps(prefix))).collect();
+        let owned = routes.iter().map(|(prefix, _)| (*prefix, !kernel_keeps(prefix)));
+        let owned = owned.chain(links_own.map(|groups| (groups, false))).collect();
         let tables = Tables {
             ports: ports.into(),
             fib: Arc::new(Fib::build(routes.iter().copied())),
             nexthops: self.nexthops(underlay),
             tunnels: tunnels.into(),
+            numbering: self.numbering,
             clouds: self.clouds.iter().map(|cloud| Cloud::build(cloud.peers.clone())).collect(),
             spd: Arc::new(spd),
             sad: Arc::new(self.sad()),
@@ -324,6 +386,7 @@ impl Bridge {
         problems: &mut Vec<String>,
     ) -> Vec<(IpNet, Route)> {
         let mut routes = Vec::new();
+        self.learned_routes(&mut routes);
         for n in 0..self.ports.len() {
             if self.ports[n].1 == Role::Inside {
                 self.inside_routes(underlay, PortId(n as u32), &mut routes);

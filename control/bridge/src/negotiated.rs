@@ -168,6 +168,7 @@ impl Bridge {
         self.changes.all = true;
         match self.places.vacant.pop() {
             Some(vacant) => {
+                self.numbering += 1;
                 self.tunnels[vacant] = spec;
                 vacant
             }

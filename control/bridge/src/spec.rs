@@ -61,6 +61,8 @@ pub(super) struct TunnelSpec {
     configured: (Option<IpAddr>, Endpoints),
     /// It stands for tunnels that come and go with their peers, and carries nothing itself.
     pub(super) is_template: bool,
+    /// Whether workers hand over the OSPF packets that come out of it.
+    pub(super) punts_ospf: bool,
     mtu: Option<u16>,
     mss: Mss,
     addresses: Addresses,
@@ -125,6 +127,7 @@ impl TunnelSpec {
             prefixes: peer.prefixes,
             configured,
             is_template: peer.remote.is_none() && tunnel.peers.is_empty(),
+            punts_ospf: false,
             mtu: tunnel.mtu,
             mss: tunnel.mss,
             addresses: addresses(own),
@@ -161,6 +164,7 @@ impl TunnelSpec {
             prefixes,
             configured: self.configured,
             is_template: false,
+            punts_ospf: self.punts_ospf,
             mtu: self.mtu,
             mss: self.mss,
             addresses: self.addresses,
@@ -260,6 +264,7 @@ impl TunnelSpec {
             mss: None,
             padded_len: None,
             addresses: self.error_sources(ports),
+            punts_ospf: self.punts_ospf,
             sequences: Arc::clone(&self.sequences),
             counters: Arc::clone(&self.counters),
         };

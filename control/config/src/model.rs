@@ -1,6 +1,7 @@
 //! What a valid file means: the typed configuration that the rest of fastgw works with.
 
 mod gateway;
+mod ospf;
 mod protection;
 
 use std::{
@@ -15,6 +16,7 @@ use toml::Spanned;
 
 pub use self::{
     gateway::{Crypto, Gateway, Idle},
+    ospf::{Ospf, OspfInterface, OspfPlace, Redistribute},
     protection::{EspMode, Lifetime, Limit, ManualSa, NegotiatedSa, Protection, SaKeys, Tfc},
 };
 use crate::{diagnostic::Diagnostic, source::Source};
@@ -34,6 +36,8 @@ pub struct Config {
     pub policies: Vec<Policy>,
     /// In the file's order; prefixes are distinct.
     pub routes: Vec<Route>,
+    /// How it takes part in OSPF, if it does.
+    pub ospf: Option<Ospf>,
     /// What is legal but probably not meant, in the file's order.
     pub warnings: Vec<Diagnostic>,
     /// The file, with every key masked.

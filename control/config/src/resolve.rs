@@ -7,6 +7,8 @@ mod claims;
 mod gateway;
 mod ike;
 mod ike_auth;
+mod ospf;
+mod ospf_auth;
 mod outer;
 mod peer;
 mod policy;
@@ -63,13 +65,14 @@ pub(crate) fn resolve(
     let tunnels_at = file.tunnels.span();
     let mut secrets = Secrets::read(file.secrets, surroundings, &mut found);
     let peers = Peers::read(sections(file.ike), &mut secrets, surroundings, &mut found);
-    secrets.check_secrecy(surroundings, &mut found);
     let workers = u16::try_from(gateway.workers).unwrap_or(1);
     let tunnels = sections(file.tunnels);
     let (tunnels, peers) = tunnel::resolve(tunnels, peers, workers, surroundings, &mut found);
     check_way_out(&ports, tunnels_at, &mut found);
     let routes = route::resolve(sections(file.routes), &tunnels, &ports, &mut found);
     let policies = policy::resolve(sections(file.policies), &tunnels, &mut found);
+    let ospf = ospf::resolve(file.ospf, &ports, &tunnels, &mut secrets, surroundings, &mut found);
+    secrets.check_secrecy(surroundings, &mut found);
     claims::check(&ports.list, &tunnels, &routes, &mut found);
     let ike_peers = peers.finish(!found.has_errors(), &mut found);
     if found.has_errors() {
@@ -84,6 +87,7 @@ pub(crate) fn resolve(
         ike_peers,
         policies,
         routes,
+        ospf,
         source: found.source(),
         warnings: found.into_report().into_diagnostics(),
     })

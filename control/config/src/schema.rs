@@ -18,6 +18,10 @@ pub(crate) const HOMES: &[(&str, &[&str])] = &[
     (Child::PLACE, Child::KEYS),
     (Policy::PLACE, Policy::KEYS),
     (Route::PLACE, Route::KEYS),
+    (Ospf::PLACE, Ospf::KEYS),
+    (OspfArea::PLACE, OspfArea::KEYS),
+    (OspfInterface::PLACE, OspfInterface::KEYS),
+    (OspfKey::PLACE, OspfKey::KEYS),
 ];
 
 section! {
@@ -30,6 +34,7 @@ section! {
         tunnels: Many<Tunnel> = "tunnel", "[[tunnel]]";
         policies: Many<Policy> = "policy", "[[policy]]";
         routes: Many<Route> = "route", "[[route]]";
+        ospf: One<Ospf> = "ospf", "[ospf]";
     }
 }
 
@@ -239,5 +244,61 @@ section! {
         tunnel: String = "tunnel", "tunnel = \"to-b\"";
         via: String = "via", "via = \"10.1.0.254\"";
         port: String = "port", "port = \"lan\"";
+    }
+}
+
+section! {
+    /// An OSPF router.
+    Ospf at "[ospf]" {
+        router_id: String = "router_id", "router_id = \"10.1.0.1\"";
+        redistribute: Words = "redistribute", "redistribute = [\"connected\", \"static\"]";
+        metric: i64 = "metric", "metric = 20";
+        metric_type: i64 = "metric_type", "metric_type = 2";
+        summarise: Words = "summarise", "summarise = \"172.16.0.0/12\"";
+        paths: i64 = "paths", "paths = 8";
+        stub_router: WordOrNumber = "stub_router", "stub_router = \"60s\"";
+        areas: Many<OspfArea> = "area", "[[ospf.area]]";
+        interfaces: Many<OspfInterface> = "interface", "[[ospf.interface]]";
+    }
+}
+
+section! {
+    /// An area that is not a normal one, or that hides its networks.
+    OspfArea at "[[ospf.area]]" {
+        id: WordOrNumber = "id", "id = 1";
+        kind: String = "kind", "kind = \"stub\"";
+        summaries: bool = "summaries", "summaries = false";
+        default_cost: i64 = "default_cost", "default_cost = 1";
+        ranges: Words = "ranges", "ranges = \"10.1.0.0/16\"";
+        hidden: Words = "hidden", "hidden = \"10.1.255.0/24\"";
+    }
+}
+
+section! {
+    /// A port or tunnel that OSPF is spoken on.
+    OspfInterface at "[[ospf.interface]]" {
+        name: String = "name", "name = \"to-b\"";
+        area: WordOrNumber = "area", "area = 0";
+        network: String = "network", "network = \"point-to-point\"";
+        cost: i64 = "cost", "cost = 10";
+        passive: bool = "passive", "passive = true";
+        priority: i64 = "priority", "priority = 1";
+        hello: WordOrNumber = "hello", "hello = \"10s\"";
+        dead: WordOrNumber = "dead", "dead = \"40s\"";
+        fast_hellos: i64 = "fast_hellos", "fast_hellos = 4";
+        retransmit: WordOrNumber = "retransmit", "retransmit = \"5s\"";
+        mtu_ignore: bool = "mtu_ignore", "mtu_ignore = true";
+        neighbors: Words = "neighbors", "neighbors = \"10.255.0.2\"";
+        password: KeyText = "password", "password = \"file:ospf.password\"";
+        keys: Many<OspfKey> = "key", "[[ospf.interface.key]]";
+    }
+}
+
+section! {
+    /// A key that makes digests of packets.
+    OspfKey at "[[ospf.interface.key]]" {
+        id: i64 = "id", "id = 1";
+        algorithm: String = "algorithm", "algorithm = \"hmac-sha256\"";
+        secret: KeyText = "secret", "secret = \"file:ospf.key\"";
     }
 }

@@ -11,10 +11,14 @@
 
 extern crate alloc;
 
+mod level;
 mod random;
 mod secret;
 mod time;
+mod timers;
 
+pub use self::level::Level;
 pub use self::random::{Random, Seeded};
 pub use self::secret::Secret;
 pub use self::time::{Instant, UnixTime};
+pub use self::timers::Timers;

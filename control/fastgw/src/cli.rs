@@ -7,7 +7,7 @@ use tracing_subscriber::filter::Targets;
 
 use crate::{
     log,
-    show::{IkeAction, Section},
+    show::{IkeAction, OspfPart, Section},
 };
 
 /// A command line that makes sense.
@@ -56,6 +56,9 @@ pub struct Question {
     /// What to show; `summary` is all of it
     #[arg(value_enum, default_value_t)]
     pub section: Section,
+    /// With `ospf`: which part of it
+    #[arg(value_enum)]
+    pub part: Option<OspfPart>,
     /// Print JSON: counters as plain numbers, the whole of every list
     #[arg(long)]
     pub json: bool,
@@ -119,7 +122,13 @@ impl Cli {
             (Some(config), None) => Action::Run { config, latency_report },
             (None, Some(Command::Check { file, json })) => Action::Check { file, json },
             (None, Some(Command::Explain { config, json })) => Action::Explain { config, json },
-            (None, Some(Command::Show(question))) => Action::Show(question),
+            (None, Some(Command::Show(question))) => {
+                if question.part.is_some() && question.section != Section::Ospf {
+                    let text = "only `show ospf` has parts: neighbor, interface, database, route";
+                    return Err(Arguments::command().error(ErrorKind::ArgumentConflict, text));
+                }
+                Action::Show(question)
+            }
             (None, Some(Command::Ike(order))) => Action::Ike(order),
             (None, Some(Command::Offline(replay))) => Action::Offline(replay),
             (Some(_), Some(_)) => {
@@ -223,6 +232,7 @@ Examples:
   sudo fastgw show drops               Why packets went no further.
   sudo fastgw show tunnels --watch 1   The tunnels' counters, every second.
   sudo fastgw show ike                 Peers of IKE, and what has been negotiated with them.
+  sudo fastgw show ospf neighbor       Neighbours of OSPF; also interface, database, route.
   sudo fastgw ike rekey site-b         New keys for the tunnels to a peer.
   sudo fastgw show latency             How long packets take in each stage, and from end to end.
   fastgw offline --config core.toml --in wan=a.pcap --out lan=b.pcap

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use af_xdp::XdpMode;
 use config::Config;
 use mio::{Registry, Token};
-use pipeline::{Event, EventRing, InjectRing};
+use pipeline::{Event, Injected, Rings};
 use tables::counters::WorkerCounters;
 use tables::publish::{Publisher, Reader};
 use tables::{PortId, Route, Tables};
@@ -19,8 +19,10 @@ use tables::{PortId, Route, Tables};
 use crate::ike::Negotiator;
 use crate::kernel::{Change, Kernel};
 use crate::kernel_underlay::KernelUnderlay;
+use crate::ospf::Router;
 use crate::outer::{Keepalives, PathMtus, Quoted, Sockets};
 use crate::ports::{OpenedPort, Steering};
+use crate::show::ospf::OspfStatus;
 use crate::show::status::{Attach, CopyMode, Status};
 use crate::show::{self, PortFacts, Request, Response, Section, Sources};
 use bridge::{Bridge, Built, Underlay};
@@ -34,8 +36,6 @@ pub const CONFIRM: Duration = Duration::from_secs(30);
 pub const TICK: Duration = Duration::from_secs(1);
 /// The sockets for outer packets in control's poll.
 pub const OUTER: Token = Token(4);
-/// Most packets that wait for one worker: all of them are copies.
-const INJECTED_MAX: usize = 256;
 
 /// The control side of a running gateway.
 pub struct Gateway {
@@ -49,13 +49,11 @@ pub struct Gateway {
     pub ports: Vec<OpenedPort>,
     /// The routes in the newest tables.
     pub routes: Vec<(ipnet::IpNet, Route)>,
-    /// Where workers leave their requests.
-    pub events: Vec<Arc<EventRing>>,
-    /// Where packets are left for workers that the kernel received.
-    pub injected: Vec<Arc<InjectRing>>,
+    /// What is exchanged with each worker.
+    pub rings: Vec<Rings>,
     /// When it started.
     pub started: Instant,
-    kernel: Kernel,
+    pub(crate) kernel: Kernel,
     pub(crate) bridge: Bridge,
     publisher: Publisher,
     steering: Steering,
@@ -64,8 +62,10 @@ pub struct Gateway {
     told: Vec<String>,
     /// IKE, once there is a peer for it.
     pub negotiator: Option<Negotiator>,
+    /// OSPF, where it is configured.
+    pub router: Option<Router>,
     pub(crate) sockets: Sockets,
-    registry: Registry,
+    pub(crate) registry: Registry,
     endpoints: Vec<IpAddr>,
     path_mtus: PathMtus,
     keepalives: Keepalives,
@@ -124,12 +124,9 @@ impl Gateway {
         let Parts { config, kernel, bridge, ports, steering, cores, sockets, registry } = parts;
         let workers = config.gateway.workers;
         let counters = (0..workers).map(|_| Arc::new(WorkerCounters::new(config.ports.len())));
-        let events = (0..workers).map(|_| Arc::new(EventRing::new(1024)));
-        let injected = (0..workers).map(|_| Arc::new(InjectRing::new(INJECTED_MAX)));
         Self {
             counters: counters.collect(),
-            events: events.collect(),
-            injected: injected.collect(),
+            rings: (0..workers).map(|_| Rings::default()).collect(),
             ifindexes: ports.iter().map(|port| port.ifindex).collect(),
             config,
             cores,
@@ -143,6 +140,7 @@ impl Gateway {
             asked: BTreeMap::new(),
             told: Vec::new(),
             negotiator: None,
+            router: None,
             sockets,
             registry,
             endpoints: Vec::new(),
@@ -245,6 +243,7 @@ impl Gateway {
             self.publish_nexthops();
         } else {
             self.rebuild()?;
+            self.follow_ospf();
         }
         Ok(true)
     }
@@ -283,17 +282,18 @@ impl Gateway {
             tracing::error!("fragments of packets in UDP cannot be put together: {error}");
         }
         self.rebuild_or_tell();
+        self.configure_ospf()?;
         self.configure_ike()
     }
 
     /// Does what workers asked for. True when workers should look.
     pub fn answer_workers(&mut self) -> bool {
         let (mut resolved, mut moved) = (false, false);
-        let left = |(worker, ring): (usize, &Arc<EventRing>)| {
-            let ring = Arc::clone(ring);
+        let left = |(worker, own): (usize, &Rings)| {
+            let ring = Arc::clone(&own.events);
             std::iter::from_fn(move || Some((worker, ring.pop()?)))
         };
-        let requests: Vec<(usize, Event)> = self.events.iter().enumerate().flat_map(left).collect();
+        let requests: Vec<(usize, Event)> = self.rings.iter().enumerate().flat_map(left).collect();
         for (worker, request) in requests {
             match request {
                 Event::Resolve { port, address } => {
@@ -318,12 +318,12 @@ impl Gateway {
 
     /// Takes in what the kernel received for the tunnels. True when workers should look.
     pub fn read_outer(&mut self) -> bool {
-        let (injected, next) = (&self.injected, &mut self.next_worker);
+        let (rings, next) = (&self.rings, &mut self.next_worker);
         let mut news = false;
         let packet = |packet: Box<[u8]>| {
             // A ring that is full drops, as a network does.
-            if let Some(ring) = injected.get(*next % injected.len().max(1)) {
-                news |= ring.push(packet).is_ok();
+            if let Some(own) = rings.get(*next % rings.len().max(1)) {
+                news |= own.injected.push(Injected::Received(packet)).is_ok();
             }
             *next = next.wrapping_add(1);
         };
@@ -394,7 +394,10 @@ impl Gateway {
             routes: &self.routes,
             uptime: self.started.elapsed(),
         };
-        let mut status = Status { ike: self.ike_status(section), ..sources.status(section) };
+        let ike = self.ike_status(section);
+        let ospf = self.router.as_ref().filter(|_| section.has(Section::Ospf));
+        let ospf = ospf.map(|router| OspfStatus::collect(router.engine()));
+        let mut status = Status { ike, ospf, ..sources.status(section) };
         self.tell_workers(&mut status);
         status
     }

@@ -150,6 +150,7 @@ mod tests {
             workers[0].latency.of(Stage::Route).record(ns);
         }
         let status = Status {
+            ospf: None,
             name: "site-a".to_owned(),
             version: "0.1.0".to_owned(),
             pid: 1234,

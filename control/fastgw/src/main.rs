@@ -10,7 +10,10 @@ mod kernel;
 mod kernel_underlay;
 mod latency_report;
 mod log;
+#[cfg(test)]
+mod namespace;
 mod offline;
+mod ospf;
 mod outer;
 mod output;
 mod ports;

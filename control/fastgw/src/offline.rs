@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use config::Config;
 use ipnet::IpNet;
-use pipeline::{Event, EventRing, InjectRing, Worker, WorkerId};
+use pipeline::{Event, EventRing, Rings, Worker, WorkerId};
 use port::capture_file::{CaptureReader, CaptureWriter};
 use port::pcap::PcapPort;
 use port::{Umem, UmemConfig};
@@ -191,7 +191,8 @@ impl Player {
         }
         let publisher = Publisher::new(built.tables);
         let counters = Arc::new(WorkerCounters::new(config.ports.len()));
-        let events = Arc::new(EventRing::new(CHUNKS));
+        let rings = Rings { events: Arc::new(EventRing::new(CHUNKS)), ..Rings::default() };
+        let events = Arc::clone(&rings.events);
         let umem =
             Umem::heap(UmemConfig { chunk_size: CHUNK, chunks: CHUNKS, headroom: HEADROOM })?;
         let ports: Result<_, Box<dyn Error>> =
@@ -202,8 +203,7 @@ impl Player {
             umem.pool(CHUNKS),
             publisher.reader(),
             Arc::clone(&counters),
-            Arc::clone(&events),
-            Arc::new(InjectRing::new(1)),
+            rings,
         );
         let received = vec![0; config.ports.len()];
         Ok(Self { config, worker, publisher, bridge, machine, counters, events, received })

@@ -17,6 +17,7 @@ use crate::gateway::{CONFIRM, Gateway, OUTER, Parts, TICK, random_seed, warn_of_
 use crate::ike::{IKE, Negotiator};
 use crate::kernel::Kernel;
 use crate::latency_report::LatencyReport;
+use crate::ospf::{OSPF, Router};
 use crate::outer::Sockets;
 use crate::ports::{self, Ports, WorkerPort};
 use crate::show::{Response, Section, Server};
@@ -63,6 +64,7 @@ pub fn run(
     let parts = Parts { config, kernel, bridge, ports, steering, cores, sockets, registry };
     let mut gateway = Gateway::new(parts);
     gateway.rebuild()?;
+    gateway.configure_ospf()?;
     gateway.configure_ike()?;
     let mut control = Control::new(poll, signals, server, &mut gateway)?;
     let threads = start_workers(&gateway, workers, &control.waker)?;
@@ -131,7 +133,9 @@ impl Control {
             let timeout = TICK.saturating_sub(ticked.elapsed());
             let patience = self.server.deadline().map(|at| at.duration_since(Instant::now()));
             let due = gateway.negotiator.as_ref().and_then(Negotiator::patience);
-            let timeout = [patience, due].into_iter().flatten().fold(timeout, Duration::min);
+            let routing = gateway.router.as_ref().and_then(Router::patience);
+            let timeout =
+                [patience, due, routing].into_iter().flatten().fold(timeout, Duration::min);
             match self.poll.poll(&mut events, Some(timeout)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 outcome => outcome?,
@@ -152,6 +156,7 @@ impl Control {
                     WORKERS => {}
                     OUTER => news |= gateway.read_outer(),
                     IKE => has_ike = true,
+                    OSPF => {}
                     token => {
                         let registry = self.poll.registry();
                         let mut answer = |request: &_| -> Response { gateway.answer(request) };
@@ -169,6 +174,7 @@ impl Control {
                 news |= gateway.read_outer();
                 news |= gateway.tick();
             }
+            news |= gateway.route();
             if let Some(ike) = &mut gateway.negotiator {
                 ike.on_timeout();
             }
@@ -228,16 +234,17 @@ fn start_workers(
 ) -> io::Result<Vec<WorkerThread>> {
     let of = workers.len() as u16;
     let start = |(index, (pool, ports)): (usize, (port::FramePool, Vec<WorkerPort>))| {
-        let events = Arc::clone(&gateway.events[index]);
         let counters = Arc::clone(&gateway.counters[index]);
         let id = WorkerId { index: index as u16, of };
         let reader = gateway.reader();
-        let injected = Arc::clone(&gateway.injected[index]);
-        let worker = Worker::new(id, ports, pool, reader, counters, Arc::clone(&events), injected);
+        let rings = gateway.rings[index].clone();
+        let events = Arc::clone(&rings.events);
+        let told = Arc::clone(&counters);
+        let worker = Worker::new(id, ports, pool, reader, counters, rings);
         let core = gateway.cores[index];
         let idle = gateway.config.gateway.idle;
         let control = Arc::clone(control);
-        WorkerThread::start(worker, Shell { index, core, idle, events, control })
+        WorkerThread::start(worker, Shell { index, core, idle, events, counters: told, control })
     };
     workers.into_iter().enumerate().map(start).collect()
 }

@@ -11,6 +11,7 @@ use config::Idle;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use pipeline::{EventRing, Worker};
+use tables::counters::WorkerCounters;
 
 use crate::ports::WorkerPort;
 use crate::sampling;
@@ -40,7 +41,9 @@ pub struct Shell {
     pub idle: Idle,
     /// Where the worker leaves its requests.
     pub events: Arc<EventRing>,
-    /// Wakes control when there is one.
+    /// What the worker counts, packets for control among it.
+    pub counters: Arc<WorkerCounters>,
+    /// Wakes control when there is a request or a packet for it.
     pub control: Arc<Waker>,
 }
 
@@ -97,9 +100,9 @@ fn run(mut worker: Worker<WorkerPort>, shell: &Shell, mut poll: Poll, stop: &Ato
     let mut stopping: Option<Instant> = None;
     let mut idle_turns = 0;
     loop {
-        let asked = shell.events.len();
+        let (asked, punted) = (shell.events.len(), shell.counters.punted.value());
         let work = worker.turn(start.elapsed().as_nanos() as u64);
-        if shell.events.len() > asked {
+        if shell.events.len() > asked || shell.counters.punted.value() != punted {
             let _woken = shell.control.wake();
         }
         if stop.load(Ordering::Relaxed) {

@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+pub use engine::Level;
 use engine::Secret;
 use wire::Suite;
 
@@ -85,19 +86,6 @@ pub enum Event {
     },
     /// A line of Wireshark's tables of keys; only when they are asked for.
     KeyLog(KeyLogLine),
-}
-
-/// How much a log line matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// For the curious.
-    Debug,
-    /// What an operator wants to see.
-    Info,
-    /// What an operator should look into.
-    Warning,
-    /// What does not work.
-    Error,
 }
 
 /// Why a pair of SAs is over.

@@ -43,23 +43,27 @@ pub(crate) fn receive(
     }
 }
 
-/// Turns a packet that the kernel has put together into one at the end of `list`.
+/// Copies a packet that control handed over into a frame, and checks its header; `None` where that
+/// ends it.
 #[cold]
-pub(crate) fn inject(ctx: &mut Context<'_>, packet: &[u8], list: &mut Vec<Packet>) {
+pub(crate) fn load(ctx: &mut Context<'_>, packet: &[u8], origin: Origin) -> Option<Packet> {
     let Some(mut frame) = ctx.pool.alloc() else {
         ctx.counters.drop(DropReason::NoChunk, 1);
-        return;
+        return None;
     };
     let Some(room) = frame.append(packet.len()) else {
         ctx.drop(frame, DropReason::NoRoom);
-        return;
+        return None;
     };
     room.copy_from_slice(packet);
     let version =
         if packet.first().is_some_and(|byte| byte >> 4 == 6) { Version::V6 } else { Version::V4 };
     match ip::check(&mut frame, version) {
-        Ok(header_len) => list.push(Packet::new(frame, Origin::Kernel, header_len)),
-        Err(reason) => ctx.drop(frame, reason),
+        Ok(header_len) => Some(Packet::new(frame, origin, header_len)),
+        Err(reason) => {
+            ctx.drop(frame, reason);
+            None
+        }
     }
 }
 

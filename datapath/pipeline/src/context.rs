@@ -10,6 +10,7 @@ use crate::event::{Event, EventRing};
 use crate::icmp::ErrorBudget;
 use crate::latency::Stopwatch;
 use crate::packet::Packet;
+use crate::punt::PuntRing;
 
 /// The outer identifications of one worker: every worker counts in steps of the number of
 /// workers, so that two of them never give out the same one at a time (RFC 6864 4.1).
@@ -44,6 +45,7 @@ pub(crate) struct Context<'a> {
     /// Packets that stages made (ICMP, fragments), with their verdicts; dispatched with the rest.
     pub(crate) made: &'a mut Vec<Packet>,
     pub(crate) events: &'a EventRing,
+    pub(crate) punts: &'a PuntRing,
     pub(crate) stopwatch: &'a mut Stopwatch,
     /// Monotonic time of this turn, nanoseconds.
     pub(crate) now_ns: u64,

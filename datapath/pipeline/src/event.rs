@@ -1,4 +1,4 @@
-//! What a worker asks of control, and what control hands to it.
+//! What a worker asks of control.
 
 use std::net::IpAddr;
 
@@ -56,7 +56,3 @@ pub enum Event {
 /// Where a worker leaves its requests. When it is full a request is left out; it is made again
 /// while its reason lasts.
 pub type EventRing = ArrayQueue<Event>;
-
-/// Where control leaves whole packets, from the IP header on, that the kernel received for a
-/// tunnel: put together out of fragments. They count as received outside.
-pub type InjectRing = ArrayQueue<Box<[u8]>>;

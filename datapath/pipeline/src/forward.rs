@@ -11,7 +11,7 @@ use crate::icmp::{Problem, report};
 use crate::ip::{Direction, Ip, decrement_ttl, upper};
 use crate::local::local;
 use crate::packet::{Origin, Packet, Verdict};
-use crate::{fragment, replicate};
+use crate::{fragment, punt, replicate};
 
 /// Gives every packet of the list that has not ended its next verdict.
 pub(crate) fn route(ctx: &mut Context<'_>, list: &mut [Packet]) {
@@ -38,7 +38,7 @@ fn next(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReaso
         return Err(DropReason::ClearFromOutside);
     }
     if packet.origin != Origin::Gateway && ip.is_link_local() {
-        return Err(DropReason::LinkLocal);
+        return punt::wanted(ctx, packet).unwrap_or(Err(DropReason::LinkLocal));
     }
     let Some(route) = route else {
         report(ctx, packet, Problem::NoRoute);

@@ -12,7 +12,8 @@
 //! 5. `emit`: Ethernet on, into the port's transmit batch; `hold` keeps what still lacks a MAC,
 //!    and `waiting` what lacks an SA.
 //!
-//! `icmp` and `fragment` make the packets that errors and small MTUs call for; `latency` measures
+//! `punt` hands control the packets of its own protocols, and sends those that it makes. `icmp` and
+//! `fragment` make the packets that errors and small MTUs call for; `latency` measures
 //! how long sampled batches take.
 
 #![deny(unsafe_code)]
@@ -40,11 +41,15 @@ mod local;
 mod mss;
 mod outbound;
 mod packet;
+mod punt;
 mod queues;
 mod replicate;
+mod rings;
 mod waiting;
 mod worker;
 
-pub use event::{Event, EventRing, InjectRing};
+pub use event::{Event, EventRing};
 pub use latency::Clock;
+pub use punt::{InjectRing, Injected, PUNT_LEN_MAX, PuntRing, Punted};
+pub use rings::Rings;
 pub use worker::{BATCH, Worker, WorkerId};

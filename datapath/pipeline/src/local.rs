@@ -1,4 +1,5 @@
-//! Addressed to the gateway: a tunnel's packet, an echo request, or nothing that is served here.
+//! Addressed to the gateway: a tunnel's packet, an echo request, control's, or nothing that is
+//! served here.
 
 use std::net::IpAddr;
 
@@ -15,6 +16,7 @@ use crate::forward::came_from_outside;
 use crate::icmp::answer_echo;
 use crate::ip::Ip;
 use crate::packet::{Packet, Verdict};
+use crate::punt;
 
 /// What becomes of a packet to one of our addresses.
 pub(crate) fn local(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReason> {
@@ -40,6 +42,7 @@ pub(crate) fn local(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<Verdic
             answer_echo(ctx, packet)?;
             Ok(Verdict::Route)
         }
+        protocol::OSPF => punt::wanted(ctx, packet).unwrap_or(Err(DropReason::NotServed)),
         _ => Err(DropReason::NotServed),
     }
 }

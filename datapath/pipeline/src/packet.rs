@@ -35,6 +35,8 @@ pub(crate) enum Verdict {
     Transmit(PortId),
     /// To wait until the MAC of its destination, a neighbour on this port, is known.
     Hold(PortId),
+    /// To control, which asked for such packets out of this tunnel.
+    Punt(TunnelId),
     /// To wait until this tunnel has an SA.
     Await(TunnelId),
     /// Nowhere.
@@ -89,7 +91,11 @@ impl Packet {
             Verdict::Open(_) => deeper(Next::Open),
             Verdict::Decap(_) => deeper(Next::Decap),
             Verdict::Encap(_) => deeper(Next::Encap),
-            Verdict::Transmit(_) | Verdict::Hold(_) | Verdict::Await(_) | Verdict::Drop(_) => None,
+            Verdict::Transmit(_)
+            | Verdict::Hold(_)
+            | Verdict::Punt(_)
+            | Verdict::Await(_)
+            | Verdict::Drop(_) => None,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::hold::HoldQueue;
 use crate::ip::Ip;
 use crate::packet::{Next, Packet, Verdict};
-use crate::{decap, forward, inbound, outbound};
+use crate::{decap, forward, inbound, outbound, punt};
 
 /// Packets by the stage that they wait for.
 pub(crate) struct Queues {
@@ -112,8 +112,9 @@ impl Queues {
         }
     }
 
+    /// Moves a packet to where its verdict says.
     #[inline]
-    fn send(&mut self, ctx: &mut Context<'_>, hold: &mut HoldQueue, packet: Packet) {
+    pub(crate) fn send(&mut self, ctx: &mut Context<'_>, hold: &mut HoldQueue, packet: Packet) {
         let Some(next) = packet.next() else { return end(ctx, hold, packet) };
         let list = self.list(next);
         // A worker does not allocate: what a flood of copies adds beyond the list's room is lost.
@@ -134,7 +135,7 @@ impl Queues {
     }
 }
 
-/// Keeps a packet that waits, and ends the way of any other.
+/// Keeps a packet that waits, hands control what is for it, and ends the way of any other.
 #[cold]
 fn end(ctx: &mut Context<'_>, hold: &mut HoldQueue, packet: Packet) {
     match packet.verdict {
@@ -142,6 +143,7 @@ fn end(ctx: &mut Context<'_>, hold: &mut HoldQueue, packet: Packet) {
             Ok(address) => hold.keep(ctx, packet, port, address),
             Err(reason) => ctx.drop(packet.frame, reason),
         },
+        Verdict::Punt(tunnel) => punt::punt(ctx, packet, tunnel),
         Verdict::Await(tunnel) => hold.for_sa.keep(ctx, packet, tunnel),
         Verdict::Drop(reason) => ctx.drop(packet.frame, reason),
         // Every other verdict has a next stage.

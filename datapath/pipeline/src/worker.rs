@@ -9,13 +9,13 @@ use tables::latency::Stage;
 use tables::publish::Reader;
 
 use crate::context::{Context, Identification};
-use crate::event::{EventRing, InjectRing};
 use crate::hold::{HELD_MAX, HoldQueue};
 use crate::icmp::ErrorBudget;
 use crate::latency::{Clock, Stopwatch};
 use crate::packet::Packet;
 use crate::queues::Queues;
-use crate::{arrival, emit};
+use crate::rings::Rings;
+use crate::{arrival, emit, punt};
 
 /// Frames received from one port at a time: enough to pay for what a turn costs, and for the lanes
 /// of the ciphers; their first bytes still fit the second cache.
@@ -50,8 +50,7 @@ pub struct Worker<P: Port> {
     counters: Arc<WorkerCounters>,
     identification: Identification,
     errors: ErrorBudget,
-    events: Arc<EventRing>,
-    injected: Arc<InjectRing>,
+    rings: Rings,
     stopwatch: Stopwatch,
 }
 
@@ -64,8 +63,7 @@ impl<P: Port> Worker<P> {
         pool: FramePool,
         reader: Reader,
         counters: Arc<WorkerCounters>,
-        events: Arc<EventRing>,
-        injected: Arc<InjectRing>,
+        rings: Rings,
     ) -> Self {
         // A whole batch may become fragments or be released from hold in one turn.
         let capacity = 16 * BATCH + HELD_MAX;
@@ -83,8 +81,7 @@ impl<P: Port> Worker<P> {
             counters,
             identification: Identification::new(id.index, id.of),
             errors: ErrorBudget::new(),
-            events,
-            injected,
+            rings,
             stopwatch: Stopwatch::new(),
         }
     }
@@ -109,7 +106,8 @@ impl<P: Port> Worker<P> {
             identification: &mut self.identification,
             errors: &mut self.errors,
             made: &mut self.made,
-            events: &self.events,
+            events: &self.rings.events,
+            punts: &self.rings.punts,
             stopwatch: &mut self.stopwatch,
             now_ns,
         };
@@ -119,8 +117,10 @@ impl<P: Port> Worker<P> {
         self.lists.route.append(ctx.made);
         let mut work = self.lists.out.len() + self.lists.encap.len();
         for _ in 0..BATCH {
-            let Some(packet) = self.injected.pop() else { break };
-            arrival::inject(&mut ctx, &packet, &mut self.lists.route);
+            let Some(injected) = self.rings.injected.pop() else { break };
+            if let Some(packet) = punt::inject(&mut ctx, &injected) {
+                self.lists.send(&mut ctx, &mut self.hold, packet);
+            }
             work += 1;
         }
         for at in 0..self.queues.len() {

@@ -6,8 +6,8 @@ use allocation_counter::{AllocationInfo, measure};
 use common::*;
 use esp::Suite;
 use port::{Batch, Frame, Port, Umem, UmemConfig};
-use tables::PortId;
 use tables::latency::Stage;
+use tables::{DropReason, PortId};
 use wire::ipv4::Ipv4;
 use wire::protocol;
 
@@ -173,6 +173,28 @@ fn what_is_refused_or_out_of_the_ordinary_allocates_nothing_either() {
     let mut lane = Lane::new(Site::new(umem, plain_tables()), LAN, WAN);
     lane.assert_no_allocations("errors", 0, unroutable);
     assert!(lane.site.counters.icmp_sent.value() > 0);
+}
+
+#[test]
+fn a_flood_of_packets_for_control_allocates_nothing_whether_or_not_it_reads_them() {
+    let umem = small_umem();
+    let hello = ospf(B_LAN, [224, 0, 0, 5].into(), 64);
+    for reads in [false, true] {
+        let mut site = Site::new(umem, tables(Join::Gre, false, false));
+        site.change_tunnel(|tunnel| tunnel.punts_ospf = true);
+        let mut lane = Lane::new(site, WAN, LAN);
+        let punts = std::sync::Arc::clone(&lane.site.punts);
+        lane.assert_no_allocations("punts", 0, || {
+            if reads {
+                punts.take(|_| ());
+            }
+            gre(&hello)
+        });
+        let punted = lane.site.counters.punted.value();
+        let full = lane.site.drops(DropReason::PuntFull);
+        assert_eq!(punted + full, (TURNS * PER_TURN) as u64);
+        assert!(full > 0 && punted >= PUNTS_MAX as u64 * if reads { TURNS as u64 } else { 1 });
+    }
 }
 
 #[test]

@@ -9,8 +9,8 @@ use common::*;
 use esp::{Limits, Suite};
 use pipeline::Event;
 use tables::{
-    ClearKind, ClearTunnels, Cloud, CloudId, DropReason, Endpoints, Fib, GreHeader, NexthopId,
-    Nexthops, OuterRules, Protection, Rewrite, Route, Sad, Tunnel, TunnelId,
+    ClearKind, ClearTunnels, Cloud, CloudId, DropReason, Endpoints, Entrance, Fib, GreHeader,
+    NexthopId, Nexthops, OuterRules, Protection, Rewrite, Route, Sad, Tunnel, TunnelId,
 };
 use wire::udp::Udp;
 
@@ -95,6 +95,34 @@ fn multicast_is_copied_to_every_peer_and_never_back_into_the_cloud() {
     let reflected = with_header(from_3.split_off(28), |ip| ip.source = [10, 3, 0, 1]);
     from_3.extend_from_slice(&reflected);
     assert_eq!(hub.refusal(WAN, &frame(&from_3)), DropReason::MulticastLoop);
+    hub.end();
+}
+
+#[test]
+fn control_sends_to_one_peer_or_to_all_and_hears_which_one_it_was() {
+    let mut hub = hub();
+    let hello = ospf(A_LAN, [224, 0, 0, 5].into(), 64);
+    hub.control_sends(Entrance::Tunnel(TunnelId(1)), &hello);
+    let to_one = hub.at_peer();
+    assert_eq!(destinations(&to_one), [nbma(3)]);
+    hub.control_sends(Entrance::AllPeers(CloudId(0)), &hello);
+    let mut copies = hub.at_peer();
+    copies.sort_by_key(|copy| header(copy).destination);
+    assert_eq!(destinations(&copies), [nbma(2), nbma(3), nbma(4)]);
+    assert!(copies.iter().chain(&to_one).all(|copy| copy[28..] == hello));
+
+    let heard = ospf([10, 255, 0, 4].into(), [224, 0, 0, 5].into(), 64);
+    let from_4 =
+        with_header(outer(47, &[&[0x20, 0, 8, 0, 0, 0, 0, 7], &heard[..]].concat()), |ip| {
+            ip.source = [203, 0, 113, 4];
+        });
+    assert_eq!(hub.refusal(WAN, &frame(&from_4)), DropReason::LinkLocal, "not asked for");
+    hub.change(|tables| {
+        let asking = |tunnel: &Arc<Tunnel>| Tunnel { punts_ospf: true, ..Tunnel::clone(tunnel) };
+        tables.tunnels = tables.tunnels.iter().map(asking).map(Arc::new).collect();
+    });
+    hub.peer_sends(&from_4);
+    assert_eq!(hub.punted(), [(TunnelId(2), heard)]);
     hub.end();
 }
 

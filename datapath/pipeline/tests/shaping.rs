@@ -4,6 +4,7 @@ mod common;
 
 use common::*;
 use esp::Suite;
+use pipeline::Injected;
 use tables::{DropReason, GreHeader, L2tpHeader, MssClamp};
 use wire::gre::Gre;
 use wire::ipv4::Ipv4;
@@ -200,12 +201,12 @@ fn what_the_kernel_put_together_is_opened_and_sent_on_in_pieces() {
     a.change_tunnel(|tunnel| tunnel.mtu = 4000);
     let sent = packet(A_HOST, B_HOST, 3000);
     let whole = a.host_sends(&sent).remove(0);
-    b.injected.push(whole.clone().into()).unwrap();
+    b.injected.push(Injected::Received(whole.clone().into())).unwrap();
     b.settle();
     let pieces = b.at_host();
     assert_eq!(reassembled(&pieces), one_hop_later(&one_hop_later(&sent)));
     for useless in [&whole[..30], &[], &packet(B_HOST, B_HOST, 60)] {
-        b.injected.push(useless.into()).unwrap();
+        b.injected.push(Injected::Received(useless.into())).unwrap();
     }
     b.settle();
     b.assert_drops(&[
@@ -214,7 +215,7 @@ fn what_the_kernel_put_together_is_opened_and_sent_on_in_pieces() {
         (DropReason::ClearFromOutside, 1),
     ]);
     let huge = vec![0; 20_000];
-    b.injected.push(huge.into()).unwrap();
+    b.injected.push(Injected::Received(huge.into())).unwrap();
     b.settle();
     assert_eq!(b.drops(DropReason::NoRoom), 1);
     b.end();

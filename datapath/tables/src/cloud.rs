@@ -9,6 +9,15 @@ use crate::{Index, TunnelId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloudId(pub u32);
 
+/// Where a packet of control's own enters, past all routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Entrance {
+    /// This tunnel; of a multipoint one, the way to this peer.
+    Tunnel(TunnelId),
+    /// A multipoint tunnel: each peer gets a copy.
+    AllPeers(CloudId),
+}
+
 /// The next-hop table of a multipoint tunnel: overlay address to the peer's own forwarding state,
 /// which holds its NBMA address and its SA.
 #[derive(Clone, Debug, Default)]

@@ -66,6 +66,8 @@ pub struct WorkerCounters {
     pub icmp_withheld: Counter,
     /// Packets that waited for a next hop's MAC.
     pub held: Counter,
+    /// Packets handed to control.
+    pub punted: Counter,
     /// Fragments made.
     pub fragments: Counter,
     /// How long the packets of sampled batches took.
@@ -83,6 +85,7 @@ impl WorkerCounters {
             icmp_sent: Counter::default(),
             icmp_withheld: Counter::default(),
             held: Counter::default(),
+            punted: Counter::default(),
             fragments: Counter::default(),
             latency: Latency::new(),
         }

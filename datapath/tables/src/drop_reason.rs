@@ -69,6 +69,11 @@ drop_reasons! {
     ClearFromOutside => "clear_from_outside",
     /// Addressed to the gateway, but neither a tunnel's packet nor an echo request.
     NotServed => "not_served",
+    /// A protocol packet for control, which has no buffer for it: too many wait, or it is longer
+    /// than any buffer.
+    PuntFull => "punt_full",
+    /// A protocol packet for control in fragments, which nobody puts together.
+    PuntFragment => "punt_fragment",
     /// A fragment of a tunnel's outer packet; the kernel reassembles those.
     OuterFragment => "outer_fragment",
     /// A tunnel's outer packet carries IP options, which no gateway sends, or extension headers,
@@ -156,6 +161,8 @@ drop_reasons! {
     TunnelSelectors => "tunnel_selectors",
     /// There is no route to the tunnel's remote endpoint.
     TunnelNoPath => "tunnel_no_path",
+    /// Control sent it into a tunnel that is not there any more.
+    TunnelGone => "tunnel_gone",
     /// A multicast packet's route leads back into the tunnel that it came from.
     MulticastLoop => "multicast_loop",
     /// The outbound SA has reached its hard limit (RFC 4301 4.4.2.1).

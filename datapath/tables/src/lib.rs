@@ -30,7 +30,7 @@ mod spd;
 mod tunnel;
 
 pub use clear::{ClearKind, ClearTunnels};
-pub use cloud::{Cloud, CloudId};
+pub use cloud::{Cloud, CloudId, Entrance};
 pub use demand::Demand;
 pub use drop_reason::DropReason;
 pub use fib::{Fib, Route};
@@ -61,6 +61,8 @@ pub struct Tables {
     /// The tunnels, by [`TunnelId`]; each of its own, so that the next snapshot shares those whose
     /// keys have not changed.
     pub tunnels: Arc<[Arc<Tunnel>]>,
+    /// Another one when a [`TunnelId`] or [`CloudId`] may mean another tunnel than before.
+    pub numbering: u64,
     /// The multipoint tunnels' peers, by [`CloudId`].
     pub clouds: Arc<[Cloud]>,
     /// What policies say of packets to protected destinations.

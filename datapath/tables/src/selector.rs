@@ -56,16 +56,17 @@ impl Selector {
             }
         };
         let (local, remote) = (each(&self.local), each(&self.remote));
-        let both = local.iter().flat_map(|local| remote.iter().map(move |remote| (local, remote)));
-        let one_version = |(local, remote): &(&Box<[RangeInclusive<IpAddr>]>, &Box<[_]>)| {
+        let both =
+            local.iter().flat_map(|local| remote.iter().map(move |remote| (&**local, &**remote)));
+        let one_version = |(local, remote): &(&[RangeInclusive<IpAddr>], &[_])| {
             let version = |ranges: &[RangeInclusive<IpAddr>]| {
                 ranges.first().map(|range| range.start().is_ipv4())
             };
             version(local) == version(remote) || local.is_empty() || remote.is_empty()
         };
-        let piece = |(local, remote): (&Box<[_]>, &Box<[_]>)| Self {
-            local: local.clone(),
-            remote: remote.clone(),
+        let piece = |(local, remote): (&[_], &[_])| Self {
+            local: local.into(),
+            remote: remote.into(),
             ..self.clone()
         };
         both.filter(one_version).map(piece).collect()

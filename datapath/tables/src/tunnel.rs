@@ -73,8 +73,10 @@ pub struct Tunnel {
     pub mss: Option<MssClamp>,
     /// Inner packets are padded to this length before they are sealed (RFC 4303 2.7), bytes.
     pub padded_len: Option<u16>,
-    /// Sources of the ICMP errors we send to the far side through it.
+    /// Sources of what we send to the far side through it: ICMP errors, control's packets.
     pub addresses: Addresses,
+    /// Whether control wants the OSPF packets (RFC 2328) that come out of it for us.
+    pub punts_ospf: bool,
     /// Sequence numbers of its own header, which are not ESP's.
     pub sequences: Arc<Sequences>,
     /// What it has carried.
@@ -263,6 +265,7 @@ mod tests {
             mss: None,
             padded_len: Some(1000),
             addresses: Addresses::default(),
+            punts_ospf: false,
             sequences: Arc::default(),
             counters: Arc::default(),
         };

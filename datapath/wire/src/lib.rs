@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod checksum;
+pub mod cursor;
 pub mod esp;
 pub mod ethernet;
 pub mod gre;
@@ -17,6 +18,7 @@ pub mod ipv4;
 pub mod ipv6;
 pub mod l2tp;
 mod malformed;
+mod open_enum;
 pub mod ppp;
 pub mod suite;
 pub mod tcp;
@@ -53,6 +55,8 @@ pub mod protocol {
     pub const NONE: u8 = 59;
     /// Destination options, an extension header of IPv6 (RFC 8200 4.6).
     pub const DESTINATION_OPTIONS: u8 = 60;
+    /// OSPF (RFC 2328).
+    pub const OSPF: u8 = 89;
     /// SCTP (RFC 9260).
     pub const SCTP: u8 = 132;
 }

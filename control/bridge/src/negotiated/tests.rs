@@ -7,7 +7,7 @@ use ike::identity::Identity;
 use ike::output::{IkeSaId, SaKeys};
 use ike::policy::{ChildLifetime, Mode};
 use ipnet::IpNet;
-use tables::{Neighbour, PortId, Protection, Route, WorkerSas};
+use tables::{Entrance, Neighbour, PortId, Protection, Route, WorkerSas};
 
 use super::*;
 use crate::{Built, PortState};
@@ -474,4 +474,45 @@ fn a_worker_has_a_pair_of_its_own_until_that_goes() {
     bridge.remove(ChildSaId(4));
     let tables = bridge.refresh(&built, &Machine);
     assert_eq!((sends(&tables, 0), of_workers(&tables)), (None, (vec![], false)));
+}
+
+#[test]
+fn control_enters_tunnels_but_no_templates_and_groups_of_a_link_stay_there() {
+    const GROUPS: &str = r#"
+[[tunnel]]
+name = "cloud"
+kind = "mgre"
+local = "203.0.113.1"
+address = "10.254.0.1/24"
+
+[[tunnel.peer]]
+name = "spoke"
+remote = "203.0.113.9"
+address = "10.254.0.9"
+
+[[route]]
+prefix = "224.0.0.0/4"
+tunnel = "cloud"
+"#;
+    let config = config(&[HUB, GROUPS]);
+    let mut bridge = Bridge::new(&config, &mut seed).expect("keys that fit");
+    let cloud = Entrance::AllPeers(tables::CloudId(0));
+    let found = ["branches", "cloud", "spoke"].map(|name| bridge.entrance(name));
+    assert_eq!(found, [None, Some(cloud), None]);
+    bridge.punt_ospf(&[cloud]);
+    let built = bridge.build(&Machine);
+    let asked = built.tables.tunnels.iter().map(|tunnel| (&*tunnel.name, tunnel.punts_ospf));
+    assert_eq!(asked.collect::<Vec<_>>(), [("branches", false), ("spoke", true)]);
+    let takes = |address: [u8; 4]| {
+        let covering = built.owned.iter().filter(|(net, _)| net.contains(&IpAddr::from(address)));
+        covering.max_by_key(|(net, _)| net.prefix_len()).map(|(_, take)| *take)
+    };
+    assert_eq!(takes([239, 1, 1, 1]), Some(true), "the route's");
+    assert_eq!(takes([224, 0, 0, 5]), Some(false), "the kernel's, where OSPF listens");
+
+    let before = built.tables.numbering;
+    bridge.change(&config, &config, &mut seed).expect("keys that fit");
+    let built = bridge.build(&Machine);
+    assert_ne!(built.tables.numbering, before, "ids may mean other tunnels");
+    assert!(built.tables.tunnels.iter().all(|tunnel| !tunnel.punts_ospf), "to be asked anew");
 }

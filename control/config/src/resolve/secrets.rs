@@ -26,7 +26,7 @@ const ENTRY_PREFIX: &str = "secrets:";
 
 const SECRETS_FILE: Wanted = Wanted {
     what: "secrets file",
-    holds: "sections [psk] and [ppk] of lines such as `site-b = \"…\"`",
+    holds: "sections [psk], [ppk] and [ospf] of lines such as `site-b = \"…\"`",
     len_max: 16 << 20,
     secret: true,
 };
@@ -42,6 +42,8 @@ const PSK_LEN_SOUND: usize = 16;
 pub(super) enum Use {
     Psk,
     Ppk,
+    /// A password or a key of OSPF packets.
+    Ospf,
 }
 
 impl Use {
@@ -49,6 +51,7 @@ impl Use {
         match self {
             Self::Psk => "psk",
             Self::Ppk => "ppk",
+            Self::Ospf => "ospf",
         }
     }
 }
@@ -106,9 +109,10 @@ impl Secrets {
             let used = match section.get_ref().as_ref() {
                 "psk" => Use::Psk,
                 "ppk" => Use::Ppk,
+                "ospf" => Use::Ospf,
                 _ => {
                     let at = line(section.span());
-                    return Err(wrong(format!("line {at} is neither [psk] nor [ppk]")));
+                    return Err(wrong(format!("line {at} is none of [psk], [ppk] and [ospf]")));
                 }
             };
             let at = line(entries.span());

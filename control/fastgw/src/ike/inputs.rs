@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use bridge::{Heard, Kept};
 use ike::msg::TrafficSelector;
 use ike::output::Input;
-use pipeline::Event;
+use pipeline::{Event, Injected};
 
 use super::Negotiator;
 use crate::gateway::Gateway;
@@ -44,12 +44,12 @@ impl Gateway {
     /// Takes in what has come for IKE. True when workers should look.
     pub fn read_ike(&mut self) -> bool {
         let Some(ike) = &mut self.negotiator else { return false };
-        let (injected, next) = (&self.injected, &mut self.next_worker);
+        let (rings, next) = (&self.rings, &mut self.next_worker);
         let mut news = false;
         ike.read(|packet| {
             // A ring that is full drops, as a network does.
-            if let Some(ring) = injected.get(*next % injected.len().max(1)) {
-                news |= ring.push(packet).is_ok();
+            if let Some(own) = rings.get(*next % rings.len().max(1)) {
+                news |= own.injected.push(Injected::Received(packet)).is_ok();
             }
             *next = next.wrapping_add(1);
         });

@@ -160,7 +160,7 @@ impl Negotiator {
 }
 
 /// The date.
-fn wall() -> UnixTime {
+pub fn wall() -> UnixTime {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     UnixTime(since.map_or(0, |since| since.as_secs()))
 }

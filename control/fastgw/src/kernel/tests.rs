@@ -1,7 +1,6 @@
 //! The mirror against the running kernel, in network namespaces that each test makes and removes.
 
 mod ipv6;
-mod namespace;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
@@ -9,9 +8,14 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use mio::{Events, Interest, Poll, Token};
 
-use self::namespace::{Inside, inside, ip_batch, ip_command, write};
 use super::route::RouteTarget;
 use super::{Change, Kernel, Resolution};
+use crate::namespace::{self, Inside, ip_batch, ip_command, write};
+
+/// [`namespace::inside`] for the tests of this module and of those in it.
+fn inside(test: &str) -> Option<Inside> {
+    namespace::inside(module_path!(), test)
+}
 
 #[test]
 fn open_sees_everything_that_is_there() {

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
+    ospf::OspfStatus,
     protocol::{IkeCommand, Request, Section},
     status::Status,
     text::text,
@@ -84,6 +85,13 @@ enum Layout {
 }
 
 fn shown(reply: Value, question: &Question, layout: Layout) -> Result<String, Box<dyn Error>> {
+    let mut reply = reply;
+    if let Some(part) = question.part {
+        let known = reply.get("ospf").cloned().ok_or("OSPF is not configured: see [ospf]")?;
+        let mut status = OspfStatus::deserialize(known)?;
+        status.only(part);
+        reply["ospf"] = serde_json::to_value(status)?;
+    }
     if question.json {
         // The reply itself, also what a newer gateway tells that this program does not know.
         let json = if layout == Layout::Once { format!("{reply:#}") } else { reply.to_string() };

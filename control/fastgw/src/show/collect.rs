@@ -69,8 +69,9 @@ impl Sources<'_> {
             ports: section.has(Section::Ports).then(|| self.ports()),
             tunnels: section.has(Section::Tunnels).then(|| self.tunnels()),
             sas: section.has(Section::Sas).then(|| self.sas()),
-            // The gateway adds it: no table knows of it.
+            // The gateway adds these: no table knows of them.
             ike: None,
+            ospf: None,
             drops: section.has(Section::Drops).then(|| self.drops()),
             routes: section.has(Section::Routes).then(|| self.routes()),
             neighbors: section.has(Section::Neighbors).then(|| self.neighbors()),
@@ -92,6 +93,7 @@ impl Sources<'_> {
             tx_bytes: sum(counters, |port| port.tx.bytes.value()),
             busy_turns: counters.busy_turns.value(),
             held: counters.held.value(),
+            punted: counters.punted.value(),
             fragments: counters.fragments.value(),
             icmp_sent: counters.icmp_sent.value(),
             icmp_withheld: counters.icmp_withheld.value(),

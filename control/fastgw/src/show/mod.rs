@@ -11,6 +11,7 @@ pub mod client;
 pub mod collect;
 pub mod ike;
 pub mod latency;
+pub mod ospf;
 pub mod protocol;
 mod server;
 pub mod status;
@@ -20,7 +21,7 @@ mod units;
 
 pub use self::{
     collect::{PortFacts, Sources},
-    protocol::{IkeAction, IkeCommand, Request, Response, Section, answer, answer_ike},
+    protocol::{IkeAction, IkeCommand, OspfPart, Request, Response, Section, answer, answer_ike},
     server::Server,
     text::text,
 };

@@ -63,6 +63,8 @@ pub enum Section {
     Sas,
     /// Peers of IKE, and what has been negotiated with them
     Ike,
+    /// What OSPF knows: neighbours, interfaces, LSAs, routes
+    Ospf,
     /// Why packets went no further
     Drops,
     /// Where destinations go
@@ -71,6 +73,22 @@ pub enum Section {
     Neighbors,
     /// How long packets take, in each stage and from end to end
     Latency,
+}
+
+/// A part of what OSPF knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OspfPart {
+    /// Neighbours and how far we are with them
+    #[value(alias = "neighbors")]
+    Neighbor,
+    /// Interfaces, and what was refused there
+    #[value(alias = "interfaces")]
+    Interface,
+    /// The link-state database
+    Database,
+    /// The routes that were learned
+    #[value(alias = "routes")]
+    Route,
 }
 
 impl Section {

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::ike::IkeSa;
+use super::{ike::IkeSa, ospf::OspfStatus};
 
 /// What a gateway is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct Status {
     /// What IKE has negotiated, or is about to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ike: Option<Vec<IkeSa>>,
+    /// What OSPF knows, if it is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ospf: Option<OspfStatus>,
     /// Every reason for a drop, in the order of a packet's way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drops: Option<Vec<DropCount>>,
@@ -69,6 +72,8 @@ pub struct Worker {
     pub busy_turns: u64,
     /// Packets that waited for a next hop's MAC.
     pub held: u64,
+    /// Packets handed to control: those of its protocols that came out of tunnels.
+    pub punted: u64,
     /// Fragments made.
     pub fragments: u64,
     /// ICMP errors sent.

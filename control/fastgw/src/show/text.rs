@@ -37,6 +37,7 @@ pub fn text(status: &Status, rows_max: usize) -> String {
     add(status.tunnels.as_deref().map(|all| tunnels(all, rows_max)));
     add(status.sas.as_deref().map(|all| sas(all, rows_max)));
     add(status.ike.as_deref().map(|all| ike(all, rows_max)));
+    add(status.ospf.as_ref().map(|status| super::ospf::text(status, WIDTH)));
     add(status.workers.as_deref().map(|all| workers(all, rows_max)));
     add(status.drops.as_deref().map(drops));
     add(status.routes.as_deref().map(|all| routes(all, rows_max)));

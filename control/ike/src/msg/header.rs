@@ -144,6 +144,15 @@ pub struct Raw<'a> {
     pub body: &'a [u8],
 }
 
+impl<'a> Raw<'a> {
+    fn read(kind: u8, reader: &mut Reader<'a>) -> Result<Self, Fault> {
+        let next = reader.u8()?;
+        let critical = reader.u8()? & CRITICAL != 0;
+        let len = usize::from(reader.u16()?).checked_sub(4).ok_or(Fault::Length)?;
+        Ok(Self { kind, next, critical, body: reader.take(len)? })
+    }
+}
+
 /// The chain of payloads that starts with one of type `first`, and what follows it: in a decrypted
 /// message of IKEv1 that is padding. An encrypted payload of IKEv2 ends the chain.
 ///
@@ -161,12 +170,9 @@ pub fn chain(first: u8, bytes: &[u8]) -> Result<(Vec<Raw<'_>>, &[u8]), Malformed
         if raws.len() == PAYLOADS_MAX {
             return Err(fault(Fault::TooMany));
         }
-        let next = reader.u8().map_err(fault)?;
-        let critical = reader.u8().map_err(fault)? & CRITICAL != 0;
-        let len = usize::from(reader.u16().map_err(fault)?);
-        let len = len.checked_sub(4).ok_or(fault(Fault::Length))?;
-        let body = reader.take(len).map_err(fault)?;
-        raws.push(Raw { kind, next, critical, body });
+        let raw = Raw::read(kind, &mut reader).map_err(fault)?;
+        let next = raw.next;
+        raws.push(raw);
         kind = if matches!(kind, ENCRYPTED | FRAGMENT) { 0 } else { next };
     }
     Ok((raws, reader.rest()))

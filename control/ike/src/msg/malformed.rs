@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use wire::cursor::LengthError;
+
 use super::numbers::payload;
 
 /// What is wrong, and in which payload.
@@ -38,6 +40,15 @@ pub enum Fault {
 impl Malformed {
     pub(crate) const fn header(fault: Fault) -> Self {
         Self { payload: 0, fault }
+    }
+}
+
+impl From<LengthError> for Fault {
+    fn from(error: LengthError) -> Self {
+        match error {
+            LengthError::Truncated => Self::Truncated,
+            LengthError::Trailing => Self::Trailing,
+        }
     }
 }
 

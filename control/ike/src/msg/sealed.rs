@@ -214,7 +214,7 @@ pub fn open(bytes: &[u8], keys: &MessageKeys) -> Result<Opened, OpenError> {
     let numbers_len = if raw.kind == FRAGMENT { NUMBERS } else { 0 };
     let fault = |fault| Malformed { payload: raw.kind, fault };
     let mut reader = Reader::new(raw.body);
-    let numbers = reader.take(numbers_len).map_err(fault)?;
+    let numbers = reader.take(numbers_len).map_err(|error| fault(error.into()))?;
     let (associated, body) = bytes.split_at(Header::LEN + GENERIC + numbers_len);
     let text = Zeroizing::new(keys.open(associated, body)?);
     let plain = Plain { first: raw.next, bytes: text };

@@ -10,16 +10,23 @@ mod topology;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pipeline::{Clock, Event, EventRing, InjectRing, Worker, WorkerId};
+use pipeline::{
+    Clock, Event, EventRing, InjectRing, Injected, PuntRing, Punted, Rings, Worker, WorkerId,
+};
 use port::memory::MemoryPort;
 use port::{FramePool, Umem, UmemConfig};
 use tables::counters::WorkerCounters;
 use tables::publish::Publisher;
-use tables::{DropReason, Nexthop, Nexthops, PortEntry, PortId, Tables, Tunnel};
+use tables::{
+    DropReason, Entrance, Nexthop, Nexthops, PortEntry, PortId, Tables, Tunnel, TunnelId,
+};
 
 pub use packets::*;
 pub use scale::*;
 pub use topology::*;
+
+/// Packets that wait for control.
+pub const PUNTS_MAX: usize = 16;
 
 /// A gateway with a LAN host and an underlay peer at the far ends of its links.
 pub struct Site {
@@ -30,6 +37,7 @@ pub struct Site {
     pub counters: Arc<WorkerCounters>,
     pub events: Arc<EventRing>,
     pub injected: Arc<InjectRing>,
+    pub punts: Arc<PuntRing>,
     pub publisher: Publisher,
     now_ns: u64,
 }
@@ -61,17 +69,21 @@ impl Site {
         let counters = Arc::new(WorkerCounters::new(2));
         let events = Arc::new(EventRing::new(64));
         let injected = Arc::new(InjectRing::new(64));
+        let punts = Arc::new(PuntRing::new(PUNTS_MAX));
         let worker = Worker::new(
             WorkerId { index: 0, of: 1 },
             vec![lan, wan],
             umem.pool(256),
             publisher.reader(),
             Arc::clone(&counters),
-            Arc::clone(&events),
-            Arc::clone(&injected),
+            Rings {
+                events: Arc::clone(&events),
+                injected: Arc::clone(&injected),
+                punts: Arc::clone(&punts),
+            },
         );
         let pool = umem.pool(64);
-        Self { worker, host, peer, pool, counters, events, injected, publisher, now_ns: 1 }
+        Self { worker, host, peer, pool, counters, events, injected, punts, publisher, now_ns: 1 }
     }
 
     /// Site A of a join.
@@ -220,6 +232,20 @@ impl Site {
 
     pub fn requests(&self) -> Vec<Event> {
         std::iter::from_fn(|| self.events.pop()).collect()
+    }
+
+    /// What waits for control, with the tunnels that it came out of.
+    pub fn punted(&self) -> Vec<(TunnelId, Vec<u8>)> {
+        let read = |punted: Punted<'_>| (punted.tunnel, punted.packet.to_vec());
+        std::iter::from_fn(|| self.punts.take(read)).collect()
+    }
+
+    /// Has control send a packet into a tunnel.
+    pub fn control_sends(&mut self, into: Entrance, packet: &[u8]) {
+        let numbering = self.publisher.newest().numbering;
+        let made = Injected::Made { into, numbering, packet: packet.into() };
+        self.injected.push(made).unwrap();
+        self.settle();
     }
 
     /// Publishes changed tables.

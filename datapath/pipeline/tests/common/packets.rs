@@ -53,6 +53,13 @@ pub fn packet(source: Ipv4Addr, destination: Ipv4Addr, len: usize) -> Vec<u8> {
     header.as_bytes().iter().copied().chain(payload).collect()
 }
 
+/// An OSPF packet of `len` bytes in all, as routers send it: TTL 1, "internetwork control".
+pub fn ospf(source: Ipv4Addr, destination: Ipv4Addr, len: usize) -> Vec<u8> {
+    with_header(packet(source, destination, len), |header| {
+        (header.protocol, header.ttl, header.tos) = (protocol::OSPF, 1, 0xc0);
+    })
+}
+
 /// The packet with its header changed and the checksum made right again.
 pub fn with_header(mut packet: Vec<u8>, change: impl FnOnce(&mut Ipv4)) -> Vec<u8> {
     let header_len = usize::from(packet[0] & 15) * 4;

@@ -101,6 +101,7 @@ impl Scale {
             fib: Arc::new(Fib::build(self.routes(join, &prefixes, mirrored).chain(own))),
             nexthops: Arc::new(Nexthops::build(hops)),
             tunnels: tunnels.into(),
+            numbering: 0,
             clouds: clouds.into(),
             spd: Arc::new(Spd::build(lists)),
             sad: Arc::new(Sad::build(inbound)),

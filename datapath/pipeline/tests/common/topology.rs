@@ -278,6 +278,7 @@ impl Shape {
             worker_sas: tables::WorkerSas::default(),
             demand: None,
             addresses,
+            punts_ospf: false,
             sequences: Arc::default(),
             counters: Arc::default(),
         };
@@ -347,6 +348,7 @@ pub fn tables(join: Join, esn: bool, mirrored: bool) -> Tables {
         fib: Arc::new(Fib::build(routes)),
         nexthops: Arc::new(Nexthops::build(hops.collect())),
         tunnels: [Arc::new(tunnel)].into(),
+        numbering: 0,
         clouds: [].into(),
         spd: Arc::new(Spd::build(vec![[protect].into()])),
         sad: Arc::new(Sad::build(inbound.into_iter().collect())),

@@ -89,6 +89,7 @@ fn tunnel(name: &str, protection: Protection, egress: Option<NexthopId>) -> tabl
         worker_sas: tables::WorkerSas::default(),
         demand: None,
         addresses: Addresses::default(),
+        punts_ospf: false,
         sequences: Arc::default(),
         counters: Arc::default(),
     }

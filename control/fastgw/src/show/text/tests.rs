@@ -8,6 +8,7 @@ use crate::show::status::{Percentiles, WorkerLatency};
 /// A gateway with a bit of everything.
 pub(in crate::show) fn status() -> Status {
     Status {
+        ospf: None,
         name: "site-a".to_owned(),
         version: "0.1.0".to_owned(),
         pid: 1234,
@@ -78,6 +79,7 @@ fn worker(index: usize, core: Option<usize>) -> Worker {
         core,
         busy_turns: 98_765_432,
         held: 3,
+        punted: 9,
         fragments: 12,
         icmp_sent: 2,
         icmp_withheld: 0,

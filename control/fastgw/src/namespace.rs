@@ -9,25 +9,28 @@ use std::io::Write;
 use std::process::{Child, Command, Stdio};
 
 /// The inner half of a test.
-pub(super) struct Inside {
+pub struct Inside {
     /// The name of a second, empty namespace.
-    pub(super) peer: String,
+    pub peer: String,
 }
 
-/// `Some` within the namespace, `None` when the inner half has run and passed.
-pub(super) fn inside(test: &str) -> Option<Inside> {
+/// `Some` within the namespace, `None` when the inner half of the `module_path!` of the test's
+/// `module` has run and passed.
+pub fn inside(module: &str, test: &str) -> Option<Inside> {
     if let Ok(peer) = std::env::var(PEER_VARIABLE) {
         return Some(Inside { peer });
     }
     let uid = output_of(Command::new("id").arg("-u"));
     assert_eq!(uid.trim(), "0", "this test makes network namespaces: run it as root");
-    let unique = format!("fastgw-kernel-{}-{test}", std::process::id());
+    let unique = format!("fastgw-test-{}-{}", std::process::id(), test.replace("::", "-"));
+    // The test harness knows the path without the crate.
+    let path = module.split_once("::").map_or("", |(_, path)| path);
     let own = Namespace::new(format!("{unique}-own"));
     let peer = Namespace::new(format!("{unique}-peer"));
     let output = Command::new("ip")
         .args(["netns", "exec", &own.0])
         .arg(std::env::current_exe().expect("the path of this test binary"))
-        .args([&format!("{}::{test}", test_module()), "--exact", "--nocapture"])
+        .args([&format!("{path}::{test}"), "--exact", "--nocapture"])
         .env(PEER_VARIABLE, &peer.0)
         .output()
         .expect("ip runs");
@@ -40,12 +43,12 @@ pub(super) fn inside(test: &str) -> Option<Inside> {
 }
 
 /// Runs `ip` with these arguments in this process's namespace; what it printed.
-pub(super) fn ip_command(arguments: &str) -> String {
+pub fn ip_command(arguments: &str) -> String {
     output_of(Command::new("ip").args(arguments.split_whitespace()))
 }
 
 /// Starts `ip -batch` with these lines.
-pub(super) fn ip_batch(lines: &str) -> Child {
+pub fn ip_batch(lines: &str) -> Child {
     let mut child =
         Command::new("ip").args(["-batch", "-"]).stdin(Stdio::piped()).spawn().expect("ip starts");
     let mut stdin = child.stdin.take().expect("a pipe");
@@ -54,7 +57,7 @@ pub(super) fn ip_batch(lines: &str) -> Child {
 }
 
 /// Writes a sysctl.
-pub(super) fn write(path: &str, value: &str) {
+pub fn write(path: &str, value: &str) {
     fs::write(path, value).unwrap_or_else(|error| panic!("{path}: {error}"));
 }
 
@@ -80,12 +83,6 @@ fn output_of(command: &mut Command) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {stderr}");
     String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// The tests' module path as the test harness knows it: without the crate.
-fn test_module() -> &'static str {
-    let module = module_path!().rsplit_once("::").map_or("", |(tests, _)| tests);
-    module.split_once("::").map_or("", |(_, path)| path)
 }
 
 const PEER_VARIABLE: &str = "FASTGW_TEST_PEER_NAMESPACE";

@@ -1,0 +1,85 @@
+//! `[ospf]` as the rest of fastgw works with it.
+
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
+
+use ipnet::Ipv4Net;
+use ospf::{
+    msg::auth::Authentication,
+    settings::{AreaSettings, NetworkType},
+};
+
+/// An OSPF router.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ospf {
+    /// `None` takes the first IPv4 address of the first interface that has one.
+    pub router_id: Option<Ipv4Addr>,
+    /// Areas that are not normal ones.
+    pub areas: BTreeMap<Ipv4Addr, AreaSettings>,
+    /// Where it is spoken, in the file's order.
+    pub interfaces: Vec<OspfInterface>,
+    /// What other routers hear of what this one has from elsewhere.
+    pub redistribute: Redistribute,
+    /// External prefixes that stand for what they contain.
+    pub external_ranges: Vec<Ipv4Net>,
+    /// Most next hops of a route.
+    pub paths_max: usize,
+    /// How long after the start no traffic is drawn through this router; zero for never.
+    pub stub_router_for: Duration,
+}
+
+/// Routes of other protocols that OSPF tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redistribute {
+    /// Networks of inside ports that OSPF is not spoken on.
+    pub connected: bool,
+    /// `[[route]]`s of the configuration.
+    pub configured: bool,
+    /// What the kernel routes through inside ports.
+    pub kernel: bool,
+    /// A default route, whatever there is.
+    pub default: bool,
+    /// Their metric.
+    pub metric: u32,
+    /// Whether the metric is of type 2.
+    pub is_type2: bool,
+}
+
+/// Which interface of the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OspfPlace {
+    /// Index into [`crate::Config::ports`].
+    Port(usize),
+    /// Index into [`crate::Config::tunnels`].
+    Tunnel(usize),
+}
+
+/// Where OSPF is spoken.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OspfInterface {
+    /// Which port or tunnel.
+    pub place: OspfPlace,
+    /// Its name.
+    pub name: Box<str>,
+    /// The area it is in.
+    pub area: Ipv4Addr,
+    /// What it leads to.
+    pub network: NetworkType,
+    /// Cost of sending a packet there.
+    pub cost: u16,
+    /// Its networks are told of, but OSPF is not spoken.
+    pub is_passive: bool,
+    /// Our wish to be the designated router.
+    pub priority: u8,
+    /// How often we say hello.
+    pub hello_interval: Duration,
+    /// After what silence a neighbour is dead.
+    pub dead_interval: Duration,
+    /// How often what was not acknowledged is sent again.
+    pub retransmit_interval: Duration,
+    /// A neighbour's MTU may be another.
+    pub mtu_ignore: bool,
+    /// How packets prove where they come from.
+    pub authentication: Arc<Authentication>,
+    /// Neighbours that cannot be found by multicast.
+    pub neighbors: Vec<Ipv4Addr>,
+}

@@ -1,0 +1,134 @@
+//! A neighbour that restarts without a break in its forwarding is treated as if it had not gone
+//! (RFC 3623 section 3).
+
+use alloc::format;
+use core::net::Ipv4Addr;
+use core::time::Duration;
+
+use engine::Level;
+use wire::cursor::Reader;
+
+use crate::instance::{Ospf, Timer};
+use crate::msg::{LsaBody, LsaKey, LsaType, MAX_AGE};
+use crate::neighbor::{NeighborEvent, NeighborId, NeighborState};
+use crate::scope::Scope;
+use crate::settings::InterfaceId;
+
+/// The opaque type of grace LSAs (RFC 3623 appendix A).
+const GRACE: u8 = 3;
+/// Longest grace that is believed.
+const GRACE_MAX: Duration = Duration::from_secs(1800);
+
+/// What a grace LSA says.
+struct Grace {
+    period: Duration,
+    address: Option<Ipv4Addr>,
+}
+
+/// RFC 3623 appendix A: TLVs, each filled up to four bytes.
+fn parse(body: &[u8]) -> Option<Grace> {
+    let mut reader = Reader::new(body);
+    let (mut period, mut address) = (None, None);
+    while !reader.is_empty() {
+        let (kind, len) = (reader.u16().ok()?, usize::from(reader.u16().ok()?));
+        let value = reader.take(len).ok()?;
+        let _padding = reader.take(len.wrapping_neg() % 4).ok()?;
+        match (kind, value.first_chunk::<4>()) {
+            (1, Some(bytes)) => period = Some(u32::from_be_bytes(*bytes)),
+            (3, Some(bytes)) => address = Some(Ipv4Addr::from(*bytes)),
+            _ => {}
+        }
+    }
+    Some(Grace { period: Duration::from_secs(u64::from(period?)), address })
+}
+
+impl Ospf {
+    /// An opaque LSA says something else than before.
+    pub(crate) fn opaque_changes(&mut self, scope: Scope, key: &LsaKey) {
+        let Scope::Link(interface) = scope else { return };
+        if key.kind != LsaType::OPAQUE_LINK || key.id.octets()[0] != GRACE {
+            return;
+        }
+        let now = self.now;
+        let Some(entry) = self.lsdb(scope).and_then(|lsdb| lsdb.find(key)) else { return };
+        let age = entry.age(now);
+        let LsaBody::Opaque(body) = &entry.body else { return };
+        let Some(grace) = parse(body) else { return };
+        let Some(id) = self.restarting(interface, key.advertising_router, &grace) else { return };
+        if age == MAX_AGE {
+            self.help_ends_well(id);
+            return;
+        }
+        let left = grace.period.min(GRACE_MAX).saturating_sub(Duration::from_secs(age.into()));
+        self.help(id, left);
+    }
+
+    fn restarting(
+        &self,
+        interface: InterfaceId,
+        router: Ipv4Addr,
+        grace: &Grace,
+    ) -> Option<NeighborId> {
+        let mut all = self.interfaces.get(&interface)?.neighbors.iter();
+        let is_it = |neighbor: &crate::neighbor::Neighbor| {
+            neighbor.router_id == router
+                && grace.address.is_none_or(|address| address == neighbor.address)
+        };
+        let (key, _) = all.find(|(_, neighbor)| is_it(neighbor))?;
+        Some(NeighborId { interface, key: *key })
+    }
+
+    /// RFC 3623 section 3.1.
+    fn help(&mut self, id: NeighborId, left: Duration) {
+        let now = self.now;
+        let Some(neighbor) = self.neighbor_mut(id) else { return };
+        let is_full = neighbor.state == NeighborState::Full || neighbor.helped_until.is_some();
+        if !is_full || left.is_zero() {
+            return;
+        }
+        neighbor.helped_until = Some(now + left);
+        let (router, seconds) = (neighbor.router_id, left.as_secs());
+        self.timers.set(Timer::Help(id), now + left);
+        let text = format!("OSPF neighbour {router} restarts and is kept for {seconds} s at most");
+        self.log(Level::Info, text);
+    }
+
+    /// Whether a neighbour is treated as if it were there.
+    pub(crate) fn is_helped(&self, id: NeighborId) -> bool {
+        self.neighbor(id).is_some_and(|neighbor| neighbor.helped_until.is_some())
+    }
+
+    /// The neighbour is there again.
+    fn help_ends_well(&mut self, id: NeighborId) {
+        let Some(neighbor) = self.neighbor_mut(id) else { return };
+        if neighbor.helped_until.take().is_none() {
+            return;
+        }
+        let (router, is_full) = (neighbor.router_id, neighbor.state == NeighborState::Full);
+        self.timers.cancel(Timer::Help(id));
+        self.log(Level::Info, format!("OSPF neighbour {router} has restarted"));
+        if !is_full {
+            self.neighbor_event(id, NeighborEvent::Gone);
+        }
+        self.interface_changes(id.interface);
+    }
+
+    /// The neighbour is no longer treated as if it were there, because it takes too long or because
+    /// something has changed that it must know of (RFC 3623 section 3.2).
+    pub(crate) fn help_no_longer(&mut self, id: NeighborId, why: &str) {
+        let Some(neighbor) = self.neighbor_mut(id) else { return };
+        if neighbor.helped_until.take().is_none() {
+            return;
+        }
+        let (router, is_full) = (neighbor.router_id, neighbor.state == NeighborState::Full);
+        self.timers.cancel(Timer::Help(id));
+        self.log(
+            Level::Warning,
+            format!("OSPF neighbour {router} is no longer kept through its restart: {why}"),
+        );
+        if !is_full {
+            self.neighbor_event(id, NeighborEvent::Gone);
+        }
+        self.interface_changes(id.interface);
+    }
+}

@@ -1,0 +1,5 @@
+//! Routers among each other, in virtual time.
+
+mod adjacency;
+mod convergence;
+mod sim;

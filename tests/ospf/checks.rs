@@ -1,0 +1,190 @@
+//! What is looked at in each row.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::{
+    cases::{Case, Twist},
+    lab::{BEHIND_FRR, Lab},
+};
+
+type Outcome = Result<String, String>;
+
+/// How long an adjacency, or a routing table, may take.
+const LIMIT: Duration = Duration::from_secs(60);
+/// How long refused packets are sent in vain.
+const REFUSED_FOR: Duration = Duration::from_secs(10);
+
+/// Asks until the answer is good; the last complaint, if it never is.
+fn eventually(mut ask: impl FnMut() -> Outcome) -> Outcome {
+    let start = Instant::now();
+    loop {
+        match ask() {
+            Err(_) if start.elapsed() < LIMIT => thread::sleep(Duration::from_millis(200)),
+            outcome => return outcome,
+        }
+    }
+}
+
+fn list(value: &Value) -> Vec<&Value> {
+    value.as_array().map(|all| all.iter().collect()).unwrap_or_default()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// Both sides say that they are full, in the roles that they should have.
+pub fn adjacency(lab: &Lab, case: &Case) -> Outcome {
+    if let Some(reason) = case.refuses {
+        return refusal(lab, reason);
+    }
+    eventually(|| {
+        let status = lab.gateway.show();
+        let neighbors = list(&status["ospf"]["neighbors"]);
+        let [neighbor] = neighbors[..] else {
+            return Err(format!("fastgw has {} neighbours", neighbors.len()));
+        };
+        let lan = list(&status["ospf"]["interfaces"])
+            .into_iter()
+            .find(|interface| interface["name"] == "lan")
+            .map(|interface| text(&interface["state"]).to_owned());
+        let ours = (lan.unwrap_or_default(), text(&neighbor["role"]).to_owned());
+        let is_full = neighbor["state"] == "Full";
+        let theirs = lab.frr.show("ip ospf neighbor");
+        let state = theirs["neighbors"]["10.1.0.1"][0]["nbrState"].clone();
+        let state = if state.is_null() {
+            theirs["neighbors"]["10.1.0.1"][0]["state"].clone()
+        } else {
+            state
+        };
+        if !is_full || !text(&state).starts_with("Full") {
+            return Err(format!("fastgw says {}, FRR says {theirs}", neighbor["state"]));
+        }
+        let (wanted, wanted_theirs) = case.roles;
+        if ours != (wanted.to_owned(), wanted_theirs.to_owned()) {
+            return Err(format!("roles are {ours:?} and not {:?}", case.roles));
+        }
+        Ok("full".to_owned())
+    })
+}
+
+fn refusal(lab: &Lab, reason: &str) -> Outcome {
+    eventually(|| match lab.gateway.log().matches(reason).count() {
+        0 => Err(format!("the log does not say {reason:?}")),
+        _ => Ok(String::new()),
+    })?;
+    thread::sleep(REFUSED_FOR);
+    let status = lab.gateway.show();
+    let neighbors = list(&status["ospf"]["neighbors"]);
+    if neighbors.iter().any(|neighbor| neighbor["state"] == "Full") {
+        return Err("the neighbour is full all the same".to_owned());
+    }
+    match lab.gateway.log().matches(reason).count() {
+        1 => Ok("refused, once".to_owned()),
+        count => Err(format!("the log says {reason:?} {count} times")),
+    }
+}
+
+/// Each learns what the other has, of the type that it should be, and their tables agree.
+pub fn routes(lab: &Lab, case: &Case) -> Outcome {
+    if case.refuses.is_some() {
+        return Ok("none".to_owned());
+    }
+    eventually(|| {
+        let status = lab.gateway.show();
+        let ours: BTreeMap<String, String> = list(&status["ospf"]["routes"])
+            .into_iter()
+            .map(|route| (text(&route["prefix"]).to_owned(), text(&route["kind"]).to_owned()))
+            .collect();
+        for (prefix, kind) in case.learns {
+            if ours.get(*prefix).map(String::as_str) != Some(*kind) {
+                return Err(format!("fastgw has {:?} for {prefix}", ours.get(*prefix)));
+            }
+        }
+        let theirs = lab.frr.show("ip ospf route");
+        let theirs: BTreeSet<String> = theirs
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(prefix, _)| prefix.clone())
+            .filter(|prefix| prefix.contains('/'))
+            .collect();
+        for prefix in case.tells.iter().chain(&["10.2.0.0/24"]) {
+            if !theirs.contains(*prefix) {
+                return Err(format!("FRR lacks {prefix}"));
+            }
+        }
+        agree(case, &ours.keys().cloned().collect(), &theirs)
+    })
+}
+
+/// What one knows and the other does not must be what is told to others only.
+fn agree(case: &Case, ours: &BTreeSet<String>, theirs: &BTreeSet<String>) -> Outcome {
+    let told: BTreeSet<&str> = case.tells.iter().copied().collect();
+    let heard: BTreeSet<&str> =
+        case.learns.iter().filter(|(_, kind)| *kind != "N").map(|(prefix, _)| *prefix).collect();
+    let is_host = |prefix: &&String| prefix.ends_with("/32");
+    let only_ours: Vec<&String> = ours
+        .difference(theirs)
+        .filter(|prefix| !heard.contains(prefix.as_str()) && !is_host(prefix))
+        .collect();
+    let only_theirs: Vec<&String> = theirs
+        .difference(ours)
+        .filter(|prefix| !told.contains(prefix.as_str()) && !is_host(prefix))
+        .collect();
+    if only_ours.is_empty() && only_theirs.is_empty() {
+        Ok(format!("{} agree", ours.intersection(theirs).count()))
+    } else {
+        Err(format!("only fastgw has {only_ours:?}, only FRR has {only_theirs:?}"))
+    }
+}
+
+/// Packets of the host reach what is behind FRR, and answers come back.
+pub fn pings(lab: &Lab, case: &Case) -> Outcome {
+    if case.refuses.is_some() {
+        return match lab.host.ping(BEHIND_FRR, 2, 56) {
+            0 => Ok("none".to_owned()),
+            count => Err(format!("{count} answers without a route")),
+        };
+    }
+    eventually(|| match lab.host.ping(BEHIND_FRR, 5, 1000) {
+        5 => Ok("5 of 5".to_owned()),
+        count => Err(format!("{count} of 5 answers")),
+    })
+}
+
+/// What should be so after something has happened.
+pub fn after(lab: &mut Lab, case: &Case, twist: Twist) -> Outcome {
+    match twist {
+        Twist::None => return Ok("-".to_owned()),
+        Twist::FrrRestarts => {
+            lab.frr.kill(&lab.router);
+            lab.frr.start();
+        }
+        Twist::FastgwRestarts => {
+            lab.gateway.kill();
+            lab.gateway.start_again(&lab.middle);
+        }
+        Twist::LinkFails => {
+            lab.router.ip("link set eth0 down");
+            eventually(|| {
+                let status = lab.gateway.show();
+                let routes = list(&status["ospf"]["routes"]);
+                match routes.iter().any(|route| route["prefix"] == "10.3.0.0/24") {
+                    true => Err("the route stays though its link is down".to_owned()),
+                    false => Ok(String::new()),
+                }
+            })?;
+            lab.router.ip("link set eth0 up");
+        }
+    }
+    adjacency(lab, case)?;
+    routes(lab, case)?;
+    pings(lab, case)
+}
