@@ -6,18 +6,21 @@
 
 #![deny(unsafe_code)]
 
+mod cover;
 mod headers;
 mod lifetime;
 mod negotiated;
 mod nexthops;
 mod pair;
+mod places;
 mod policies;
 mod protection;
 mod sas;
 mod spec;
+mod turn;
 mod underlay;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -29,13 +32,15 @@ use tables::{
 };
 use wire::ethernet::Mac;
 
-use self::negotiated::{Changes, Places};
+use self::negotiated::Changes;
 use self::nexthops::NexthopRegister;
-use self::policies::Entry;
+use self::places::Places;
+use self::policies::Written;
 use self::spec::{Making, PeerConfig, TunnelSpec};
 
 pub use self::negotiated::Pending;
 pub use self::sas::{Heard, Kept};
+pub use self::turn::{Shell, turn};
 pub use self::underlay::{PortState, Underlay};
 
 /// What was configured, with the SAs made from it and the next hops known so far.
@@ -43,7 +48,7 @@ pub struct Bridge {
     ports: Vec<(Box<str>, Role)>,
     tunnels: Vec<TunnelSpec>,
     clouds: Vec<CloudSpec>,
-    policies: Vec<Entry>,
+    policies: Written,
     routes: Vec<(IpNet, Target)>,
     nexthops: NexthopRegister,
     places: Places,
@@ -148,7 +153,7 @@ impl Bridge {
             ports: Vec::new(),
             tunnels: Vec::new(),
             clouds: Vec::new(),
-            policies: Vec::new(),
+            policies: Written::default(),
             routes: Vec::new(),
             nexthops: NexthopRegister::default(),
             places: Places::default(),
@@ -171,7 +176,7 @@ impl Bridge {
             Some(Made::Tunnel(id)) => Some(*id),
             _ => None,
         };
-        self.policies = policies::written(config, tunnel);
+        self.policies = Written::of(config, tunnel);
         self.find_places(self.tunnels.len());
         let target = |target: &RouteTarget| match target {
             RouteTarget::Tunnel(index) => tunnel(*index).map(Target::Tunnel),
@@ -241,16 +246,16 @@ impl Bridge {
         self.nexthops.forget_failed(underlay);
         let mut problems = Vec::new();
         self.changes_are_told();
-        let policies = policies::entries(&self.policies, &self.tunnels, self.configured());
+        let policies = self.policies.before(&self.tunnels, self.configured());
         let ports: Vec<PortEntry> = (0..self.ports.len()).map(|n| self.port(n, underlay)).collect();
         let mut tunnels = Vec::with_capacity(self.tunnels.len());
         for (id, spec) in self.tunnels.iter().enumerate() {
-            let named = policies::protecting(&self.policies, TunnelId(id as u32));
+            let named = self.policies.protecting(TunnelId(id as u32));
             let nexthops = &mut self.nexthops;
-            let tunnel = spec.tunnel(&named, underlay, &ports, nexthops, &mut problems);
+            let tunnel = spec.tunnel(named, underlay, &ports, nexthops, &mut problems);
             tunnels.push(Arc::new(tunnel));
         }
-        let machine = underlay.addresses();
+        let machine: BTreeSet<IpAddr> = underlay.addresses().into_iter().collect();
         for spec in &self.tunnels {
             let local = spec.outer_ends.local;
             if !machine.contains(&local) {
@@ -320,7 +325,7 @@ impl Bridge {
         &mut self,
         underlay: &dyn Underlay,
         by_policy: Vec<(IpNet, Route)>,
-        machine: &[IpAddr],
+        machine: &BTreeSet<IpAddr>,
         problems: &mut Vec<String>,
     ) -> Vec<(IpNet, Route)> {
         let mut routes = Vec::new();

@@ -196,7 +196,9 @@ impl Sources<'_> {
         }
         let mut all = Vec::new();
         for (index, tunnel) in self.tables.tunnels.iter().enumerate() {
-            all.extend(inbound.remove(&(index as u32)).unwrap_or_default());
+            let mut inbound = inbound.remove(&(index as u32)).unwrap_or_default();
+            inbound.sort_unstable_by_key(|sa| sa.spi);
+            all.append(&mut inbound);
             let Protection::Esp(Some(sa)) = &tunnel.protection else { continue };
             all.push(Sa {
                 tunnel: tunnel.name.to_string(),
