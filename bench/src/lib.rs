@@ -22,6 +22,7 @@ mod memory;
 pub mod pipelines;
 pub mod pktgen;
 mod progress;
+pub mod rekey;
 pub mod sharing;
 mod table;
 mod tape;

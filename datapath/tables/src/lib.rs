@@ -1,9 +1,9 @@
 //! The border between control and workers: control writes these tables, workers read them.
 //!
 //! [`Tables`] is one immutable snapshot. Control builds the next one, sharing what did not change,
-//! and publishes it whole ([`publish`]); a worker picks it up between two batches. What changes with
-//! every packet (sequence numbers, replay windows, counters) lives behind the SA or the worker,
-//! never in the snapshot.
+//! and publishes it whole ([`publish`]); a worker picks it up between two batches. What changes
+//! with every packet (sequence numbers, replay windows, counters) lives behind the SA or the
+//! worker, never in the snapshot.
 
 #![deny(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -193,8 +193,9 @@ mod tests {
             let mut sad = Sad::build(first.keys().map(|spi| entry(*spi, 0)).collect());
             let mut model = first;
             for (n, (gone, come)) in (1..).zip(changes) {
-                sad = sad.with(gone.iter().copied(), come.iter().map(|spi| entry(*spi, n)).collect());
-                gone.iter().for_each(|spi| { model.remove(spi); });
+                let new = come.iter().map(|spi| entry(*spi, n)).collect();
+                sad = sad.with(gone.iter().copied(), new);
+                model.retain(|spi, _| !gone.contains(spi));
                 model.extend(come.into_iter().map(|spi| (spi, n)));
                 for spi in 250..610 {
                     prop_assert_eq!(tunnel_of(&sad, spi), model.get(&spi).copied());
