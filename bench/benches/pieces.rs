@@ -47,7 +47,7 @@ fn sad(criterion: &mut Criterion) {
     for tunnels in [1, 1000, 100_000] {
         let join = Join::Vti(Suite::AES128GCM16);
         let Tables { sad, .. } = Scale { tunnels, ..Scale::one(Some(join)) }.tables(false);
-        let spis = sad.entries().iter().map(|entry| entry.sa.spi());
+        let spis = sad.entries().map(|entry| entry.sa.spi());
         // Neighbours in number are far apart in the table.
         let spis: Vec<_> = spis.collect();
         let probe = |n: u32| spis[(u64::from(n) * 2_654_435_761 % spis.len() as u64) as usize];

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::crew::Deal;
+use crate::rekey::{self, Plan};
 use crate::{cycles, handshakes, memory, ospf};
 
 /// Measures what a packet costs in the gateway's datapath
@@ -22,6 +23,7 @@ enum Command {
     Handshakes(Handshakes),
     Memory(Memory),
     Ospf(OspfOptions),
+    Rekey(Rekey),
 }
 
 /// Handshakes of IKEv2 per second on one core, by who calls and who answers, and bytes for each
@@ -63,6 +65,31 @@ pub struct Memory {
     /// Up to 1,000 tunnels only
     #[arg(long)]
     pub quick: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// New keys for all tunnels under traffic: packets lost, and time of the control thread
+///
+/// Two gateways in one process: engine, bridge, tables and worker of each as they run otherwise,
+/// IKE messages and packets handed over in memory. All tunnels come up by IKEv2; then their hosts
+/// send without a pause, on a thread of their own with the workers, while the other thread has all
+/// child SAs made anew and the old ones removed. It fails if a packet is lost.
+#[derive(Args, Debug)]
+pub struct Rekey {
+    /// Tunnels, each with a pair of child SAs [default: 1000,10000]
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1000, 10_000],
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(Plan::TUNNELS_MAX)))]
+    pub tunnels: Vec<u32>,
+    /// Peers that share them, each with an IKE SA [default: as many as tunnels]
+    #[arg(long, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(Plan::PEERS_MAX)))]
+    pub peers: Option<u32>,
+    /// Tunnels that are rekeyed at a time
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 64],
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub at_a_time: Vec<u32>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -157,6 +184,7 @@ pub fn main() -> ExitCode {
         Command::Handshakes(options) => handshakes::run(&options),
         Command::Memory(options) => memory::run(&options),
         Command::Ospf(options) => ospf::run(&options),
+        Command::Rekey(options) => rekey::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

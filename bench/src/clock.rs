@@ -1,8 +1,11 @@
-//! How fast this core ticks, where nobody counts its cycles: a chain of instructions, each of which
-//! waits for the one before, takes a known number of cycles, whatever else the core does.
+//! Clocks: processor time, and how fast this core ticks where nobody counts its cycles. A chain of
+//! instructions, each of which waits for the one before, takes a known number of cycles, whatever
+//! else the core does.
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// A multiplication and a rotation, of which each needs the result of the other.
 const STEPS: u32 = 2000;
@@ -22,6 +25,12 @@ pub fn cycles_per_ns() -> Option<f64> {
         begin.elapsed().as_nanos()
     });
     Some(cycles / tries.min()?.max(1) as f64)
+}
+
+/// Processor time of this thread: what others do on its core meanwhile does not count.
+pub(crate) fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
 #[inline(never)]

@@ -23,6 +23,7 @@ mod ospf;
 pub mod pipelines;
 pub mod pktgen;
 mod progress;
+pub mod rekey;
 pub mod sharing;
 mod table;
 mod tape;

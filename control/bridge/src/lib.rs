@@ -6,19 +6,22 @@
 
 #![deny(unsafe_code)]
 
+mod cover;
 mod headers;
 mod learned;
 mod lifetime;
 mod negotiated;
 mod nexthops;
 mod pair;
+mod places;
 mod policies;
 mod protection;
 mod sas;
 mod spec;
+mod turn;
 mod underlay;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -31,14 +34,16 @@ use tables::{
 };
 use wire::ethernet::Mac;
 
-use self::negotiated::{Changes, Places};
+use self::negotiated::Changes;
 use self::nexthops::NexthopRegister;
-use self::policies::Entry;
+use self::places::Places;
+use self::policies::Written;
 use self::spec::{Making, PeerConfig, TunnelSpec};
 
 pub use self::learned::Learned;
 pub use self::negotiated::Pending;
 pub use self::sas::{Heard, Kept};
+pub use self::turn::{Shell, turn};
 pub use self::underlay::{PortState, Underlay};
 
 /// What was configured, with the SAs made from it and the next hops known so far.
@@ -50,7 +55,7 @@ pub struct Bridge {
     made: BTreeMap<Box<str>, Made>,
     /// Another one when ids of tunnels mean others.
     numbering: u64,
-    policies: Vec<Entry>,
+    policies: Written,
     routes: Vec<(IpNet, Target)>,
     learned: Vec<(IpNet, Learned)>,
     nexthops: NexthopRegister,
@@ -167,7 +172,7 @@ impl Bridge {
             clouds: Vec::new(),
             made: BTreeMap::new(),
             numbering: 0,
-            policies: Vec::new(),
+            policies: Written::default(),
             routes: Vec::new(),
             learned: Vec::new(),
             nexthops: NexthopRegister::default(),
@@ -193,7 +198,7 @@ impl Bridge {
             Some(Made::Tunnel(id)) => Some(*id),
             _ => None,
         };
-        self.policies = policies::written(config, tunnel);
+        self.policies = Written::of(config, tunnel);
         self.find_places(self.tunnels.len());
         let target = |target: &RouteTarget| match target {
             RouteTarget::Tunnel(index) => tunnel(*index).map(Target::Tunnel),
@@ -299,16 +304,16 @@ impl Bridge {
         self.nexthops.forget_failed(underlay);
         let mut problems = Vec::new();
         self.changes_are_told();
-        let policies = policies::entries(&self.policies, &self.tunnels, self.configured());
+        let policies = self.policies.before(&self.tunnels, self.configured());
         let ports: Vec<PortEntry> = (0..self.ports.len()).map(|n| self.port(n, underlay)).collect();
         let mut tunnels = Vec::with_capacity(self.tunnels.len());
         for (id, spec) in self.tunnels.iter().enumerate() {
-            let named = policies::protecting(&self.policies, TunnelId(id as u32));
+            let named = self.policies.protecting(TunnelId(id as u32));
             let nexthops = &mut self.nexthops;
-            let tunnel = spec.tunnel(&named, underlay, &ports, nexthops, &mut problems);
+            let tunnel = spec.tunnel(named, underlay, &ports, nexthops, &mut problems);
             tunnels.push(Arc::new(tunnel));
         }
-        let machine = underlay.addresses();
+        let machine: BTreeSet<IpAddr> = underlay.addresses().into_iter().collect();
         for spec in &self.tunnels {
             let local = spec.outer_ends.local;
             if !machine.contains(&local) {
@@ -382,7 +387,7 @@ impl Bridge {
         &mut self,
         underlay: &dyn Underlay,
         by_policy: Vec<(IpNet, Route)>,
-        machine: &[IpAddr],
+        machine: &BTreeSet<IpAddr>,
         problems: &mut Vec<String>,
     ) -> Vec<(IpNet, Route)> {
         let mut routes = Vec::new();

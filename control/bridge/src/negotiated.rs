@@ -1,10 +1,11 @@
 //! SAs that IKE makes, changes and ends while the gateway runs.
 //!
 //! What each of these calls changes is made visible to workers by [`Bridge::refresh`], once for as
-//! many of them as have come together: only the tunnels that have changed are made anew. A
-//! template's tunnel that appears or goes takes a whole [`Bridge::build`].
+//! many of them as have come together: only the tunnels that have changed are made anew, and only
+//! the parts of the tables that they are in. A template's tunnel that appears or goes takes a whole
+//! [`Bridge::build`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
 
@@ -15,15 +16,18 @@ use ike::output::{ChildSa, ChildSaId, Input, Path};
 use tables::{PortEntry, Sad, Tables, TunnelId};
 
 use super::pair::Pair;
+use super::places::{InstanceKey, Places};
 use super::protection::{Negotiated, Sas};
 use super::spec::TunnelSpec;
-use super::{Bridge, Underlay, policies};
+use super::{Bridge, Underlay};
 
 /// What SAs have come and gone since workers were last told.
 #[derive(Default)]
 pub(super) struct Changes {
     /// Tunnels whose keys or ends are others now.
     tunnels: BTreeSet<usize>,
+    /// Inbound SPIs of pairs that are over.
+    gone: Vec<u32>,
     /// There are other tunnels, or other ends of ours, than before.
     all: bool,
 }
@@ -37,40 +41,6 @@ pub enum Pending {
     Keys,
     /// [`Bridge::build`].
     All,
-}
-
-/// Where pairs and children are.
-#[derive(Default)]
-pub(super) struct Places {
-    /// The tunnel of each configured child.
-    children: BTreeMap<Box<str>, usize>,
-    /// The tunnel of each pair.
-    pairs: BTreeMap<ChildSaId, usize>,
-    /// The pair of each inbound SPI.
-    spis: BTreeMap<u32, ChildSaId>,
-    /// Tunnels that a template's peer has left.
-    vacant: Vec<usize>,
-    /// How many tunnels the configuration has: those behind are templates' peers.
-    configured: usize,
-}
-
-impl Places {
-    fn of(tunnels: &[TunnelSpec], configured: usize) -> Self {
-        let mut places = Self { configured, ..Self::default() };
-        for (at, spec) in tunnels.iter().enumerate() {
-            let Some(sas) = negotiated(spec) else { continue };
-            if at < configured {
-                places.children.insert(sas.child.clone(), at);
-            } else if sas.pairs.is_empty() {
-                places.vacant.push(at);
-            }
-            for pair in &sas.pairs {
-                places.pairs.insert(pair.child.id, at);
-                places.spis.insert(pair.child.inbound.spi, pair.child.id);
-            }
-        }
-        places
-    }
 }
 
 impl Bridge {
@@ -92,8 +62,7 @@ impl Bridge {
         };
         let pair = Pair::new(child, sas.replay_window, seed, sas.crypto)?;
         sas.pairs.push(pair);
-        self.places.pairs.insert(child.id, at);
-        self.places.spis.insert(child.inbound.spi, child.id);
+        self.places.add(at, child);
         self.changes.tunnels.insert(at);
         Ok(())
     }
@@ -113,14 +82,15 @@ impl Bridge {
 
     /// Ends a pair. If it was the one that is sent through, nothing is sent until another is.
     pub fn remove(&mut self, id: ChildSaId) {
-        let spi = self.pair(id).map(|(inbound, _)| inbound.spi());
-        self.change_pair(id, |sas| sas.forget(id));
-        spi.map(|spi| self.places.spis.remove(&spi));
-        let Some(at) = self.places.pairs.remove(&id) else { return };
+        let mut child = None;
+        self.change_pair(id, |sas| child = sas.forget(id));
+        let Some(child) = child else { return };
+        self.changes.gone.push(child.inbound.spi);
+        let Some(at) = self.places.remove(&child) else { return };
         let is_over = negotiated(&self.tunnels[at]).is_some_and(|sas| sas.pairs.is_empty());
         if at >= self.places.configured && is_over {
             self.tunnels[at].vacate();
-            self.places.vacant.push(at);
+            self.places.vacate(at, &InstanceKey::of(&child));
             self.changes.all = true;
         }
     }
@@ -150,23 +120,15 @@ impl Bridge {
     /// The tunnel to the peer of `child`, which the template at `at` stands for: the one that it
     /// has already, if it has proven to be the same for the same networks, or a new one.
     fn instance(&mut self, at: usize, child: &ChildSa) -> usize {
-        let first = self.places.configured.min(self.tunnels.len());
-        let is_its = |spec: &TunnelSpec| {
-            let mut pairs = negotiated(spec).into_iter().flat_map(|sas| &sas.pairs);
-            pairs.any(|pair| {
-                let known = &pair.child;
-                (&known.child, &known.peer_identity, &known.remote)
-                    == (&child.child, &child.peer_identity, &child.remote)
-            })
-        };
-        if let Some(known) = self.tunnels[first..].iter().position(is_its) {
-            return first + known;
+        let key = InstanceKey::of(child);
+        if let Some(known) = self.places.instances.get(&key) {
+            return *known;
         }
         let name = format!("{}[{}]", self.tunnels[at].name, child.path.remote);
         let selectors = selectors(&child.local, &child.remote);
         let spec = self.tunnels[at].instance(name.into(), selectors);
         self.changes.all = true;
-        match self.places.vacant.pop() {
+        let at = match self.places.vacant.pop() {
             Some(vacant) => {
                 self.numbering += 1;
                 self.tunnels[vacant] = spec;
@@ -176,7 +138,9 @@ impl Bridge {
                 self.tunnels.push(spec);
                 self.tunnels.len() - 1
             }
-        }
+        };
+        self.places.instances.insert(key, at);
+        at
     }
 
     /// What is to be done for workers to see what has changed.
@@ -190,28 +154,28 @@ impl Bridge {
     }
 
     /// The tables with the SAs that there are now; `current` are those of the last
-    /// [`Bridge::build`] or of this.
+    /// [`Bridge::build`] or of this. Takes time for the tunnels that have changed, and not for all.
     pub fn refresh(&mut self, current: &Tables, underlay: &dyn Underlay) -> Tables {
-        let changed = std::mem::take(&mut self.changes.tunnels);
+        let Changes { tunnels: changed, gone, .. } = std::mem::take(&mut self.changes);
         let ports: &[PortEntry] = &current.ports;
         let hops = self.nexthops.len();
-        let mut tunnels = current.tunnels.to_vec();
+        let (mut tunnels, mut inbound) = (Vec::with_capacity(changed.len()), Vec::new());
         // What keeps a tunnel from working is told when everything is built.
         let mut problems = Vec::new();
         for at in changed {
             let id = TunnelId(at as u32);
-            let named = policies::protecting(&self.policies, id);
+            let named = self.policies.protecting(id);
             let (spec, hops) = (&self.tunnels[at], &mut self.nexthops);
-            if let Some(place) = tunnels.get_mut(at) {
-                *place = Arc::new(spec.tunnel(&named, underlay, ports, hops, &mut problems));
-            }
+            let tunnel = spec.tunnel(named, underlay, ports, hops, &mut problems);
+            tunnels.push((id, Arc::new(tunnel)));
+            inbound.extend(spec.inbound(id));
         }
         let nexthops = match self.nexthops.len() == hops {
             true => Arc::clone(&current.nexthops),
             false => self.nexthops(underlay),
         };
-        let sad = Arc::new(self.sad());
-        Tables { tunnels: tunnels.into(), nexthops, sad, ..current.clone() }
+        let sad = Arc::new(current.sad.with(gone, inbound));
+        Tables { tunnels: current.tunnels.with(tunnels), nexthops, sad, ..current.clone() }
     }
 
     /// The inbound SAs of all tunnels.
@@ -319,7 +283,7 @@ impl Bridge {
     }
 }
 
-fn negotiated(spec: &TunnelSpec) -> Option<&Negotiated> {
+pub(super) fn negotiated(spec: &TunnelSpec) -> Option<&Negotiated> {
     spec.protection.as_ref().and_then(|protected| protected.sas.negotiated())
 }
 

@@ -8,13 +8,14 @@ use ipnet::IpNet;
 use tables::{Action, Policy, PolicyListId, Route, Selector, Spd, TunnelId, Way};
 
 use super::Underlay;
+use super::cover::Cover;
 use super::nexthops::NexthopRegister;
 use super::spec::{Kind, TunnelSpec};
 
 /// One entry of the database, in order.
 #[derive(Clone)]
 pub(super) struct Entry {
-    selector: config::Selector,
+    pub(super) selector: config::Selector,
     action: Configured,
 }
 
@@ -26,39 +27,55 @@ enum Configured {
     Discard,
 }
 
-/// The entries of `[[policy]]` sections. `tunnel` gives the id of a configured tunnel.
-pub(super) fn written(config: &Config, tunnel: impl Fn(usize) -> Option<TunnelId>) -> Vec<Entry> {
-    let written = config.policies.iter().filter_map(|policy| {
-        let action = match policy.action {
-            config::Action::Protect(index) => Configured::Protect(tunnel(index)?),
-            config::Action::Bypass => Configured::Bypass,
-            config::Action::Discard => Configured::Discard,
-        };
-        Some(Entry { selector: policy.selector.clone(), action })
-    });
-    written.collect()
+/// The entries of `[[policy]]` sections.
+#[derive(Default)]
+pub(super) struct Written {
+    entries: Vec<Entry>,
+    /// Their selectors by the tunnel that they let packets into.
+    protecting: BTreeMap<TunnelId, Vec<Selector>>,
 }
 
-/// All entries: those `written` down before the tunnels' own, and of those the ones of templates'
-/// peers, which are the tunnels from `configured` on, before their templates'.
-pub(super) fn entries(written: &[Entry], specs: &[TunnelSpec], configured: usize) -> Vec<Entry> {
-    let own = specs.iter().enumerate();
-    let (first, then) = (own.clone().skip(configured), own.take(configured));
-    let own = first.chain(then).flat_map(|(n, spec)| {
-        let selectors: &[config::Selector] = match &spec.kind {
-            Kind::Policy(selectors) => selectors,
-            _ => &[],
-        };
-        let action = Configured::Protect(TunnelId(n as u32));
-        selectors.iter().map(move |selector| Entry { selector: selector.clone(), action })
-    });
-    written.iter().cloned().chain(own).collect()
-}
+impl Written {
+    /// Those of `config`. `tunnel` gives the id of a configured tunnel.
+    pub(super) fn of(config: &Config, tunnel: impl Fn(usize) -> Option<TunnelId>) -> Self {
+        let mut written = Self::default();
+        for policy in &config.policies {
+            let action = match policy.action {
+                config::Action::Protect(index) => match tunnel(index) {
+                    Some(id) => Configured::Protect(id),
+                    None => continue,
+                },
+                config::Action::Bypass => Configured::Bypass,
+                config::Action::Discard => Configured::Discard,
+            };
+            if let Configured::Protect(id) = action {
+                written.protecting.entry(id).or_default().push(selector(&policy.selector));
+            }
+            written.entries.push(Entry { selector: policy.selector.clone(), action });
+        }
+        written
+    }
 
-/// The selectors of `[[policy]]` sections that let packets into, and so out of, a tunnel.
-pub(super) fn protecting(entries: &[Entry], id: TunnelId) -> Vec<Selector> {
-    let of_tunnel = entries.iter().filter(|entry| entry.action == Configured::Protect(id));
-    of_tunnel.map(|entry| selector(&entry.selector)).collect()
+    /// The selectors that let packets into, and so out of, a tunnel.
+    pub(super) fn protecting(&self, id: TunnelId) -> &[Selector] {
+        self.protecting.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// All entries of the database: these before the tunnels' own, and of those the ones of
+    /// templates' peers, which are the tunnels from `configured` on, before their templates'.
+    pub(super) fn before(&self, specs: &[TunnelSpec], configured: usize) -> Vec<Entry> {
+        let own = specs.iter().enumerate();
+        let (first, then) = (own.clone().skip(configured), own.take(configured));
+        let own = first.chain(then).flat_map(|(n, spec)| {
+            let selectors: &[config::Selector] = match &spec.kind {
+                Kind::Policy(selectors) => selectors,
+                _ => &[],
+            };
+            let action = Configured::Protect(TunnelId(n as u32));
+            selectors.iter().map(move |selector| Entry { selector: selector.clone(), action })
+        });
+        self.entries.iter().cloned().chain(own).collect()
+    }
 }
 
 /// The database, and the routes that lead to its lists: each destination that an entry names is
@@ -71,14 +88,9 @@ pub(super) fn spd(
     let mut lists: Vec<Box<[Policy]>> = Vec::new();
     let mut known: BTreeMap<(Vec<usize>, Option<IpAddr>), PolicyListId> = BTreeMap::new();
     let mut routes = Vec::new();
+    let cover = Cover::of(entries);
     for prefix in entries.iter().flat_map(|entry| remote_prefixes(&entry.selector)) {
-        let whole = AddressRange { first: prefix.network(), last: prefix.broadcast(), at: 0..0 };
-        let can_cover = |entry: &Entry| {
-            let remote = &entry.selector.remote;
-            remote.is_empty() || remote.iter().any(|range| range.overlaps(&whole))
-        };
-        let covering = entries.iter().enumerate().filter(|(_, entry)| can_cover(entry));
-        let indices: Vec<usize> = covering.map(|(n, _)| n).collect();
+        let indices = cover.of_prefix(prefix);
         // A bypass leaves by the destination's own way.
         let bypasses = |n: &usize| entries[*n].action == Configured::Bypass;
         let way = indices.iter().any(bypasses).then(|| prefix.addr());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use config::{EspMode, ManualSa, NegotiatedSa, SaKeys, Tfc};
 use esp::{Crypto, InboundSa, Keys, Limits, OutboundSa};
-use ike::output::ChildSaId;
+use ike::output::{ChildSa, ChildSaId};
 use tables::{Demand, Endpoints, InboundEntry, TunnelId, WorkerSas};
 use wire::udp::ESP_PORT;
 
@@ -211,11 +211,13 @@ impl Negotiated {
         }
     }
 
-    /// A pair has gone: nothing is sent in its place until another is installed.
-    pub(super) fn forget(&mut self, id: ChildSaId) {
-        self.pairs.retain(|pair| pair.child.id != id);
+    /// A pair has gone: nothing is sent in its place until another is installed. What it was.
+    pub(super) fn forget(&mut self, id: ChildSaId) -> Option<Arc<ChildSa>> {
+        let at = self.pairs.iter().position(|pair| pair.child.id == id)?;
+        let child = self.pairs.remove(at).child;
         self.sending = self.sending.filter(|sending| *sending != id);
         self.of_workers.retain(|_, sending| *sending != id);
+        Some(child)
     }
 
     /// The outbound SAs of single workers as these find them. Those of another connection than the

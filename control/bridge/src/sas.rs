@@ -46,11 +46,7 @@ impl Bridge {
         address: IpAddr,
         port: Option<u16>,
     ) -> Option<Heard<'_>> {
-        let of_sa = |spec: &TunnelSpec| {
-            let sas = spec.protection.as_ref().map(|protected| &protected.sas);
-            matches!(sas, Some(Sas::Manual(sas)) if sas.inbound.spi() == spi)
-        };
-        if let Some(at) = self.tunnels.iter().position(of_sa) {
+        if let Some(at) = self.places.manual_spis.get(&spi).copied() {
             let spec = &mut self.tunnels[at];
             return spec.peer_moved(seq, address, port).then_some(Heard::Moved(&spec.name));
         }
@@ -69,13 +65,18 @@ impl Bridge {
         spi: Option<u32>,
     ) -> bool {
         let quoted = Endpoints { local, remote };
-        self.tunnels.iter().any(|spec| match (&spec.protection, spi) {
+        let sends = |spec: &TunnelSpec| match (&spec.protection, spi) {
             (Some(protected), Some(spi)) => protected.could_have_sent(spec.outer_ends, quoted, spi),
             (None, None) => {
                 spec.outer_ends == quoted && headers::clear_protocols(spec).contains(&protocol)
             }
             _ => false,
-        })
+        };
+        // Strangers can have this asked as often as they like: not all tunnels are looked at.
+        match spi {
+            Some(spi) => self.places.senders(spi).any(|at| sends(&self.tunnels[at])),
+            None => self.places.in_clear(quoted).any(|at| sends(&self.tunnels[at])),
+        }
     }
 
     /// The peers that NATs must not forget.
@@ -129,11 +130,6 @@ impl Bridge {
     /// The inbound SPIs that are written down: IKE must choose others.
     #[must_use]
     pub fn manual_spis(&self) -> Vec<u32> {
-        let sas = self.tunnels.iter().filter_map(|spec| Some(&spec.protection.as_ref()?.sas));
-        let spi = |sas: &Sas| match sas {
-            Sas::Manual(sas) => Some(sas.inbound.spi()),
-            Sas::Negotiated(_) => None,
-        };
-        sas.filter_map(spi).collect()
+        self.places.manual_spis.keys().copied().collect()
     }
 }

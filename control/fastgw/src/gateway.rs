@@ -1,7 +1,7 @@
 //! What the control thread knows of the running gateway, and how it keeps the workers' tables
 //! true to the kernel.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::net::IpAddr;
 use std::path::Path;
@@ -59,7 +59,7 @@ pub struct Gateway {
     steering: Steering,
     ifindexes: Vec<u32>,
     asked: BTreeMap<(PortId, IpAddr), Instant>,
-    told: Vec<String>,
+    told: BTreeSet<String>,
     /// IKE, once there is a peer for it.
     pub negotiator: Option<Negotiator>,
     /// OSPF, where it is configured.
@@ -138,7 +138,7 @@ impl Gateway {
             publisher: Publisher::new(Tables::default()),
             steering,
             asked: BTreeMap::new(),
-            told: Vec::new(),
+            told: BTreeSet::new(),
             negotiator: None,
             router: None,
             sockets,
@@ -182,9 +182,9 @@ impl Gateway {
         let mut in_udp = self.bridge.udp_ends();
         in_udp.retain(|end| self.negotiator.as_ref().is_none_or(|ike| !ike.sockets().has(*end)));
         let refused = self.sockets.follow(&endpoints, &in_udp, &self.registry, OUTER);
-        let problems: Vec<_> = problems.into_iter().chain(no_ike).chain(refused).collect();
+        let problems: BTreeSet<_> = problems.into_iter().chain(no_ike).chain(refused).collect();
         self.endpoints.clone_from(&endpoints);
-        for problem in problems.iter().filter(|problem| !self.told.contains(problem)) {
+        for problem in problems.difference(&self.told) {
             tracing::warn!("{problem}");
         }
         self.told = problems;
@@ -216,7 +216,7 @@ impl Gateway {
     }
 
     /// Makes these tables what workers see from their next turn on.
-    pub(crate) fn publish(&mut self, tables: Tables) {
+    pub(crate) fn publish_tables(&mut self, tables: Tables) {
         self.publisher.publish(tables);
     }
 

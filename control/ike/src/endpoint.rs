@@ -12,6 +12,7 @@ use engine::{Instant, Random, UnixTime};
 
 use crate::msg::{Header, TrafficSelector};
 use crate::output::{Input, Level, Output, Path};
+use crate::peers::Peers;
 use crate::policy::{Child, Peer, Start, Versions};
 use crate::shared::{Settings, Shared};
 use crate::status::IkeStatus;
@@ -37,12 +38,11 @@ impl Ike {
     /// SAs; those of a peer that is gone or has changed are deleted. Children that start by
     /// themselves are negotiated.
     pub fn configure(&mut self, now: Instant, wall: UnixTime, peers: Vec<Arc<Peer>>) {
-        let stays = |old: &Arc<Peer>| peers.iter().any(|new| Arc::ptr_eq(old, new));
-        let gone: Vec<_> = self.shared.peers.iter().filter(|peer| !stays(peer)).cloned().collect();
-        self.shared.peers = peers;
+        let gone = self.shared.peers.without(&peers);
+        self.shared.peers = Peers::new(peers.clone());
         self.v1.forget(&mut self.shared, now, &gone);
         self.v2.forget(&mut self.shared, now, wall, &gone);
-        for peer in self.shared.peers.clone() {
+        for peer in peers {
             for child in peer.children.iter().filter(|child| child.start == Start::Always) {
                 self.negotiate(now, wall, &peer, child, None, None);
             }
@@ -68,14 +68,14 @@ impl Ike {
     pub fn handle_input(&mut self, now: Instant, wall: UnixTime, input: Input) {
         match &input {
             Input::Acquire { child, remote, packet } => {
-                let Some((peer, child)) = self.shared.child(child) else { return };
+                let Some((peer, child)) = self.shared.peers.child(child) else { return };
                 if child.start == Start::Never {
                     return;
                 }
                 self.negotiate(now, wall, &peer, &child, *remote, packet.as_ref());
             }
             Input::Initiate { peer } => {
-                let Some(peer) = self.shared.peer(peer).cloned() else { return };
+                let Some(peer) = self.shared.peers.named(peer).cloned() else { return };
                 for child in &peer.children {
                     self.negotiate(now, wall, &peer, child, None, None);
                 }

@@ -16,6 +16,7 @@ mod key_log;
 pub mod keymat;
 pub mod msg;
 pub mod output;
+mod peers;
 pub mod policy;
 pub mod proposal;
 mod shared;

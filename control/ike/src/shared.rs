@@ -4,7 +4,6 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
@@ -15,7 +14,8 @@ use crate::msg::IkeSpi;
 use crate::output::{
     ChildSaId, Datagram, Event, IkeSaId, KeyLogLine, KeyLogTable, Level, Output, Path,
 };
-use crate::policy::{Child, Peer};
+use crate::peers::Peers;
+use crate::policy::Peer;
 
 /// What holds for all peers.
 #[derive(Clone, Debug)]
@@ -84,8 +84,7 @@ pub(crate) struct Shared {
     pub settings: Settings,
     /// Every random byte of the engines.
     pub random: Box<dyn Random>,
-    /// In the order of the configuration.
-    pub peers: Vec<Arc<Peer>>,
+    pub peers: Peers,
     /// Our addresses, as the shell last told them.
     pub local_addresses: Vec<IpAddr>,
     /// Half-open exchanges that strangers began, of both versions. Each engine counts its own up
@@ -95,6 +94,7 @@ pub(crate) struct Shared {
     pub sa_count: usize,
     output: VecDeque<Output>,
     esp_spis: BTreeSet<u32>,
+    reserved_spis: BTreeSet<u32>,
     ike_spis: BTreeSet<IkeSpi>,
     owners: BTreeMap<ChildSaId, IkeSaId>,
     next_child: u64,
@@ -104,16 +104,17 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub fn new(settings: Settings, random: Box<dyn Random>) -> Self {
-        let esp_spis = settings.reserved_spis.iter().copied().collect();
+        let reserved_spis: BTreeSet<u32> = settings.reserved_spis.iter().copied().collect();
         Self {
             settings,
             random,
-            peers: Vec::new(),
+            peers: Peers::default(),
             local_addresses: Vec::new(),
             half_open: 0,
             sa_count: 0,
             output: VecDeque::new(),
-            esp_spis,
+            esp_spis: reserved_spis.clone(),
+            reserved_spis,
             ike_spis: BTreeSet::new(),
             owners: BTreeMap::new(),
             next_child: 1,
@@ -205,7 +206,7 @@ impl Shared {
 
     /// Gives an inbound ESP SPI back.
     pub fn release_esp_spi(&mut self, spi: u32) {
-        if !self.settings.reserved_spis.contains(&spi) {
+        if !self.reserved_spis.contains(&spi) {
             self.esp_spis.remove(&spi);
         }
     }
@@ -249,19 +250,6 @@ impl Shared {
         let thousandths = u32::from(percent.min(50)) * 10;
         let cut = if thousandths == 0 { 0 } else { self.random_u32() % (thousandths + 1) };
         duration - duration / 1000 * cut
-    }
-
-    /// The peer of this name.
-    pub fn peer(&self, name: &str) -> Option<&Arc<Peer>> {
-        self.peers.iter().find(|peer| &*peer.name == name)
-    }
-
-    /// The child of this name and its peer.
-    pub fn child(&self, name: &str) -> Option<(Arc<Peer>, Arc<Child>)> {
-        self.peers.iter().find_map(|peer| {
-            let child = peer.children.iter().find(|child| &*child.name == name)?;
-            Some((peer.clone(), child.clone()))
-        })
     }
 
     /// The address that a peer is called from.

@@ -97,35 +97,40 @@ impl<P: Port> Worker<P> {
     /// monotonic time, nanoseconds. Returns how many frames came in or are still to go out: zero
     /// means that the caller may sleep until a port has something or 100 ms have passed.
     pub fn turn(&mut self, now_ns: u64) -> usize {
-        let (tables, generation) = self.reader.refresh();
-        let mut ctx = Context {
-            tables,
-            worker: self.index,
-            counters: &self.counters,
-            pool: &mut self.pool,
-            identification: &mut self.identification,
-            errors: &mut self.errors,
-            made: &mut self.made,
-            events: &self.rings.events,
-            punts: &self.rings.punts,
-            stopwatch: &mut self.stopwatch,
-            now_ns,
-        };
-        let timed = ctx.stopwatch.turn(now_ns);
-        self.hold.release(&mut ctx, generation, &mut self.lists.out);
-        self.hold.for_sa.release(&mut ctx, generation, &mut self.lists.encap);
-        self.lists.route.append(ctx.made);
-        let mut work = self.lists.out.len() + self.lists.encap.len();
-        for _ in 0..BATCH {
-            let Some(injected) = self.rings.injected.pop() else { break };
-            if let Some(packet) = punt::inject(&mut ctx, &injected) {
-                self.lists.send(&mut ctx, &mut self.hold, packet);
-            }
-            work += 1;
-        }
+        let timed = self.stopwatch.turn(now_ns);
+        let injected = self.rings.injected.len().min(BATCH);
+        let mut work = 0;
         for at in 0..self.queues.len() {
             let Some(queue) = self.queues.get_mut(at) else { break };
-            work += queue.port.rx(ctx.pool, &mut self.received);
+            work += queue.port.rx(&mut self.pool, &mut self.received);
+            // Not before: keys are published before a peer may send by them, so that what has been
+            // received is never newer than these tables, however long this thread was kept waiting.
+            let (tables, generation) = self.reader.refresh();
+            let mut ctx = Context {
+                tables,
+                worker: self.index,
+                counters: &self.counters,
+                pool: &mut self.pool,
+                identification: &mut self.identification,
+                errors: &mut self.errors,
+                made: &mut self.made,
+                events: &self.rings.events,
+                punts: &self.rings.punts,
+                stopwatch: &mut self.stopwatch,
+                now_ns,
+            };
+            if at == 0 {
+                self.hold.release(&mut ctx, generation, &mut self.lists.out);
+                self.hold.for_sa.release(&mut ctx, generation, &mut self.lists.encap);
+                self.lists.route.append(ctx.made);
+                work += self.lists.out.len() + self.lists.encap.len();
+                for injected in (0..injected).filter_map(|_| self.rings.injected.pop()) {
+                    if let Some(packet) = punt::inject(&mut ctx, &injected) {
+                        self.lists.send(&mut ctx, &mut self.hold, packet);
+                    }
+                    work += 1;
+                }
+            }
             if timed {
                 ctx.stopwatch.begin(at, self.received.len());
             }
@@ -142,17 +147,17 @@ impl<P: Port> Worker<P> {
             }
         }
         // Errors about packets that could not be emitted are sent with the next turn.
-        self.lists.route.append(ctx.made);
+        self.lists.route.append(&mut self.made);
         if timed {
-            ctx.stopwatch.transmit();
+            self.stopwatch.transmit();
         }
         for queue in &mut self.queues {
-            queue.port.tx(ctx.pool, &mut queue.transmit);
-            queue.port.flush(ctx.pool);
+            queue.port.tx(&mut self.pool, &mut queue.transmit);
+            queue.port.flush(&mut self.pool);
             work += queue.transmit.len();
         }
         if timed {
-            ctx.stopwatch.end(&self.counters.latency);
+            self.stopwatch.end(&self.counters.latency);
         }
         if work > 0 {
             self.counters.busy_turns.add(1);

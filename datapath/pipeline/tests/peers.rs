@@ -168,7 +168,7 @@ fn a_peer_behind_a_nat_is_followed_once_it_has_proven_itself() {
 
 fn follow(site: &mut Site) {
     site.change(|tables| {
-        let mut entry = tables.sad.entries()[0].clone();
+        let mut entry = tables.sad.entries().next().unwrap().clone();
         entry.follows = true;
         tables.sad = Arc::new(Sad::build(vec![entry]));
     });
@@ -199,7 +199,7 @@ fn an_sa_at_its_hard_limit_carries_nothing_more() {
     b.change(|tables| {
         let (_, opening) = sa_pair(SUITE, false, true);
         let opening = Arc::into_inner(opening).unwrap().with_limits(limits);
-        let mut entry = tables.sad.entries()[0].clone();
+        let mut entry = tables.sad.entries().next().unwrap().clone();
         entry.sa = Arc::new(opening);
         tables.sad = Arc::new(Sad::build(vec![entry]));
     });

@@ -1,9 +1,9 @@
 //! The border between control and workers: control writes these tables, workers read them.
 //!
 //! [`Tables`] is one immutable snapshot. Control builds the next one, sharing what did not change,
-//! and publishes it whole ([`publish`]); a worker picks it up between two turns. What changes with
-//! every packet (sequence numbers, replay windows, counters) lives behind the SA or the worker,
-//! never in the snapshot.
+//! and publishes it whole ([`publish`]); a worker picks it up between two batches. What changes
+//! with every packet (sequence numbers, replay windows, counters) lives behind the SA or the
+//! worker, never in the snapshot.
 
 #![deny(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -28,6 +28,7 @@ mod selector;
 mod sequences;
 mod spd;
 mod tunnel;
+mod tunnels;
 
 pub use clear::{ClearKind, ClearTunnels};
 pub use cloud::{Cloud, CloudId, Entrance};
@@ -48,6 +49,7 @@ pub use tunnel::{
     Addresses, Carrier, Endpoints, Header, L2tpSession, MssClamp, Payload, Protection, Tunnel,
     TunnelId, WorkerSas,
 };
+pub use tunnels::Tunnels;
 
 /// Everything a worker looks up, at one moment.
 #[derive(Clone, Default)]
@@ -58,9 +60,8 @@ pub struct Tables {
     pub fib: Arc<Fib>,
     /// Link-layer next hops, by [`NexthopId`].
     pub nexthops: Arc<Nexthops>,
-    /// The tunnels, by [`TunnelId`]; each of its own, so that the next snapshot shares those whose
-    /// keys have not changed.
-    pub tunnels: Arc<[Arc<Tunnel>]>,
+    /// The tunnels, by [`TunnelId`].
+    pub tunnels: Tunnels,
     /// Another one when a [`TunnelId`] or [`CloudId`] may mean another tunnel than before.
     pub numbering: u64,
     /// The multipoint tunnels' peers, by [`CloudId`].

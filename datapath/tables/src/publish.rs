@@ -1,8 +1,11 @@
 //! How a new snapshot reaches the workers, and who frees the old one.
 //!
-//! The publisher swaps in a whole new [`Tables`]; each worker's [`Reader`] looks once per turn
-//! whether there is a newer one (one atomic load) and then keeps it for the turn. No reader ever
+//! The publisher swaps in a whole new [`Tables`]; each worker's [`Reader`] looks once per batch
+//! whether there is a newer one (one atomic load) and then keeps it for the batch. No reader ever
 //! waits, and the publisher never waits for a reader.
+//!
+//! A worker looks after it has received the batch. What allows a peer to send by new keys comes
+//! after their publication, so the tables that the batch meets have the keys of all that is in it.
 //!
 //! An old snapshot may hold the last reference to an SA's keys or to a route table of a hundred
 //! megabytes. A worker must not be the one to free those, so the publisher keeps every snapshot it
@@ -67,7 +70,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// The newest snapshot, to be used for one turn, and a number that grows whenever it is
+    /// The newest snapshot, to be used for one batch, and a number that grows whenever it is
     /// another one than last time.
     #[inline]
     pub fn refresh(&mut self) -> (&Tables, u64) {

@@ -181,7 +181,7 @@ fn sends(tables: &Tables, tunnel: usize) -> Option<u32> {
 }
 
 fn takes(tables: &Tables) -> Vec<u32> {
-    let mut spis: Vec<u32> = tables.sad.entries().iter().map(|entry| entry.sa.spi()).collect();
+    let mut spis: Vec<u32> = tables.sad.entries().map(|entry| entry.sa.spi()).collect();
     spis.sort_unstable();
     spis
 }
@@ -257,7 +257,7 @@ fn a_pair_that_moves_takes_its_tunnel_along() {
     bridge.move_pair(ChildSaId(1), there, true);
     assert_eq!(bridge.pending(), Pending::Keys);
     let after = bridge.refresh(&before, &Machine);
-    let entry = &after.sad.entries()[0];
+    let entry = after.sad.entries().next().unwrap();
     assert_eq!((entry.remote, entry.remote_port), (there.remote.ip(), Some(4500)));
     assert_eq!(bridge.path_of(ChildSaId(1)), Some(there));
     let outer_len = |tables: &Tables| tables.tunnels[0].outer_len(100);
@@ -402,7 +402,7 @@ fn pairs_outlive_a_change_of_the_configuration() {
     assert_eq!(after.tables.tunnels.len(), 3);
     assert_eq!((sends(&after.tables, 0), sends(&after.tables, 2)), (None, Some(0x2001)));
     assert_eq!(route(&after, [10, 11, 0, 1]), Some(Route::Tunnel(TunnelId(2))));
-    let sa = |built: &Built| Arc::clone(&built.tables.sad.entries()[0].sa);
+    let sa = |built: &Built| Arc::clone(&built.tables.sad.entries().next().unwrap().sa);
     assert!(Arc::ptr_eq(&sa(&before), &sa(&after)), "the same window and counters");
     install(&mut bridge, &site_pair(2));
     let tables = bridge.refresh(&after.tables, &Machine);

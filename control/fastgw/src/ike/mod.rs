@@ -11,7 +11,7 @@ mod random;
 mod sockets;
 mod turn;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -76,13 +76,16 @@ impl Negotiator {
     /// The peers that are configured now.
     pub fn configure(&mut self, config: &Config) {
         let now = self.now();
+        let known: BTreeMap<&str, &Arc<Peer>> =
+            self.peers.iter().map(|old| (&*old.name, old)).collect();
         let same = |new: &Arc<Peer>| {
             let is_same =
                 |old: &&Arc<Peer>| old.has_settings_of(new) && old.children == new.children;
-            self.peers.iter().find(is_same).unwrap_or(new).clone()
+            known.get(&*new.name).copied().filter(is_same).unwrap_or(new).clone()
         };
         // A peer that has not changed is the very same one to the engine, and keeps its SAs.
-        self.peers = config.ike_peers.iter().map(same).collect();
+        let peers = config.ike_peers.iter().map(same).collect();
+        self.peers = peers;
         self.engine.configure(now, wall(), self.peers.clone());
     }
 

@@ -200,7 +200,9 @@ impl Sources<'_> {
         }
         let mut all = Vec::new();
         for (index, tunnel) in self.tables.tunnels.iter().enumerate() {
-            all.extend(inbound.remove(&(index as u32)).unwrap_or_default());
+            let mut inbound = inbound.remove(&(index as u32)).unwrap_or_default();
+            inbound.sort_unstable_by_key(|sa| sa.spi);
+            all.append(&mut inbound);
             let shared = match &tunnel.protection {
                 Protection::Esp(Some(sa)) => Some((None, sa)),
                 Protection::Esp(None) | Protection::Clear => None,

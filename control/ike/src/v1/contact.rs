@@ -5,13 +5,14 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use engine::Instant;
 
 use super::dpd::Dpd;
 use super::main_mode::Authenticated;
+use super::pair::Pair;
 use super::phase1::{Established, PeerKey, Phase1, State, Wanted};
 use super::{Engine, Timer, lifetime};
 use crate::key_log;
@@ -24,16 +25,25 @@ use crate::shared::Shared;
 const RETIREMENT: Duration = Duration::from_secs(30);
 
 impl Engine {
+    /// The SAs whose peer is at an address, the oldest first.
+    pub(super) fn at(&self, address: IpAddr) -> impl DoubleEndedIterator<Item = &Phase1> {
+        self.known.at(address).filter_map(|id| self.sas.get(&id))
+    }
+
+    /// The SAs with a peer, the oldest first.
+    fn with(&self, key: &PeerKey) -> impl DoubleEndedIterator<Item = &Phase1> {
+        self.known.of(key).filter_map(|id| self.sas.get(&id))
+    }
+
     /// Whether nothing is left of earlier SAs with the peer that `sa` calls.
     pub(super) fn is_first_contact(&self, sa: &Phase1) -> bool {
         let Some(peer) = sa.peer() else { return false };
-        let same = |other: &&Phase1| {
+        let same = |other: &Phase1| {
             other.id != sa.id
                 && matches!(other.state, State::Up(_) | State::Gone(_))
                 && other.peer().is_some_and(|it| it.name == peer.name)
-                && other.path.remote.ip() == sa.path.remote.ip()
         };
-        !self.sas.values().any(|other| same(&other))
+        !self.at(sa.path.remote.ip()).any(same)
     }
 
     /// Both ends are authenticated.
@@ -81,6 +91,7 @@ impl Engine {
             dpd: Dpd::new(now, shared.random_u32()),
         }));
         let wanted = core::mem::take(&mut sa.wanted);
+        self.known.note(&sa);
         self.sas.insert(id, sa);
         self.touch(Timer::Sa(id));
         if proven.initial_contact {
@@ -104,12 +115,8 @@ impl Engine {
         let remote = sa.path.remote.ip();
         for wanted in wanted {
             let replaced = wanted.replaces;
-            let has = self.pairs.values().any(|pair| {
-                pair.child.name == wanted.child.name
-                    && pair.key == key
-                    && pair.useful()
-                    && Some(pair.sa.id) != replaced
-            });
+            let serves = |pair: &Pair| pair.useful() && Some(pair.sa.id) != replaced;
+            let has = self.pairs.of_child(&key, &wanted.child.name).any(serves);
             if !has {
                 self.negotiate(shared, now, &peer, remote, wanted);
             }
@@ -126,13 +133,10 @@ impl Engine {
         began: Instant,
     ) {
         let Some(key) = self.sas.get(&ike).and_then(Phase1::key) else { return };
-        let before = |sa: &&Phase1| {
-            sa.id != ike
-                && sa.key().as_ref() == Some(&key)
-                && sa.established().is_none_or(|up| up.since < began)
-        };
-        let old: Vec<_> = self.sas.values().filter(before).map(|sa| sa.id).collect();
-        let pairs = self.pairs.values().filter(|pair| pair.key == key && pair.began < began);
+        let before =
+            |sa: &&Phase1| sa.id != ike && sa.established().is_none_or(|up| up.since < began);
+        let old: Vec<_> = self.with(&key).filter(before).map(|sa| sa.id).collect();
+        let pairs = self.pairs.of_peer(&key).filter(|pair| pair.began < began);
         for id in pairs.map(|pair| pair.sa.id).collect::<Vec<_>>() {
             self.remove_pair(shared, now, id, RemovalReason::DeletedByPeer, false);
         }
@@ -147,8 +151,7 @@ impl Engine {
         let (Some(key), Some(peer), path) = (sa.key(), sa.peer().cloned(), sa.path) else {
             return false;
         };
-        let same = |other: &&Phase1| other.id != ike && other.key().as_ref() == Some(&key);
-        let others: Vec<_> = self.sas.values().filter(same).map(|other| other.id).collect();
+        let others: Vec<_> = self.known.of(&key).filter(|other| *other != ike).collect();
         let mut winner = ike;
         for other_id in others {
             let Some(other) = self.sas.get(&other_id) else { continue };
@@ -180,11 +183,9 @@ impl Engine {
             }
             self.touch(Timer::Sa(goes));
         }
-        let all = self.pairs.values_mut().filter(|pair| pair.key == key);
-        let mut left = BTreeSet::new();
-        for pair in all {
-            left.insert(core::mem::replace(&mut pair.ike, winner));
-        }
+        let pairs = self.pairs.of_peer(&key);
+        let (moves, left): (Vec<_>, BTreeSet<_>) = pairs.map(|pair| (pair.sa.id, pair.ike)).unzip();
+        moves.into_iter().for_each(|id| self.pairs.move_to(id, winner));
         for id in left {
             self.bury(shared, id);
         }
@@ -194,8 +195,7 @@ impl Engine {
 
     /// Ends an SA and its pairs, and tells the peer there.
     fn end_peer_sa(&mut self, shared: &mut Shared, now: Instant, ike: IkeSaId) {
-        let on_it = self.pairs.values().filter(|pair| pair.ike == ike);
-        for id in on_it.map(|pair| pair.sa.id).collect::<Vec<_>>() {
+        for id in self.pairs.on(ike).map(|pair| pair.sa.id).collect::<Vec<_>>() {
             self.remove_pair(shared, now, id, RemovalReason::Terminated, true);
         }
         self.send_ike_delete(shared, ike);
@@ -205,10 +205,7 @@ impl Engine {
     /// The SA through which the peer can be told something: the one given, or another one.
     pub(super) fn usable_for(&self, key: &PeerKey, ike: IkeSaId) -> Option<IkeSaId> {
         let own = self.sas.get(&ike).filter(|sa| sa.established().is_some());
-        let other = || {
-            let with_it = |sa: &&Phase1| sa.key().as_ref() == Some(key);
-            self.sas.values().filter(with_it).rfind(|sa| sa.established().is_some())
-        };
+        let other = || self.with(key).rfind(|sa| sa.established().is_some());
         own.or_else(other).map(|sa| sa.id)
     }
 
@@ -232,7 +229,8 @@ impl Engine {
         shared.emit(Event::IkeDown(ike));
         shared.log(Level::Info, &peer, "IKEv1 SA is gone".into());
         if let Some(heir) = key.and_then(|key| self.usable_for(&key, ike)) {
-            self.pairs.values_mut().filter(|it| it.ike == ike).for_each(|it| it.ike = heir);
+            let pairs: Vec<_> = self.pairs.on(ike).map(|pair| pair.sa.id).collect();
+            pairs.into_iter().for_each(|id| self.pairs.move_to(id, heir));
         }
         self.touch(Timer::Sa(ike));
         self.bury(shared, ike);
@@ -241,8 +239,9 @@ impl Engine {
     /// Forgets an SA that is gone and has no pairs.
     pub(super) fn bury(&mut self, _shared: &mut Shared, ike: IkeSaId) {
         let gone = self.sas.get(&ike).is_some_and(|sa| matches!(sa.state, State::Gone(_)));
-        if gone && !self.pairs.values().any(|pair| pair.ike == ike) {
+        if gone && self.pairs.on(ike).next().is_none() {
             self.sas.remove(&ike);
+            self.known.forget(ike);
             self.touch(Timer::Sa(ike));
         }
     }
@@ -250,6 +249,7 @@ impl Engine {
     /// Forgets an SA that has not come up.
     pub(super) fn drop_sa(&mut self, shared: &mut Shared, ike: IkeSaId) {
         let Some(sa) = self.sas.remove(&ike) else { return };
+        self.known.forget(ike);
         self.touch(Timer::Sa(ike));
         self.cookies.remove(&sa.our_cookie());
         shared.release_ike_spi(sa.our_cookie());
@@ -273,7 +273,7 @@ impl Engine {
         let remote = sa.path.remote;
         let text = format!("{remote} does not answer: its SAs are removed");
         shared.log(Level::Warning, &peer.name, text);
-        let dead: Vec<_> = self.pairs.values().filter(|pair| pair.key == key).collect();
+        let dead: Vec<_> = self.pairs.of_peer(&key).collect();
         let children: Vec<_> = dead.iter().map(|pair| pair.child.clone()).collect();
         for id in dead.iter().map(|pair| pair.sa.id).collect::<Vec<_>>() {
             self.remove_pair(shared, now, id, RemovalReason::PeerDead, false);
@@ -304,7 +304,8 @@ impl Engine {
         let Some(sa) = self.sas.get_mut(&ike).filter(|sa| sa.nat.udp().is_some()) else { return };
         sa.path.remote = remote;
         let path: Path = sa.path;
-        for pair in self.pairs.values().filter(|pair| pair.ike == ike) {
+        self.known.note(sa);
+        for pair in self.pairs.on(ike) {
             shared.emit(Event::Move { id: pair.sa.id, path, udp: true });
         }
     }
@@ -324,13 +325,18 @@ impl Engine {
         }
     }
 
-    /// Ends everything with a peer, and tells it.
-    pub(super) fn terminate(&mut self, shared: &mut Shared, now: Instant, peer: &str) {
-        let of_it = self.pairs.values().filter(|pair| &*pair.peer.name == peer);
+    /// Ends everything with peers by their names, and tells them.
+    pub(super) fn terminate(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        is_meant: impl Fn(&str) -> bool,
+    ) {
+        let of_it = self.pairs.values().filter(|pair| is_meant(&pair.peer.name));
         for id in of_it.map(|pair| pair.sa.id).collect::<Vec<_>>() {
             self.remove_pair(shared, now, id, RemovalReason::Terminated, true);
         }
-        let sas = self.sas.values().filter(|sa| sa.peer().is_some_and(|it| &*it.name == peer));
+        let sas = self.sas.values().filter(|sa| sa.peer().is_some_and(|it| is_meant(&it.name)));
         for id in sas.map(|sa| sa.id).collect::<Vec<_>>() {
             match self.sas.get(&id).map(|sa| &sa.state) {
                 Some(State::Up(_)) => {
@@ -341,6 +347,6 @@ impl Engine {
                 _ => {}
             }
         }
-        self.cancel_retries(peer);
+        self.cancel_retries(is_meant);
     }
 }

@@ -14,7 +14,7 @@ use super::{Engine, Timer};
 use crate::keymat::v1::Iv;
 use crate::msg::numbers::notify_v1;
 use crate::msg::v1::{DOI_IPSEC, Delete1, Payload1};
-use crate::msg::{ESP, ExchangeType, IKE, Notify};
+use crate::msg::{ESP, ExchangeType, IKE, IkeSpi, Notify};
 use crate::output::{ChildSaId, IkeSaId, Level, RemovalReason};
 use crate::shared::Shared;
 
@@ -178,8 +178,7 @@ impl Engine {
     /// The pair that we send through with this SPI, if it is with the peer of this IKE SA.
     fn pair_of_peer(&self, ike: IkeSaId, spi: u32) -> Option<ChildSaId> {
         let key = self.sas.get(&ike)?.key()?;
-        let with_it = self.pairs.values().filter(|pair| pair.key == key);
-        with_it.filter(|pair| pair.sa.outbound.spi == spi).map(|pair| pair.sa.id).next()
+        self.pairs.of_peer(&key).find(|pair| pair.sa.outbound.spi == spi).map(|pair| pair.sa.id)
     }
 
     fn on_delete(&mut self, shared: &mut Shared, now: Instant, ike: IkeSaId, delete: &Delete1) {
@@ -200,7 +199,11 @@ impl Engine {
             }
             IKE => {
                 for spi in &delete.spis {
-                    let named = self.sas.values().find(|sa| cookies(sa) == *spi);
+                    let halves = spi.chunks_exact(8).filter_map(|half| half.try_into().ok());
+                    let halves = halves.map(|half| IkeSpi(u64::from_be_bytes(half)));
+                    let ours = halves.filter_map(|cookie| self.cookies.get(&cookie));
+                    let mut named = ours.filter_map(|id| self.sas.get(id));
+                    let named = named.find(|sa| cookies(sa) == *spi);
                     let same_peer = named.filter(|named| {
                         self.sas.get(&ike).is_some_and(|sa| sa.key() == named.key())
                     });

@@ -10,6 +10,7 @@ use core::time::Duration;
 use engine::Instant;
 
 use super::main_mode::{self, Flaw};
+use super::pair::Pair;
 use super::phase1::{Phase1, State, Wanted};
 use super::retransmit::Retransmit;
 use super::{Engine, Timer};
@@ -39,11 +40,9 @@ impl Engine {
         remote: IpAddr,
         wanted: Wanted,
     ) {
-        let with_it = |sa: &&Phase1| {
-            sa.path.remote.ip() == remote && sa.peer().is_some_and(|it| it.name == peer.name)
-        };
+        let with_it = |sa: &&Phase1| sa.peer().is_some_and(|it| it.name == peer.name);
         let name = &wanted.child.name;
-        let asked = self.sas.values().filter(with_it).any(|sa| {
+        let asked = self.at(remote).filter(with_it).any(|sa| {
             sa.wanted.iter().any(|wanted| wanted.child.name == *name)
                 || sa.established().is_some_and(|up| {
                     let mut quick = up.quick.values();
@@ -53,16 +52,16 @@ impl Engine {
         if asked {
             return;
         }
-        let usable = self.sas.values().filter(with_it).rfind(|sa| sa.usable());
+        let usable = self.at(remote).filter(with_it).rfind(|sa| sa.usable());
         if let Some(ike) = usable.map(|sa| sa.id) {
             return self.begin_quick(shared, now, ike, wanted);
         }
-        let calling = |sa: &&mut Phase1| matches!(sa.state, State::Calling(_));
-        let mut same = self.sas.values_mut().filter(|sa| with_it(&&**sa));
-        if let Some(sa) = same.find(calling) {
+        let calling = |sa: &&Phase1| matches!(sa.state, State::Calling(_));
+        let calling = self.at(remote).filter(with_it).find(calling).map(|sa| sa.id);
+        if let Some(sa) = calling.and_then(|id| self.sas.get_mut(&id)) {
             return sa.wanted.push(wanted);
         }
-        let known = self.sas.values().rfind(with_it).map(|sa| sa.path);
+        let known = self.at(remote).rfind(with_it).map(|sa| sa.path);
         let path = known.unwrap_or_else(|| Path {
             local: SocketAddr::new(shared.local_address(peer, remote), shared.settings.port),
             remote: SocketAddr::new(remote, shared.settings.port),
@@ -110,8 +109,7 @@ impl Engine {
         self.touch(Timer::Sa(id));
         let Some(peer) = peer else { return };
         let calling = self
-            .sas
-            .values()
+            .at(path.remote.ip())
             .any(|sa| matches!(sa.state, State::Calling(_)) && sa.path.remote == path.remote);
         if !calling {
             self.call(shared, now, &peer, path, None);
@@ -190,9 +188,9 @@ impl Engine {
         self.touch(Timer::Retry(child.name.clone(), remote));
     }
 
-    /// Nothing of this peer's is tried any longer.
-    pub(super) fn cancel_retries(&mut self, peer: &str) {
-        let of_it = self.retries.iter().filter(|(_, retry)| &*retry.peer.name == peer);
+    /// Nothing of these peers' is tried any longer.
+    pub(super) fn cancel_retries(&mut self, is_meant: impl Fn(&str) -> bool) {
+        let of_it = self.retries.iter().filter(|(_, retry)| is_meant(&retry.peer.name));
         for key in of_it.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
             self.retries.remove(&key);
             self.touch(Timer::Retry(key.0, key.1));
@@ -216,10 +214,8 @@ impl Engine {
         retry.by_itself = false;
         retry.at = now + retry.interval;
         let (peer, child) = (retry.peer.clone(), retry.child.clone());
-        let has = self.pairs.values().any(|pair| {
-            pair.child.name == child.name && pair.sa.path.remote.ip() == remote && pair.useful()
-        });
-        if !has && shared.peers.iter().any(|it| Arc::ptr_eq(it, &peer)) {
+        let has = self.pairs.at(&child.name, remote).any(Pair::useful);
+        if !has && shared.peers.has(&peer) {
             let wanted = Wanted { child, packet: None, replaces: None };
             self.negotiate(shared, now, &peer, remote, wanted);
         }

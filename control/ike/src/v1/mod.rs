@@ -9,11 +9,13 @@ mod contact;
 mod dpd;
 mod informational;
 mod initiate;
+mod known;
 mod lifetime;
 mod main_mode;
 mod message;
 mod nat;
 mod pair;
+mod pairs;
 mod phase1;
 mod quick_mode;
 mod receive;
@@ -35,11 +37,13 @@ use core::net::{IpAddr, SocketAddr};
 use engine::{Instant, UnixTime};
 
 use self::initiate::Retry;
+use self::known::Known;
 use self::pair::Pair;
+use self::pairs::Pairs;
 use self::phase1::{Phase1, Wanted};
 use self::timers::{Timer, Timers};
 use crate::msg::{ExchangeType, Header, IkeSpi, TrafficSelector};
-use crate::output::{ChildSaId, IkeSaId, Input, Level, Path, RemovalReason};
+use crate::output::{IkeSaId, Input, Level, Path, RemovalReason};
 use crate::policy::{Child, Peer};
 use crate::shared::Shared;
 use crate::status::IkeStatus;
@@ -55,7 +59,9 @@ pub(crate) struct Engine {
     half_open: BTreeMap<IkeSaId, (SocketAddr, IkeSpi)>,
     /// Half-open SAs of strangers that have not shown that our answers reach them.
     unproven: BTreeSet<IkeSaId>,
-    pairs: BTreeMap<ChildSaId, Pair>,
+    /// SAs by whom they are with.
+    known: Known,
+    pairs: Pairs,
     retries: BTreeMap<(Box<str>, IpAddr), Retry>,
     timers: Timers,
     /// What has changed since its clock was set.
@@ -72,7 +78,8 @@ impl Engine {
             callers: BTreeMap::new(),
             half_open: BTreeMap::new(),
             unproven: BTreeSet::new(),
-            pairs: BTreeMap::new(),
+            known: Known::default(),
+            pairs: Pairs::default(),
             retries: BTreeMap::new(),
             timers: Timers::default(),
             touched: BTreeSet::new(),
@@ -131,9 +138,7 @@ impl Engine {
         remote: IpAddr,
         packet: Option<&(TrafficSelector, TrafficSelector)>,
     ) {
-        let has = self.pairs.values().any(|pair| {
-            pair.child.name == child.name && pair.sa.path.remote.ip() == remote && pair.useful()
-        });
+        let has = self.pairs.at(&child.name, remote).any(Pair::useful);
         let key = (child.name.clone(), remote);
         let cools_down = self.retries.get(&key).is_some_and(|retry| retry.at > now);
         if !has && !cools_down {
@@ -162,7 +167,7 @@ impl Engine {
                 self.remove_pair(shared, now, *id, RemovalReason::Expired, true);
             }
             Input::Rekey { peer, ike } => self.rekey_peer(shared, now, peer, *ike),
-            Input::Terminate { peer } => self.terminate(shared, now, peer),
+            Input::Terminate { peer } => self.terminate(shared, now, |it| it == &**peer),
             // IKEv1 has no pairs for single workers.
             Input::Acquire { .. }
             | Input::WorkerAcquire(..)
@@ -174,9 +179,8 @@ impl Engine {
 
     /// `shared.peers` has changed: SAs of `gone` peers are deleted.
     pub fn forget(&mut self, shared: &mut Shared, now: Instant, gone: &[Arc<Peer>]) {
-        for peer in gone {
-            self.terminate(shared, now, &peer.name);
-        }
+        let gone: BTreeSet<_> = gone.iter().map(|peer| &*peer.name).collect();
+        self.terminate(shared, now, |peer| gone.contains(peer));
         self.rearm(shared);
     }
 

@@ -24,7 +24,7 @@ pub(super) struct Pair {
     pub peer: Arc<Peer>,
     pub child: Arc<Child>,
     pub key: PeerKey,
-    /// The IKE SA that it lives on now.
+    /// The IKE SA that it lives on now; [`super::pairs::Pairs`] changes it.
     pub ike: IkeSaId,
     /// The quick mode was ours.
     initiator: bool,
@@ -158,7 +158,7 @@ impl Engine {
     pub(super) fn add_pair(&mut self, shared: &mut Shared, now: Instant, pair: Pair) {
         let id = pair.sa.id;
         let live = pair.state == PairState::Live;
-        self.pairs.insert(id, pair);
+        self.pairs.insert(pair);
         self.touch(Timer::Pair(id));
         if live {
             self.settle(shared, now, id);
@@ -168,8 +168,7 @@ impl Engine {
     /// The pairs of the same child and peer as `id`.
     fn siblings(&self, id: ChildSaId) -> Vec<ChildSaId> {
         let Some(pair) = self.pairs.get(&id) else { return Vec::new() };
-        let same = |other: &&Pair| other.child.name == pair.child.name && other.key == pair.key;
-        self.pairs.values().filter(same).map(|other| other.sa.id).collect()
+        self.pairs.of_child(&pair.key, &pair.child.name).map(|other| other.sa.id).collect()
     }
 
     /// Chooses the pair to send through among those of one child and peer, and lets the others

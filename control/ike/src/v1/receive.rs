@@ -110,6 +110,7 @@ impl Engine {
             }
             Ok(Step::Reply(message)) => {
                 self.unproven.remove(&id);
+                self.known.note(&sa);
                 shared.transmit(sa.path, message.clone());
                 sa.answered = Some(Answered::new(now, bytes, message));
                 self.sas.insert(id, sa);
@@ -221,6 +222,7 @@ impl Engine {
         shared.sa_count += 1;
         self.cookies.insert(sa.our_cookie(), sa.id);
         self.touch(Timer::Sa(sa.id));
+        self.known.note(&sa);
         self.sas.insert(sa.id, sa);
     }
 

@@ -18,7 +18,7 @@ impl Engine {
             State::Gone(identity) => identity.clone(),
             _ => None,
         };
-        let children = self.pairs.values().filter(|pair| pair.ike == sa.id);
+        let children = self.pairs.on(sa.id);
         let children = children.map(|pair| ChildStatus {
             id: pair.sa.id,
             child: pair.child.name.clone(),

@@ -23,6 +23,7 @@ use crate::keymat::v1::{Iv, Phase1Keys, skeyid_psk};
 use crate::msg::v1::{Body1, DOI_IPSEC, IDENTITY_ONLY, Message1, Payload1, Sa1, parse_decrypted};
 use crate::msg::{ExchangeType, Header, IkeSpi};
 use crate::output::{ChildSa, Event, Output, Path};
+use crate::peers::Peers;
 use crate::policy::fixture::gre;
 use crate::policy::{Peer, Versions};
 use crate::proposal::v1::{Lifetime, choose_phase1, offer_phase2};
@@ -84,7 +85,7 @@ fn engine(
 ) -> (Engine, Shared) {
     let settings = Settings { retransmit_first: Duration::from_secs(4), ..Settings::default() };
     let mut shared = Shared::new(settings, Box::new(Recorded(random.into())));
-    shared.peers = vec![peer.clone()];
+    shared.peers = Peers::new(vec![peer.clone()]);
     let mut engine = Engine::new();
     let phase1 = Phase1 {
         id: shared.ike_id(),

@@ -32,7 +32,7 @@ impl Engine {
             }
             State::Gone(_) => {
                 let settings = sa.peer().and_then(|peer| peer.dpd)?;
-                let pairs = self.pairs.values().filter(|pair| pair.ike == sa.id && pair.outbound);
+                let pairs = self.pairs.on(sa.id).filter(|pair| pair.outbound);
                 let rekeyed = pairs.filter(|pair| !pair.rekeying);
                 rekeyed.map(|pair| pair.alive + settings.delay).min()
             }
@@ -68,7 +68,7 @@ impl Engine {
             // Silence on pairs without an IKE SA: a new one shows whether the peer is alive, and
             // new pairs whether it still knows the old ones.
             State::Gone(_) => {
-                let on_it = self.pairs.values().filter(|pair| pair.ike == id && pair.outbound);
+                let on_it = self.pairs.on(id).filter(|pair| pair.outbound);
                 let Some(pair) = on_it.min_by_key(|pair| pair.alive).map(|pair| pair.sa.id) else {
                     return;
                 };

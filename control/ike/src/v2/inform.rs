@@ -2,12 +2,13 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr};
 
 use engine::{Instant, UnixTime};
 
 use super::Engine;
 use super::child::{self, ChildState};
-use super::sa::{Phase, Task};
+use super::sa::Task;
 use crate::output::{ChildSaId, IkeSaId, Input};
 use crate::shared::Shared;
 
@@ -77,10 +78,11 @@ impl Engine {
     }
 
     fn of_peer(&self, peer: &str) -> Vec<IkeSaId> {
-        let known = |sa: &&alloc::boxed::Box<super::IkeSa>| {
-            *sa.peer.name == *peer && !matches!(sa.phase, Phase::Answering(_))
-        };
-        self.sas.values().filter(known).map(|sa| sa.id).collect()
+        let from = (peer.into(), IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let places = self.by_remote.range(from..).take_while(|((name, _), _)| **name == *peer);
+        let mut ids: Vec<IkeSaId> = places.flat_map(|(_, ids)| ids).copied().collect();
+        ids.sort_unstable();
+        ids
     }
 
     fn of_child(

@@ -328,9 +328,11 @@ impl Engine {
 
     /// `shared.peers` has changed: SAs of `gone` peers are deleted.
     pub fn forget(&mut self, s: &mut Shared, now: Instant, wall: UnixTime, gone: &[Arc<Peer>]) {
-        self.sas.values_mut().for_each(|sa| sa.rule_out(gone));
-        let lost = |sa: &IkeSa| gone.iter().any(|peer| Arc::ptr_eq(peer, &sa.peer));
-        let ids: Vec<_> = self.sas.values().filter(|sa| lost(sa)).map(|sa| sa.id).collect();
+        let is_gone: BTreeSet<_> = gone.iter().map(Arc::as_ptr).collect();
+        let is_gone = |peer: &Arc<Peer>| is_gone.contains(&Arc::as_ptr(peer));
+        self.sas.values_mut().for_each(|sa| sa.rule_out(is_gone));
+        let ids: Vec<_> =
+            self.sas.values().filter(|sa| is_gone(&sa.peer)).map(|sa| sa.id).collect();
         for id in ids {
             self.with(s, now, wall, id, |sa, cx| sa.terminate(cx));
         }
@@ -366,13 +368,9 @@ impl Engine {
 /// Peers that may be where a message came from, the most specific first.
 fn candidates(shared: &Shared, path: Path) -> Vec<Arc<Peer>> {
     let fits = |peer: &&Arc<Peer>| {
-        peer.versions != Versions::V1
-            && peer.local.is_none_or(|local| local == path.local.ip())
-            && peer.remote.is_none_or(|remote| remote == path.remote.ip())
+        peer.versions != Versions::V1 && peer.local.is_none_or(|local| local == path.local.ip())
     };
-    let mut all: Vec<_> = shared.peers.iter().filter(fits).cloned().collect();
-    all.sort_by_key(|peer| peer.remote.is_none());
-    all
+    shared.peers.at(path.remote.ip()).filter(fits).cloned().collect()
 }
 
 /// RFC 7296 section 2.5: a version that we do not speak is answered, once, in the clear.

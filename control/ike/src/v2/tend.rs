@@ -156,9 +156,9 @@ impl IkeSa {
     }
 
     /// Peers are no longer configured: who has not yet proven to be one of them cannot any more.
-    pub fn rule_out(&mut self, gone: &[Arc<Peer>]) {
+    pub fn rule_out(&mut self, is_gone: impl Fn(&Arc<Peer>) -> bool) {
         let Phase::Answering(answering) = &mut self.phase else { return };
-        answering.candidates.retain(|peer| !gone.iter().any(|it| Arc::ptr_eq(it, peer)));
+        answering.candidates.retain(|peer| !is_gone(peer));
         if let Some(first) = answering.candidates.first() {
             self.peer = first.clone();
         }

@@ -22,6 +22,7 @@ use crate::keymat::v2::SkKeys;
 use crate::msg::sealed::{self, Opened};
 use crate::msg::{Header, IdPayload, IkeSpi, Message, Payload};
 use crate::output::{ChildSa, Event, Output, Path};
+use crate::peers::Peers;
 use crate::policy::fixture::gre;
 use crate::policy::{Peer, Versions};
 use crate::shared::{Settings, Shared};
@@ -82,7 +83,7 @@ impl Scene {
         let path = Path { local: end(local), remote: end(remote) };
         let mut shared = Shared::new(Settings::default(), Box::new(Recorded(Vec::new())));
         let mut engine = Engine::new(&mut shared);
-        shared.peers = vec![peer.clone()];
+        shared.peers = Peers::new(vec![peer.clone()]);
         let transcript = Transcript {
             nonce_i: charon.bytes("nonce_i"),
             nonce_r: charon.bytes("nonce_r"),

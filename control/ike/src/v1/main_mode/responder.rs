@@ -37,9 +37,7 @@ fn possible(shared: &Shared, path: Path) -> Vec<Arc<Peer>> {
             && peer.local.is_none_or(|local| local == path.local.ip())
             && method(peer).is_some()
     };
-    let named = shared.peers.iter().filter(ours).filter(|it| it.remote == Some(path.remote.ip()));
-    let any = shared.peers.iter().filter(ours).filter(|it| it.remote.is_none());
-    named.chain(any).take(CANDIDATES_MAX).cloned().collect()
+    shared.peers.at(path.remote.ip()).filter(ours).take(CANDIDATES_MAX).cloned().collect()
 }
 
 /// Message 1: an SA that waits for message 3, and message 2.
