@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use allocation_counter::{AllocationInfo, measure};
 use common::*;
 use esp::Suite;
@@ -160,8 +162,15 @@ fn what_is_refused_or_out_of_the_ordinary_allocates_nothing_either() {
     lane.assert_no_allocations("held", 0, || packet(A_HOST, [192, 0, 2, 77].into(), 60));
     lane.site.advance(10_000_000_000);
     assert_eq!(lane.turn().count_total, 0);
-    // The same for a tunnel without an SA.
-    let mut site = Site::new(umem, tables(join, false, false));
+    let unroutable = || packet(A_HOST, [10, 99, 0, 1].into(), 60);
+    let mut lane = Lane::new(Site::new(umem, plain_tables()), LAN, WAN);
+    lane.assert_no_allocations("errors", 0, unroutable);
+    assert!(lane.site.counters.icmp_sent.value() > 0);
+}
+
+#[test]
+fn waiting_for_an_sa_allocates_nothing() {
+    let mut site = Site::new(small_umem(), tables(Join::Vti(Suite::AES128GCM16), false, false));
     site.change_tunnel(|tunnel| {
         (tunnel.protection, tunnel.demand) = (tables::Protection::Esp(None), Some(Arc::default()));
     });
@@ -169,10 +178,6 @@ fn what_is_refused_or_out_of_the_ordinary_allocates_nothing_either() {
     lane.assert_no_allocations("waiting", 0, || packet(A_HOST, B_HOST, 60));
     lane.site.advance(10_000_000_000);
     assert_eq!(lane.turn().count_total, 0);
-    let unroutable = || packet(A_HOST, [10, 99, 0, 1].into(), 60);
-    let mut lane = Lane::new(Site::new(umem, plain_tables()), LAN, WAN);
-    lane.assert_no_allocations("errors", 0, unroutable);
-    assert!(lane.site.counters.icmp_sent.value() > 0);
 }
 
 #[test]
