@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use pipeline::{BATCH, InjectRing, Worker, WorkerId};
+use pipeline::{BATCH, Rings, Worker, WorkerId};
 use port::{Frame, FramePool, Umem};
 
 use super::plan::{Plan, Side};
@@ -128,8 +128,7 @@ impl Gateway {
             umem.pool(4 * PER_TURN),
             site.reader(),
             Arc::clone(&site.counters),
-            Arc::clone(&site.events),
-            Arc::new(InjectRing::new(1)),
+            Rings { events: Arc::clone(&site.events), ..Rings::default() },
         );
         let far = if side == Side::Hub { Side::Branches } else { Side::Hub };
         let host = |tunnel| {

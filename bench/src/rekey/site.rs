@@ -183,6 +183,7 @@ impl Shell for Site {
                 self.bridge.install_outbound(id);
                 self.up += 1;
             }
+            Event::WorkersShare(id) => self.bridge.share_among_workers(id),
             Event::Remove(id, _) => {
                 self.bridge.remove(id);
                 self.gone += 1;

@@ -66,7 +66,7 @@ fn a_nat_is_passed_with_a_peer_that_knows_a_draft_alone() {
         net.run(5 * SECOND);
         net.assert_connected();
         let [called, caller] = [0, 1].map(|node| &net.nodes[node].sent);
-        assert_eq!(vendor_ids(&caller[0].message), [id.clone()], "{draft:?}");
+        assert_eq!(vendor_ids(&caller[0].message), std::slice::from_ref(&id), "{draft:?}");
         assert!(vendor_ids(&called[0].message).contains(&id), "{draft:?}");
         for message in [&caller[1].message, &called[1].message] {
             let numbers = clear(message).into_iter().filter_map(|payload| match payload {

@@ -45,6 +45,9 @@ pub struct Node {
 /// What the network does to a datagram.
 pub type Weather = Box<dyn FnMut(usize, &Datagram) -> Vec<Duration>>;
 
+/// What becomes of a message of an end on its way.
+pub type Tamper = Box<dyn FnMut(usize, &mut Vec<u8>)>;
+
 /// Two gateways, and a NAT before the second if there is one.
 pub struct Net {
     pub now: Instant,
@@ -54,7 +57,7 @@ pub struct Net {
     nat_ports: BTreeMap<u16, u16>,
     pub weather: Weather,
     /// What becomes of a message of either end on its way.
-    pub tamper: Box<dyn FnMut(usize, &mut Vec<u8>)>,
+    pub tamper: Tamper,
     flying: BTreeSet<(Instant, u64, usize)>,
     cargo: BTreeMap<u64, Datagram>,
     next: u64,
