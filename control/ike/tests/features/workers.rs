@@ -9,8 +9,8 @@ use ike::output::{ChildSaId, Input, RemovalReason};
 use ike::policy::{Child, Peer, Start};
 
 use super::wire::{CREATE_CHILD_SA, logged_pair};
-use crate::sim::read::contents;
 use crate::sim::policy::child;
+use crate::sim::read::contents;
 use crate::sim::{Net, Weather};
 use crate::{A, CHILD, initiate, logs, pair_with, rekey, seconds};
 
