@@ -233,7 +233,8 @@ impl Player {
         while let Some(event) = self.events.pop() {
             match event {
                 // Nobody negotiates in a replay.
-                Event::Acquire { .. } | Event::WorkerAcquire { .. } | Event::FirstPacket { .. } => {}
+                Event::Acquire { .. } | Event::WorkerAcquire { .. } | Event::FirstPacket { .. } => {
+                }
                 Event::Resolve { port, address } => asked |= self.bridge.want(port, address),
                 Event::PeerMoved { spi, seq, address, port } => {
                     let heard = self.bridge.peer_moved(spi, seq, address, port);
