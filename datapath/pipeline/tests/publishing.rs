@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use common::*;
 use esp::Suite;
-use pipeline::{EventRing, InjectRing, Worker, WorkerId};
+use pipeline::{Rings, Worker, WorkerId};
 use port::{Batch, FramePool, Port};
 use tables::counters::WorkerCounters;
 use tables::publish::Publisher;
@@ -57,8 +57,7 @@ fn the_first_packet_under_new_keys_passes_though_the_turn_began_before_they_were
         umem().pool(64),
         reader,
         Arc::clone(&counters),
-        Arc::new(EventRing::new(8)),
-        Arc::new(InjectRing::new(1)),
+        Rings::default(),
     );
     worker.turn(1);
     assert_eq!((counters.drops(DropReason::EspNoSa), *left.lock().unwrap()), (0, 1));
