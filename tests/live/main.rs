@@ -18,6 +18,7 @@ mod lifecycle;
 mod load;
 mod negotiation;
 mod own_pairs;
+mod routing;
 mod show;
 mod status;
 mod syscalls;
