@@ -17,22 +17,8 @@ use crate::{
 
 const PEER_LAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peer-lab/peer-lab");
 
-/// Puts the daemon on its root: the guests' files below, ours above them, in memory. The mounts are
-/// in the mount namespace that `ip netns exec` makes, and go with its last process.
-const ENTER: &str = r#"
-set -e
-below=$1 files=$2 place=$3
-shift 3
-mount -t tmpfs -o mode=755 memory "$place"
-mkdir "$place/upper" "$place/work" "$place/root"
-cp -a "$files/." "$place/upper/"
-mount -t overlay -o "lowerdir=$below,upperdir=$place/upper,workdir=$place/work" \
-    daemon "$place/root"
-mount --rbind /dev "$place/root/dev"
-mount -t proc proc "$place/root/proc"
-mount --rbind /sys "$place/root/sys"
-exec chroot "$place/root" "$@"
-"#;
+/// Puts the daemon on its root.
+const ENTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peer-lab/enter");
 
 /// A daemon of the guests' disk in a namespace; it ends when this is dropped.
 #[derive(Debug)]
@@ -64,7 +50,7 @@ impl Userland {
     /// Starts it by its command line, with paths as on the guests' disk.
     pub fn start(&mut self, words: &[&str]) {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.netns, "sh", "-c", ENTER, "enter"]);
+        command.args(["netns", "exec", &self.netns, ENTER]);
         command.arg(root()).arg(self.files.path()).arg(self.place.path()).args(words);
         self.daemon = Some(Background::spawn(&mut command));
     }
