@@ -5,7 +5,7 @@
 # (`fake_kernel`), as fastgw-bench does not.
 #
 # charon runs from the guests' image of tests/peer-lab, in network namespaces of its own that are
-# gone at the end, also after Ctrl-C. Needs root, and load-tester from tests/setup.sh bench: Debian
+# gone at the end, also after Ctrl-C. Needs root. load-tester is built from Debian's source: Debian
 # does not package it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -13,13 +13,12 @@ cd "$(dirname "$0")/../.."
 count=${COUNT:-300}
 run=fgwike-$$
 scratch=$(mktemp -d)
-load_tester=${XDG_CACHE_HOME:-$HOME/.cache}/fastgw-load-tester/libstrongswan-load-tester.so
 declare -A pid=()
 groups=(x25519 ecp256 modp2048)
 
 main() {
 	[ "$(id -u)" -eq 0 ] || die "makes network namespaces: run it as root"
-	[ -e "$load_tester" ] || die "no $load_tester: run tests/setup.sh bench"
+	load_tester=$(tests/peer-lab/peer-lab load-tester | tail -n 1)
 	root=$(tests/peer-lab/peer-lab root | tail -n 1)
 	make_network
 	printf '%-34s%12s%16s%16s\n' "charon 5.9.8, PSK, IKE and child SA" handshakes \
