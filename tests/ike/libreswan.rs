@@ -156,8 +156,8 @@ fn bundle(own: &Credential) -> String {
 fn configuration(case: &Case, side: Side) -> String {
     let other = side.other();
     let (auth, certificate) = match case.auth {
-        Auth::Psk | Auth::WrongPsk => ("secret", ""),
         Auth::Certificate(_) => ("ecdsa", "leftcert=own\n    rightca=%same"),
+        _ => ("secret", ""),
     };
     let (kind, selectors) = match case.mode {
         Mode::Tunnel => {

@@ -78,6 +78,7 @@ pub fn between_namespaces() -> Vec<Case> {
     rows.extend(V1_THEIRS.map(|event| Case { event, ..version_1(&theirs) }));
     rows.extend(behind_nats(&ours, &theirs));
     rows.extend(certified(&ours, &theirs));
+    rows.extend(post_quantum(&ours, &theirs));
     rows
 }
 
@@ -128,6 +129,29 @@ fn certified(ours: &Case, theirs: &Case) -> Vec<Case> {
     ];
     rows.extend(refused.map(|case| Case { event: Event::Refused, ..case }));
     rows
+}
+
+/// Keys that a recording of today does not give to a computer of tomorrow: ML-KEM beside X25519 in
+/// every exchange (RFC 9370), and a secret that goes into all keys (RFC 8784).
+fn post_quantum(ours: &Case, theirs: &Case) -> Vec<Case> {
+    let by = |plain: &Case, event, narrow| Case {
+        daemon: Daemon::StrongSwan6,
+        ike: "aes128gcm16-prfsha256-x25519-ke1_mlkem768",
+        esp: "aes128gcm16-x25519-ke1_mlkem768",
+        event,
+        narrow,
+        ..plain.clone()
+    };
+    let ppk = |plain: &Case| Case { auth: Auth::Ppk, ..plain.clone() };
+    vec![
+        by(ours, Event::RekeyChild(Side::Ours), false),
+        by(ours, Event::RekeyIke(Side::Theirs), true),
+        by(theirs, Event::RekeyChild(Side::Theirs), true),
+        by(theirs, Event::RekeyIke(Side::Ours), false),
+        Case { event: Event::RekeyIke(Side::Ours), ..ppk(ours) },
+        ppk(theirs),
+        Case { auth: Auth::WrongPpk, event: Event::Refused, ..theirs.clone() },
+    ]
 }
 
 /// Rows with a guest: ESP by its kernel, in transport mode and without UDP, and Libreswan.
