@@ -293,6 +293,12 @@ impl Case {
         }
     }
 
+    /// Whether no packet is lost while an end makes new keys for the child. Libreswan as the one
+    /// that answers sends under them before its answer has left, when we cannot have them yet.
+    pub fn renews_without_loss(&self, by: Side) -> bool {
+        self.daemon != Daemon::Libreswan || by == Side::Theirs
+    }
+
     /// Whether `side` is the one that calls.
     pub fn calls(&self, side: Side) -> bool {
         self.initiator == side

@@ -158,8 +158,9 @@ fn post_quantum(ours: &Case, theirs: &Case) -> Vec<Case> {
 pub fn with_guest() -> Vec<Case> {
     let ours = Case::new(Side::Ours);
     let theirs = Case::new(Side::Theirs);
-    let rekey = Event::RekeyChild(Side::Ours);
+    let [rekey, by_peer] = [Side::Ours, Side::Theirs].map(Event::RekeyChild);
     let libreswan = Case { daemon: Daemon::Libreswan, ..ours.clone() };
+    let calls = |plain: &Case| Case { initiator: Side::Theirs, ..plain.clone() };
     let certificate = Auth::Certificate(Kind::Ecdsa256);
     let (gre, ipip) = (Mode::TransportGre, Mode::TransportIpip);
     vec![
@@ -169,9 +170,14 @@ pub fn with_guest() -> Vec<Case> {
         Case { mode: ipip, event: rekey, ..ours.clone() },
         Case { mode: gre, event: rekey, ..version_1(&ours) },
         Case { mode: ipip, ..version_1(&theirs) },
-        Case { esp: "null-sha1", event: Event::RekeyChild(Side::Theirs), ..theirs },
+        Case { esp: "null-sha1", event: by_peer, ..theirs },
+        Case { event: rekey, ..libreswan.clone() },
         Case { event: Event::RekeyIke(Side::Theirs), ..libreswan.clone() },
         Case { event: Event::Delete(Side::Theirs), ..libreswan.clone() },
-        Case { auth: certificate, ..libreswan },
+        Case { auth: certificate, ..libreswan.clone() },
+        Case { esp: "aes128gcm16-x25519", event: by_peer, ..calls(&libreswan) },
+        Case { auth: certificate, ..calls(&libreswan) },
+        Case { event: rekey, ..version_1(&libreswan) },
+        Case { event: Event::Delete(Side::Theirs), ..calls(&version_1(&libreswan)) },
     ]
 }
