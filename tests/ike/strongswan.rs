@@ -168,6 +168,15 @@ swanctl {{
     )
 }
 
+/// The lines of a connection, and those of the secrets.
+fn ppk(case: &Case, side: Side) -> (String, String) {
+    let Some(ppk) = case.ppk(side) else { return (String::new(), String::new()) };
+    (
+        format!("ppk_id = {PPK_ID}\n    ppk_required = yes"),
+        format!("ppk-site {{\n    id = {PPK_ID}\n    secret = \"{ppk}\"\n  }}"),
+    )
+}
+
 fn connection(case: &Case, side: Side) -> String {
     let other = side.other();
     let remote = if case.calls(side) { case.seen(other) } else { "%any" };
@@ -175,13 +184,7 @@ fn connection(case: &Case, side: Side) -> String {
         Auth::Certificate(_) => ("pubkey", ["certs = own.pem", "cacerts = root.pem"]),
         _ => ("psk", ["", ""]),
     };
-    let (ppk, ppk_secret) = match case.ppk(side) {
-        Some(ppk) => (
-            format!("ppk_id = {PPK_ID}\n    ppk_required = yes"),
-            format!("ppk-site {{\n    id = {PPK_ID}\n    secret = \"{ppk}\"\n  }}"),
-        ),
-        None => (String::new(), String::new()),
-    };
+    let (ppk, ppk_secret) = ppk(case, side);
     let keeps_up = case.event.keeps_up() && case.calls(side);
     let asks = case.event.keeps_up() || case.event == Event::Rebind;
     let dpd = if asks { "dpd_delay = 1s\n    dpd_timeout = 4s" } else { "" };

@@ -1,5 +1,5 @@
-//! What a stranger with a scanner learns of a gateway that waits for its peer: ike-scan's own reading
-//! of the answers.
+//! What a stranger with a scanner learns of a gateway that waits for its peer: ike-scan's own
+//! reading of the answers.
 
 use std::time::Duration;
 
