@@ -15,12 +15,13 @@ main() {
 	bench)
 		install_packages "${build[@]}" e2fsprogs ethtool iproute2 python3 "${rivals[@]}"
 		"$(dirname "$0")/peer-lab/peer-lab" build
-		build_load_tester
+		"$(dirname "$0")/peer-lab/peer-lab" load-tester > /dev/null
 		;;
 	test)
 		install_packages "${build[@]}" "${network[@]}" "${peers[@]}"
 		command -v cargo-fuzz > /dev/null || cargo install cargo-fuzz --locked
 		"$(dirname "$0")/peer-lab/peer-lab" build
+		"$(dirname "$0")/peer-lab/peer-lab" strongswan-6 > /dev/null
 		;;
 	*)
 		echo "usage: $0 demo|test|bench" >&2
@@ -46,39 +47,6 @@ install_packages() {
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get -q update
 	apt-get -q -y install --no-install-recommends "${missing[@]}"
-}
-
-# strongSwan's load-tester, which Debian leaves out of its packages, from Debian's source.
-build_load_tester() {
-	local cache=${XDG_CACHE_HOME:-$HOME/.cache}/fastgw-load-tester
-	local plugin=$cache/libstrongswan-load-tester.so source from=()
-	[ ! -e "$plugin" ] || return 0
-	echo "building strongSwan's load-tester"
-	rm -rf "$cache"
-	mkdir -p "$cache/lists/partial" "$cache/parts"
-	# Lists of its own: the machine's sources may be without source packages.
-	cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2> /dev/null |
-		sed -n 's/^deb \(.* bookworm\(-[a-z]*\)\? main\)/deb-src \1/p' > "$cache/parts/list.list"
-	grep -l debian-archive-keyring /etc/apt/sources.list.d/*.sources 2> /dev/null |
-		xargs -r sed 's/^Types:.*/Types: deb-src/' > "$cache/parts/list.sources"
-	from=(-q -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$cache/parts"
-		-o "Dir::State::Lists=$cache/lists" -o "Dir::Cache=$cache" -o APT::Sandbox::User=root)
-	apt-get "${from[@]}" update > /dev/null
-	(cd "$cache" && apt-get "${from[@]}" --download-only --tar-only source strongswan > /dev/null)
-	tar -C "$cache" -xf "$cache"/strongswan_*.orig.tar.*2
-	source=$(echo "$cache"/strongswan-*/src)
-	# What its configure script would find out here.
-	cat > "$cache/config.h" <<-'EOF'
-		#define CONFIG_H_INCLUDED
-		#define _GNU_SOURCE
-		#define HAVE_SIGWAITINFO
-		#define HAVE_EXPLICIT_BZERO
-		#define IPSEC_PIDDIR "/var/run"
-	EOF
-	rm "$source/libcharon/plugins/load_tester/load_tester.c"
-	gcc -shared -fPIC -O2 -w -include "$cache/config.h" -include stdbool.h \
-		-I "$source/libstrongswan" -I "$source/libcharon" -I "$source/include" \
-		-o "$plugin" "$source"/libcharon/plugins/load_tester/*.c
 }
 
 main "$@"

@@ -5,7 +5,7 @@
 # (`fake_kernel`), as fastgw-bench does not.
 #
 # charon runs from the guests' image of tests/peer-lab, in network namespaces of its own that are
-# gone at the end, also after Ctrl-C. Needs root, and load-tester from tests/setup.sh bench: Debian
+# gone at the end, also after Ctrl-C. Needs root. load-tester is built from Debian's source: Debian
 # does not package it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -13,13 +13,12 @@ cd "$(dirname "$0")/../.."
 count=${COUNT:-300}
 run=fgwike-$$
 scratch=$(mktemp -d)
-load_tester=${XDG_CACHE_HOME:-$HOME/.cache}/fastgw-load-tester/libstrongswan-load-tester.so
 declare -A pid=()
 groups=(x25519 ecp256 modp2048)
 
 main() {
 	[ "$(id -u)" -eq 0 ] || die "makes network namespaces: run it as root"
-	[ -e "$load_tester" ] || die "no $load_tester: run tests/setup.sh bench"
+	load_tester=$(tests/peer-lab/peer-lab load-tester | tail -n 1)
 	root=$(tests/peer-lab/peer-lab root | tail -n 1)
 	make_network
 	printf '%-34s%12s%16s%16s\n' "charon 5.9.8, PSK, IKE and child SA" handshakes \
@@ -73,9 +72,10 @@ measure() {
 
 # begin PLACE PROPOSAL SETTINGS: run charon on a copy of the image in memory.
 begin() {
-	local place=$1
-	mkdir -p "$scratch/$place"
-	cat > "$scratch/$place.conf" <<-EOF
+	local place=$1 files=$scratch/$1-files
+	mkdir -p "$scratch/$place" "$files/etc" "$files/usr/lib/ipsec/plugins"
+	cp "$load_tester" "$files/usr/lib/ipsec/plugins/"
+	cat > "$files/etc/strongswan.conf" <<-EOF
 		charon {
 			load = random nonce openssl aes sha1 sha2 hmac kdf gmp curve25519 gcm pem pkcs1 \
 				x509 pubkey load-tester kernel-netlink socket-default
@@ -108,19 +108,8 @@ begin() {
 			}
 		}
 	EOF
-	# shellcheck disable=SC2016
-	ip netns exec "$run-$place" sh -c '
-		set -e
-		mount -t tmpfs -o mode=755 memory "$2"
-		mkdir -p "$2/upper/etc" "$2/upper/usr/lib/ipsec/plugins" "$2/work" "$2/root"
-		cp "$3" "$2/upper/etc/strongswan.conf"
-		cp "$4" "$2/upper/usr/lib/ipsec/plugins/"
-		mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" root "$2/root"
-		mount --rbind /dev "$2/root/dev"
-		mount -t proc proc "$2/root/proc"
-		exec chroot "$2/root" /usr/lib/ipsec/charon' \
-		begin "$root" "$scratch/$place" "$scratch/$place.conf" "$load_tester" \
-		> "$scratch/$place.log" 2>&1 < /dev/null &
+	ip netns exec "$run-$place" tests/peer-lab/enter "$root" "$files" "$scratch/$place" \
+		/usr/lib/ipsec/charon > "$scratch/$place.log" 2>&1 < /dev/null &
 	pid[$place]=$!
 }
 

@@ -65,6 +65,10 @@ pub enum Auth {
     Psk,
     /// A secret that their end has wrong.
     WrongPsk,
+    /// A secret that both know, and a second one that goes into the keys (RFC 8784).
+    Ppk,
+    /// The same where their end has the second one wrong.
+    WrongPpk,
     /// Certificates of this kind; where it is a bad one, our end's is good.
     Certificate(Kind),
 }
@@ -142,11 +146,16 @@ impl Event {
 /// A daemon that others wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Daemon {
-    /// strongSwan's charon.
+    /// strongSwan's charon, version 5.
     StrongSwan,
+    /// The same of version 6, with several key exchanges in one SA (RFC 9370).
+    StrongSwan6,
     /// Libreswan's pluto.
     Libreswan,
 }
+
+/// What both ends call the second secret.
+pub const PPK_ID: &str = "both.example";
 
 /// A row of the report.
 #[derive(Clone, Debug)]
@@ -192,11 +201,17 @@ impl Case {
 
     /// Its name in the report.
     pub fn name(&self) -> String {
-        let daemon = if self.daemon == Daemon::Libreswan { "libreswan " } else { "" };
+        let daemon = match self.daemon {
+            Daemon::StrongSwan => "",
+            Daemon::StrongSwan6 => "strongswan 6 ",
+            Daemon::Libreswan => "libreswan ",
+        };
         let from = if self.initiator == Side::Ours { "->" } else { "<-" };
         let auth = match self.auth {
             Auth::Psk => "psk".to_owned(),
             Auth::WrongPsk => "wrong psk".to_owned(),
+            Auth::Ppk => "psk and ppk".to_owned(),
+            Auth::WrongPpk => "wrong ppk".to_owned(),
             Auth::Certificate(kind) => kind.name().to_owned(),
         };
         let mode = match self.mode {
@@ -244,6 +259,15 @@ impl Case {
         }
     }
 
+    /// What goes into the keys besides (RFC 8784), of which both ends have the same name.
+    pub fn ppk(&self, side: Side) -> Option<&'static str> {
+        match (self.auth, side) {
+            (Auth::WrongPpk, Side::Theirs) => Some("32 bytes that differ from those of us"),
+            (Auth::Ppk | Auth::WrongPpk, _) => Some("32 bytes that no computer ever guesses"),
+            _ => None,
+        }
+    }
+
     /// The certificates that both ends have a part in.
     pub fn kind(&self) -> Option<Kind> {
         match self.auth {
@@ -259,14 +283,20 @@ impl Case {
         match self.auth {
             Auth::WrongPsk if self.version == 1 && calls => None,
             Auth::WrongPsk if self.version == 1 => Some("pre-shared key is another one than ours"),
-            Auth::WrongPsk if calls => Some("does not accept our authentication"),
-            Auth::WrongPsk => Some("its pre-shared key is not the one of"),
+            Auth::WrongPsk | Auth::WrongPpk if calls => Some("does not accept our authentication"),
+            Auth::WrongPsk | Auth::WrongPpk => Some("its pre-shared key is not the one of"),
             Auth::Certificate(Kind::Revoked) => Some("was revoked"),
             Auth::Certificate(Kind::Stranger) => Some("no chain to a configured authority"),
             Auth::Certificate(Kind::Expired) => Some("expired on"),
             Auth::Certificate(Kind::Misnamed) => Some("does not name"),
-            Auth::Psk | Auth::Certificate(_) => None,
+            Auth::Psk | Auth::Ppk | Auth::Certificate(_) => None,
         }
+    }
+
+    /// Whether no packet is lost while an end makes new keys for the child. Libreswan as the one
+    /// that answers sends under them before its answer has left, when we cannot have them yet.
+    pub fn renews_without_loss(&self, by: Side) -> bool {
+        self.daemon != Daemon::Libreswan || by == Side::Theirs
     }
 
     /// Whether `side` is the one that calls.

@@ -111,7 +111,11 @@ impl Bench<'_> {
         match case.event {
             Event::None | Event::Refused | Event::OnDemand => Ok("-".to_owned()),
             Event::RekeyChild(side) => {
-                let said = self.lab.under_pings(|| self.end(side).rekey_child())?;
+                let rekey = || self.end(side).rekey_child();
+                let said = match case.renews_without_loss(side) {
+                    true => self.lab.under_pings(rekey)?,
+                    false => rekey().map(|()| "renewed".to_owned())?,
+                };
                 self.renewed(before, false).map(|()| said)
             }
             Event::RekeyIke(side) => {

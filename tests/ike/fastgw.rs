@@ -10,7 +10,7 @@ use tests::{
 };
 
 use crate::{
-    case::{Auth, Case, Event, Mode, Side},
+    case::{Auth, Case, Event, Mode, PPK_ID, Side},
     certificates::Certificates,
     end::{Child, End, Ike},
 };
@@ -206,7 +206,11 @@ fn tunnel(mode: Mode) -> String {
 /// How it shows who it is, and what it wants to see.
 fn proof(case: &Case, certificates: &Certificates) -> String {
     let Auth::Certificate(kind) = case.auth else {
-        return format!("psk = \"{}\"", case.secret(Side::Ours));
+        let mut lines = format!("psk = \"{}\"", case.secret(Side::Ours));
+        if let Some(ppk) = case.ppk(Side::Ours) {
+            lines += &format!("\nppk = \"{ppk}\"\nppk_id = \"{PPK_ID}\"\nppk_required = true");
+        }
+        return lines;
     };
     let own = certificates.of(kind, Side::Ours);
     format!(

@@ -156,8 +156,8 @@ fn bundle(own: &Credential) -> String {
 fn configuration(case: &Case, side: Side) -> String {
     let other = side.other();
     let (auth, certificate) = match case.auth {
-        Auth::Psk | Auth::WrongPsk => ("secret", ""),
         Auth::Certificate(_) => ("ecdsa", "leftcert=own\n    rightca=%same"),
+        _ => ("secret", ""),
     };
     let (kind, selectors) = match case.mode {
         Mode::Tunnel => {
@@ -168,7 +168,16 @@ fn configuration(case: &Case, side: Side) -> String {
             ("transport", "leftprotoport=ipencap\n    rightprotoport=ipencap".to_owned())
         }
     };
-    let version = if case.version == 2 { "insist" } else { "no" };
+    let (version, setup) = match case.version {
+        2 => ("insist", ""),
+        _ => ("no", "ikev1-policy=accept"),
+    };
+    // PFS is with the group of the IKE SA.
+    let esp = spelling(case.esp);
+    let (esp, pfs) = match esp.split_once("-dh") {
+        Some((esp, _)) => (esp, "yes"),
+        None => (&esp[..], "no"),
+    };
     let dpd = if case.event.keeps_up() || case.event == Event::Rebind {
         "dpddelay=1\n    dpdtimeout=5\n    dpdaction=restart"
     } else {
@@ -176,6 +185,7 @@ fn configuration(case: &Case, side: Side) -> String {
     };
     format!(
         "config setup
+    {setup}
 
 conn net
     left={left}
@@ -188,6 +198,7 @@ conn net
     ikev2={version}
     ike={ike}
     esp={esp}
+    pfs={pfs}
     type={kind}
     {dpd}
     leftupdown=%disabled
@@ -198,7 +209,6 @@ conn net
         right = other.wan(),
         right_id = identity(case, other),
         ike = spelling(case.ike),
-        esp = spelling(case.esp),
     )
 }
 

@@ -6,7 +6,7 @@ use tests::{
     netns::Netns,
     peer::Peer,
     process::{output, said},
-    userland::Userland,
+    userland::{Disk, Userland},
 };
 
 /// A place for one daemon.
@@ -32,8 +32,8 @@ pub struct Namespace(Userland);
 
 impl Namespace {
     /// Nothing runs there yet.
-    pub fn new(netns: &Netns) -> Self {
-        Self(Userland::new(netns))
+    pub fn new(netns: &Netns, disk: Disk) -> Self {
+        Self(Userland::new(netns, disk))
     }
 }
 

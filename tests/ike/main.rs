@@ -24,7 +24,11 @@ use std::{
     panic::{self, AssertUnwindSafe},
 };
 
-use tests::report::{Report, Row};
+use tests::{
+    netns::Netns,
+    report::{Report, Row},
+    userland::Disk,
+};
 
 use crate::{
     case::{Case, Daemon, Event, Mode, Side},
@@ -47,9 +51,7 @@ fn strongswan_and_fastgw_keep_keys_for_each_other() {
         let lab = Lab::with_namespace(control());
         lab.prepare(case);
         let Theirs::Namespace(netns) = &lab.theirs else { unreachable!("as it was made") };
-        let machine = Namespace::new(netns);
-        let esp = Esp::InUserspace;
-        let mut theirs = StrongSwan::new(machine, esp, case, Side::Theirs, certificates);
+        let mut theirs = strongswan(netns, case, Side::Theirs, certificates);
         try_out(&lab, case, certificates, &mut theirs)
     });
 }
@@ -70,7 +72,7 @@ fn daemons_with_the_esp_of_a_kernel_and_fastgw_keep_keys_for_each_other() {
         lab.prepare(case);
         let machine = Guest::new(peer);
         let mut theirs: Box<dyn End> = match case.daemon {
-            Daemon::StrongSwan => {
+            Daemon::StrongSwan | Daemon::StrongSwan6 => {
                 let esp = Esp::Kernel;
                 Box::new(StrongSwan::new(machine, esp, case, Side::Theirs, certificates))
             }
@@ -80,6 +82,20 @@ fn daemons_with_the_esp_of_a_kernel_and_fastgw_keep_keys_for_each_other() {
         };
         try_out(&lab, case, certificates, &mut *theirs)
     });
+}
+
+/// The strongSwan of a case in a namespace.
+fn strongswan(
+    netns: &Netns,
+    case: &Case,
+    side: Side,
+    certificates: &Certificates,
+) -> StrongSwan<Namespace> {
+    let disk = match case.daemon {
+        Daemon::StrongSwan6 => Disk::StrongSwan6,
+        Daemon::StrongSwan | Daemon::Libreswan => Disk::Guests,
+    };
+    StrongSwan::new(Namespace::new(netns, disk), Esp::InUserspace, case, side, certificates)
 }
 
 /// Whether strongSwan is at both ends.
@@ -113,8 +129,7 @@ fn try_all(rows: &[Case], mut try_one: impl FnMut(&Case, &Certificates) -> Row) 
 /// Starts our end beside theirs, lets the event happen, and judges both.
 fn try_out(lab: &Lab, case: &Case, certificates: &Certificates, theirs: &mut dyn End) -> Row {
     let mut ours: Box<dyn End> = if control() {
-        let machine = Namespace::new(&lab.ours);
-        Box::new(StrongSwan::new(machine, Esp::InUserspace, case, Side::Ours, certificates))
+        Box::new(strongswan(&lab.ours, case, Side::Ours, certificates))
     } else {
         Box::new(Fastgw::new(&lab.ours, case, certificates))
     };

@@ -78,6 +78,7 @@ pub fn between_namespaces() -> Vec<Case> {
     rows.extend(V1_THEIRS.map(|event| Case { event, ..version_1(&theirs) }));
     rows.extend(behind_nats(&ours, &theirs));
     rows.extend(certified(&ours, &theirs));
+    rows.extend(post_quantum(&ours, &theirs));
     rows
 }
 
@@ -130,12 +131,36 @@ fn certified(ours: &Case, theirs: &Case) -> Vec<Case> {
     rows
 }
 
+/// Keys that a recording of today does not give to a computer of tomorrow: ML-KEM beside X25519 in
+/// every exchange (RFC 9370), and a secret that goes into all keys (RFC 8784).
+fn post_quantum(ours: &Case, theirs: &Case) -> Vec<Case> {
+    let by = |plain: &Case, event, narrow| Case {
+        daemon: Daemon::StrongSwan6,
+        ike: "aes128gcm16-prfsha256-x25519-ke1_mlkem768",
+        esp: "aes128gcm16-x25519-ke1_mlkem768",
+        event,
+        narrow,
+        ..plain.clone()
+    };
+    let ppk = |plain: &Case| Case { auth: Auth::Ppk, ..plain.clone() };
+    vec![
+        by(ours, Event::RekeyChild(Side::Ours), false),
+        by(ours, Event::RekeyIke(Side::Theirs), true),
+        by(theirs, Event::RekeyChild(Side::Theirs), true),
+        by(theirs, Event::RekeyIke(Side::Ours), false),
+        Case { event: Event::RekeyIke(Side::Ours), ..ppk(ours) },
+        ppk(theirs),
+        Case { auth: Auth::WrongPpk, event: Event::Refused, ..theirs.clone() },
+    ]
+}
+
 /// Rows with a guest: ESP by its kernel, in transport mode and without UDP, and Libreswan.
 pub fn with_guest() -> Vec<Case> {
     let ours = Case::new(Side::Ours);
     let theirs = Case::new(Side::Theirs);
-    let rekey = Event::RekeyChild(Side::Ours);
+    let [rekey, by_peer] = [Side::Ours, Side::Theirs].map(Event::RekeyChild);
     let libreswan = Case { daemon: Daemon::Libreswan, ..ours.clone() };
+    let calls = |plain: &Case| Case { initiator: Side::Theirs, ..plain.clone() };
     let certificate = Auth::Certificate(Kind::Ecdsa256);
     let (gre, ipip) = (Mode::TransportGre, Mode::TransportIpip);
     vec![
@@ -145,9 +170,14 @@ pub fn with_guest() -> Vec<Case> {
         Case { mode: ipip, event: rekey, ..ours.clone() },
         Case { mode: gre, event: rekey, ..version_1(&ours) },
         Case { mode: ipip, ..version_1(&theirs) },
-        Case { esp: "null-sha1", event: Event::RekeyChild(Side::Theirs), ..theirs },
+        Case { esp: "null-sha1", event: by_peer, ..theirs },
+        Case { event: rekey, ..libreswan.clone() },
         Case { event: Event::RekeyIke(Side::Theirs), ..libreswan.clone() },
         Case { event: Event::Delete(Side::Theirs), ..libreswan.clone() },
-        Case { auth: certificate, ..libreswan },
+        Case { auth: certificate, ..libreswan.clone() },
+        Case { esp: "aes128gcm16-x25519", event: by_peer, ..calls(&libreswan) },
+        Case { auth: certificate, ..calls(&libreswan) },
+        Case { event: rekey, ..version_1(&libreswan) },
+        Case { event: Event::Delete(Side::Theirs), ..calls(&version_1(&libreswan)) },
     ]
 }

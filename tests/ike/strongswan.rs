@@ -5,7 +5,7 @@ use std::time::Duration;
 use tests::process::wait_for;
 
 use crate::{
-    case::{Auth, Case, Event, Mode, Side},
+    case::{Auth, Case, Daemon, Event, Mode, PPK_ID, Side},
     certificates::{Certificates, Credential, Kind},
     end::{Child, End, Ike},
     machine::Machine,
@@ -109,7 +109,7 @@ fn value<'a>(text: &'a str, key: &str) -> &'a str {
 /// All files of a side's daemon.
 fn files(case: &Case, side: Side, esp: Esp, certificates: &Certificates) -> Vec<(String, String)> {
     let mut files = vec![
-        ("/etc/strongswan.conf".to_owned(), daemon(esp)),
+        ("/etc/strongswan.conf".to_owned(), daemon(esp, case.daemon)),
         ("/etc/swanctl/swanctl.conf".to_owned(), connection(case, side)),
     ];
     if let Some(kind) = case.kind() {
@@ -135,17 +135,19 @@ fn credentials(kind: Kind, own: &Credential) -> Vec<(String, String)> {
 }
 
 /// charon's own settings. Retransmissions that come soon: what is lost here is never a little late.
-fn daemon(esp: Esp) -> String {
+fn daemon(esp: Esp, version: Daemon) -> String {
     let kernel = match esp {
         Esp::Kernel => "kernel-netlink",
         Esp::InUserspace => "kernel-libipsec kernel-netlink",
     };
+    let post_quantum = if version == Daemon::StrongSwan6 { "ml" } else { "" };
     // A guest in software emulation is slow to answer.
     let timeout = if esp == Esp::Kernel { 4 } else { 1 };
     format!(
         "charon {{
-  load = random nonce openssl aes sha1 sha2 md5 hmac kdf gmp curve25519 gcm chapoly pem pkcs1 \
-            pkcs8 x509 pubkey constraints revocation {kernel} socket-default updown vici
+  load = random nonce openssl aes sha1 sha2 md5 hmac kdf gmp curve25519 gcm chapoly {post_quantum} \
+            pem pkcs1 pkcs8 x509 pubkey constraints revocation {kernel} socket-default \
+            updown vici
   install_routes = yes
   make_before_break = yes
   retransmit_tries = 2
@@ -166,13 +168,23 @@ swanctl {{
     )
 }
 
+/// The lines of a connection, and those of the secrets.
+fn ppk(case: &Case, side: Side) -> (String, String) {
+    let Some(ppk) = case.ppk(side) else { return (String::new(), String::new()) };
+    (
+        format!("ppk_id = {PPK_ID}\n    ppk_required = yes"),
+        format!("ppk-site {{\n    id = {PPK_ID}\n    secret = \"{ppk}\"\n  }}"),
+    )
+}
+
 fn connection(case: &Case, side: Side) -> String {
     let other = side.other();
     let remote = if case.calls(side) { case.seen(other) } else { "%any" };
     let (auth, files) = match case.auth {
-        Auth::Psk | Auth::WrongPsk => ("psk", ["", ""]),
         Auth::Certificate(_) => ("pubkey", ["certs = own.pem", "cacerts = root.pem"]),
+        _ => ("psk", ["", ""]),
     };
+    let (ppk, ppk_secret) = ppk(case, side);
     let keeps_up = case.event.keeps_up() && case.calls(side);
     let asks = case.event.keeps_up() || case.event == Event::Rebind;
     let dpd = if asks { "dpd_delay = 1s\n    dpd_timeout = 4s" } else { "" };
@@ -191,6 +203,7 @@ fn connection(case: &Case, side: Side) -> String {
     mobike = {mobike}
     {dpd}
     {tries}
+    {ppk}
     local {{
       auth = {auth}
       id = {local_id}
@@ -217,6 +230,7 @@ secrets {{
   ike-site {{
     secret = \"{secret}\"
   }}
+  {ppk_secret}
 }}
 ",
         version = case.version,

@@ -13,8 +13,7 @@ use crate::{
     checks::Bench,
     fastgw::Fastgw,
     lab::{Lab, Theirs},
-    machine::Namespace,
-    strongswan::{Esp, StrongSwan},
+    strongswan,
 };
 
 /// A few rows that together have every exchange, a NAT, certificates and fragments.
@@ -40,8 +39,7 @@ fn record(case: &Case, certificates: &Certificates, keys: &Path, file: &Path) ->
     lab.prepare(case);
     let capture = Capture::start(lab.ours.nic("wan0"), "udp port 500 or udp port 4500", file);
     let Theirs::Namespace(netns) = &lab.theirs else { unreachable!("as it was made") };
-    let machine = Namespace::new(netns);
-    let mut theirs = StrongSwan::new(machine, Esp::InUserspace, case, Side::Theirs, certificates);
+    let mut theirs = strongswan(netns, case, Side::Theirs, certificates);
     let mut ours = Fastgw::new(&lab.ours, case, certificates).logging_keys(keys);
     let mut bench = Bench { lab: &lab, ours: &mut ours, theirs: &mut theirs };
     let outcome = bench.connect(case).and_then(|_| bench.event(case));

@@ -11,6 +11,7 @@ mod host_stack;
 mod hostile;
 mod hub;
 mod identities;
+mod ike_scan;
 mod inject;
 mod lab;
 mod latency;

@@ -13,6 +13,8 @@ import time
 import zlib
 from pathlib import Path
 
+from archive import run
+
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastgw-peer-lab"
 KERNEL = "linux-image-amd64"
@@ -38,7 +40,10 @@ def build(force=False):
         began = time.time()
         stamp.unlink(missing_ok=True)
         root, kernel = CACHE / "root", CACHE / "kernel"
-        unpack(download(), root, kernel)
+        debs = sorted(download().glob("*.deb"))
+        is_kernel = [deb.name.startswith("linux-image-") for deb in debs]
+        unpack([deb for deb, of_it in zip(debs, is_kernel) if of_it], kernel)
+        unpack([deb for deb, of_it in zip(debs, is_kernel) if not of_it], root)
         deps = install_modules(root, kernel)
         install_guest(root)
         make_initrd(root, kernel, deps)
@@ -91,18 +96,15 @@ def kernel_package():
     return found.group(1)
 
 
-def unpack(debs, root, kernel):
-    """Unpack the kernel's package into one tree, the others into the guest's root."""
-    for tree in (root, kernel):
-        shutil.rmtree(tree, ignore_errors=True)
-        tree.mkdir()
-    for deb in sorted(debs.glob("*.deb")):
-        if deb.name.startswith("linux-image-"):
-            run("dpkg-deb", "-x", deb, kernel)
-        elif not SKIP_DEB.match(deb.name):
-            run("dpkg-deb", "-x", deb, root)
+def unpack(debs, tree):
+    """Unpack what is wanted of packages into a tree of their own."""
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir()
+    for deb in debs:
+        if not SKIP_DEB.match(deb.name):
+            run("dpkg-deb", "-x", deb, tree)
     for name in SKIP_DIR:
-        shutil.rmtree(root / name, ignore_errors=True)
+        shutil.rmtree(tree / name, ignore_errors=True)
 
 
 def install_modules(root, kernel):
@@ -138,10 +140,7 @@ def install_guest(root):
     # Static, so that it does not matter whose C library this machine has.
     run("gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", root / "sbin/tunnel-socket",
         HERE / "guest/tunnel-socket.c")
-    for name in ("proc", "sys", "dev", "run", "tmp", "root", "var"):
-        (root / name).mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(root / "var/run", ignore_errors=True)
-    (root / "var/run").symlink_to("/run")
+    make_folders(root)
     users = [("root", 0, "/", "/bin/bash"), ("tcpdump", 103, "/nonexistent", "/bin/false"),
              ("nobody", 65534, "/nonexistent", "/bin/false")]
     (root / "etc/passwd").write_text(
@@ -153,6 +152,16 @@ def install_guest(root):
     for applet in output("chroot", root, "/bin/busybox", "--list").split():
         if not any((root / d / applet).exists() for d in ("bin", "sbin", "usr/bin", "usr/sbin")):
             (root / "bin" / applet).symlink_to("busybox")
+
+
+def make_folders(root):
+    """The folders that a running system expects."""
+    for name in ("proc", "sys", "dev", "run", "tmp", "root", "var"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    run_folder = root / "var/run"
+    if not run_folder.is_symlink():
+        shutil.rmtree(run_folder, ignore_errors=True)
+        run_folder.symlink_to("/run")
 
 
 def make_initrd(root, kernel, deps):
@@ -247,10 +256,6 @@ def sets(name):
     """The words of a file, apart where a blank line is."""
     lines = [line for line in (HERE / name).read_text().splitlines() if not line.startswith("#")]
     return [block.split() for block in "\n".join(lines).split("\n\n")]
-
-
-def run(*command, **options):
-    return subprocess.run([str(word) for word in command], check=True, **options)
 
 
 def output(*command):

@@ -1,5 +1,5 @@
 //! Debian's daemons in a namespace, without installing them: they run from the files of the guests'
-//! disk, each on a copy of its own that is gone with it.
+//! disk or of another, each on a copy of its own that is gone with it.
 
 use std::{
     fs,
@@ -17,27 +17,38 @@ use crate::{
 
 const PEER_LAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peer-lab/peer-lab");
 
-/// Puts the daemon on its root: the guests' files below, ours above them, in memory. The mounts are
-/// in the mount namespace that `ip netns exec` makes, and go with its last process.
-const ENTER: &str = r#"
-set -e
-below=$1 files=$2 place=$3
-shift 3
-mount -t tmpfs -o mode=755 memory "$place"
-mkdir "$place/upper" "$place/work" "$place/root"
-cp -a "$files/." "$place/upper/"
-mount -t overlay -o "lowerdir=$below,upperdir=$place/upper,workdir=$place/work" \
-    daemon "$place/root"
-mount --rbind /dev "$place/root/dev"
-mount -t proc proc "$place/root/proc"
-mount --rbind /sys "$place/root/sys"
-exec chroot "$place/root" "$@"
-"#;
+/// Puts the daemon on its root.
+const ENTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peer-lab/enter");
 
-/// A daemon of the guests' disk in a namespace; it ends when this is dropped.
+/// What a daemon runs from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// The guests' disk: Debian 12.
+    Guests,
+    /// strongSwan 6 with ML-KEM, from the packages and the source of Debian 13.
+    StrongSwan6,
+}
+
+impl Disk {
+    /// The folder of what it holds; made when it is missing.
+    fn folder(self) -> &'static Path {
+        static FOLDERS: [OnceLock<PathBuf>; 2] = [const { OnceLock::new() }; 2];
+        let (folder, word) = match self {
+            Self::Guests => (&FOLDERS[0], "root"),
+            Self::StrongSwan6 => (&FOLDERS[1], "strongswan-6"),
+        };
+        folder.get_or_init(|| {
+            let said = run(Command::new(PEER_LAB).arg(word));
+            PathBuf::from(said.lines().last().expect("peer-lab names a folder"))
+        })
+    }
+}
+
+/// A daemon of a disk in a namespace; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Userland {
     netns: String,
+    disk: Disk,
     files: TempDir,
     place: TempDir,
     daemon: Option<Background>,
@@ -45,9 +56,10 @@ pub struct Userland {
 
 impl Userland {
     /// A daemon that is not running yet.
-    pub fn new(netns: &Netns) -> Self {
+    pub fn new(netns: &Netns, disk: Disk) -> Self {
         Self {
             netns: netns.name().to_owned(),
+            disk,
             files: tempfile::tempdir().expect("a temporary folder"),
             place: tempfile::tempdir().expect("a temporary folder"),
             daemon: None,
@@ -61,11 +73,11 @@ impl Userland {
         fs::write(file, text).expect("a writable folder");
     }
 
-    /// Starts it by its command line, with paths as on the guests' disk.
+    /// Starts it by its command line, with paths as on its disk.
     pub fn start(&mut self, words: &[&str]) {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.netns, "sh", "-c", ENTER, "enter"]);
-        command.arg(root()).arg(self.files.path()).arg(self.place.path()).args(words);
+        command.args(["netns", "exec", &self.netns, ENTER]);
+        command.arg(self.disk.folder()).arg(self.files.path()).arg(self.place.path()).args(words);
         self.daemon = Some(Background::spawn(&mut command));
     }
 
@@ -102,13 +114,4 @@ impl Userland {
         }
         self.daemon = None;
     }
-}
-
-/// What the guests' disk holds; made when it is missing.
-fn root() -> &'static Path {
-    static ROOT: OnceLock<PathBuf> = OnceLock::new();
-    ROOT.get_or_init(|| {
-        let said = run(Command::new(PEER_LAB).arg("root"));
-        PathBuf::from(said.lines().last().expect("peer-lab names a folder"))
-    })
 }

@@ -249,7 +249,11 @@ pub(super) fn refused(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, error: u16,
         }
         _ => {}
     }
-    let text = format!("{name} is not negotiated: {}", notify::words(error));
+    let mut text = format!("{name} is not negotiated: {}", notify::words(error));
+    // It has taken the same at first, when no key exchange was to be had (RFC 7296 section 1.2).
+    if error == kind::NO_PROPOSAL_CHOSEN && offer.replaces.is_some() && offer.pair.is_none() {
+        text += "; if it wants PFS, give the tunnel's proposals a key exchange such as `x25519`";
+    }
     sa.log(cx, Level::Warning, text);
     lost(sa, cx, offer, Lost::Failed);
 }

@@ -145,8 +145,10 @@ impl Engine {
         }
         let candidates = candidates(shared, path);
         if candidates.is_empty() {
-            let text =
-                format!("connection from {} ignored: no peer is configured there", path.remote);
+            let text = format!(
+                "connection from {} ignored: no peer of the configuration speaks IKEv2 there",
+                path.remote
+            );
             return shared.log_stranger(now, Level::Info, None, text);
         }
         let message = match Message::parse(bytes) {

@@ -78,7 +78,8 @@ fn a_child_without_the_key_exchange_that_policy_wants_is_refused() {
     rekey(&mut net, 0, false);
     net.run(seconds(3));
     assert!(reasons(&net, 0).is_empty());
-    let told = "is not negotiated: it allows none of our proposals";
+    let told = "is not negotiated: it allows none of our proposals (NO_PROPOSAL_CHOSEN); if it \
+                wants PFS, give the tunnel's proposals a key exchange such as `x25519`";
     assert!(net.nodes[0].log.iter().any(|line| line.contains(told)), "{:#?}", logs(&net));
     assert_one(&net);
 }
