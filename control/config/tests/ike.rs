@@ -223,7 +223,7 @@ fn secrets_come_from_a_file_that_only_its_owner_reads() {
         (good, 0o640, "is open to others"),
         ("[psk]\nb = 7\n", 0o600, "line 2 is not text in quotes"),
         ("[psk]\nb = hunter2 staple\n", 0o600, "line 2 is not TOML"),
-        ("[psks]\nb = \"hunter2 staple\"\n", 0o600, "line 1 is neither [psk] nor [ppk]"),
+        ("[psks]\nb = \"hunter2 staple\"\n", 0o600, "line 1 is none of [psk], [ppk] and [ospf]"),
         ("[psk]\nbb = \"hunter2 staple\"\n", 0o600, "did you mean `psk = \"secrets:bb\"`?"),
         ("[psk]\nb = \"0xabc\"\n", 0o600, "neither pairs of hexadecimal digits"),
         ("[psk]\nb = \"\"\n", 0o600, "`psk` is empty"),
