@@ -40,6 +40,11 @@ fn messages_about_ike() {
 }
 
 #[test]
+fn messages_about_ospf() {
+    check("ospf");
+}
+
+#[test]
 fn messages_about_keys() {
     check("keys");
 }
