@@ -1,6 +1,7 @@
 //! What the gateway will do with a configuration, in words for people: `fastgw check` prints it.
 
 mod ike;
+mod ospf;
 
 use std::fmt::{self, Display, Write};
 
@@ -38,6 +39,9 @@ impl Config {
         }
         for item in &self.routes {
             route(out, item, self)?;
+        }
+        if let Some(router) = &self.ospf {
+            ospf::router(out, router)?;
         }
         Ok(())
     }

@@ -35,6 +35,20 @@ fn every_example_loads_and_is_explained_without_its_keys() {
 }
 
 #[test]
+fn ospf_is_spoken_in_the_tunnel_and_on_the_lan() {
+    let explained = example("ospf.toml").explain();
+    for line in [
+        "OSPF router 10.255.0.1",
+        "    to-b: area 0.0.0.0, point-to-point, cost 20, hello every 10 s, dead after 40 s, \
+         proven by digests",
+        "    lan: area 0.0.0.0, broadcast, cost 10, hello every 10 s, dead after 40 s, \
+         nothing proven",
+    ] {
+        assert!(explained.lines().any(|known| known == line), "{explained}");
+    }
+}
+
+#[test]
 fn manual_is_a_policy_tunnel_with_the_demonstration_keys() {
     let config = example("manual.toml");
     assert_eq!(config.gateway.name, "site-a");

@@ -1,0 +1,80 @@
+//! OSPF, in words.
+
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use ospf::{
+    msg::auth::Authentication,
+    settings::{AreaKind, NetworkType},
+};
+
+use crate::model::{Ospf, OspfInterface};
+
+/// An `[ospf]`.
+pub(super) fn router(out: &mut String, ospf: &Ospf) -> fmt::Result {
+    match ospf.router_id {
+        Some(id) => writeln!(out, "OSPF router {id}")?,
+        None => writeln!(out, "OSPF router, with its first address as ID")?,
+    }
+    let told = &ospf.redistribute;
+    let sources = [
+        (told.connected, "connected networks"),
+        (told.configured, "routes of this file"),
+        (told.kernel, "routes of the kernel"),
+        (told.default, "a default route"),
+    ];
+    let sources: Vec<&str> = sources.iter().filter(|(is, _)| *is).map(|(_, what)| *what).collect();
+    if !sources.is_empty() {
+        let kind = if told.is_type2 { 2 } else { 1 };
+        let (sources, metric) = (sources.join(", "), told.metric);
+        writeln!(out, "    others hear of {sources}, metric {metric} of type {kind}")?;
+    }
+    for (id, area) in &ospf.areas {
+        let kind = match area.kind {
+            AreaKind::Normal => "normal",
+            AreaKind::Stub(shielded) if shielded.summaries => "stub",
+            AreaKind::Stub(_) => "totally stubby",
+            AreaKind::Nssa(shielded) if shielded.summaries => "not so stubby",
+            AreaKind::Nssa(_) => "not so stubby, without summaries",
+        };
+        write!(out, "    area {id}: {kind}")?;
+        for range in &area.ranges {
+            let told = if range.advertise { "told as" } else { "hidden:" };
+            write!(out, ", {told} {}", range.prefix)?;
+        }
+        writeln!(out)?;
+    }
+    ospf.interfaces.iter().try_for_each(|item| interface(out, item))
+}
+
+fn interface(out: &mut String, interface: &OspfInterface) -> fmt::Result {
+    let OspfInterface { name, area, cost, .. } = interface;
+    if interface.is_passive {
+        return writeln!(out, "    {name}: told of in area {area}, cost {cost}; not spoken there");
+    }
+    let network = match interface.network {
+        NetworkType::Broadcast => "broadcast",
+        NetworkType::PointToPoint => "point-to-point",
+        NetworkType::PointToMultipoint => "point-to-multipoint",
+        NetworkType::Nbma => "non-broadcast",
+    };
+    let authentication = match &*interface.authentication {
+        Authentication::None => "nothing proven",
+        Authentication::Simple(_) => "a password in clear",
+        Authentication::Cryptographic(_) => "proven by digests",
+    };
+    let (hello, dead) = (seconds(interface.hello_interval), seconds(interface.dead_interval));
+    writeln!(
+        out,
+        "    {name}: area {area}, {network}, cost {cost}, hello every {hello}, dead after {dead}, \
+         {authentication}"
+    )
+}
+
+fn seconds(time: Duration) -> String {
+    if time.subsec_millis() == 0 {
+        format!("{} s", time.as_secs())
+    } else {
+        format!("{} ms", time.as_millis())
+    }
+}
