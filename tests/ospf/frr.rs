@@ -8,7 +8,11 @@ use std::{
 };
 
 use serde_json::Value;
-use tests::{netns::Netns, process::output, userland::Userland};
+use tests::{
+    netns::Netns,
+    process::output,
+    userland::{Disk, Userland},
+};
 
 use crate::cases::Case;
 
@@ -34,7 +38,7 @@ pub struct Frr {
 impl Frr {
     /// Not running yet.
     pub fn new(netns: &Netns, case: &Case) -> Self {
-        let userland = Userland::new(netns);
+        let userland = Userland::new(netns, Disk::Guests);
         userland.write("/etc/passwd", PASSWD);
         userland.write("/etc/group", GROUP);
         userland.write("/etc/frr/all.conf", &config(case));
