@@ -62,9 +62,8 @@ lint:
 unit:
 	$(CARGO) test --workspace --exclude tests
 
-# One at a time: they share the processors with the gateways and guests they start.
 proofs:
-	$(CARGO) test -p tests -- --test-threads=1 --nocapture
+	tests/proofs.sh
 
 fuzz:
 	tests/fuzz/run.sh $(FUZZ_SECONDS)
