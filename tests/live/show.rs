@@ -55,7 +55,7 @@ fn scripts_find_everything_under_its_name() {
     );
     assert_eq!(
         keys(&show["sas"][0]),
-        words("bytes direction esn packets replay_window sequence spi suite tunnel")
+        words("bytes direction esn packets replay_window sequence spi suite tunnel worker")
     );
     assert_eq!(keys(&show["drops"][0]), words("count help reason"));
     assert_eq!(keys(&show["routes"][0]), words("prefix target"));
