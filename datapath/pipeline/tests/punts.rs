@@ -152,6 +152,10 @@ fn a_protected_tunnel_without_an_sa_sends_nothing_of_controls_in_clear() {
     });
     a.control_sends(INTO, &ospf(A_LAN, ALL_ROUTERS, 64));
     assert_eq!(a.at_peer(), Vec::<Vec<u8>>::new());
+    // It waits for an SA, but not for ever.
+    a.advance(1_100_000_000);
+    a.settle();
+    assert_eq!(a.at_peer(), Vec::<Vec<u8>>::new());
     a.assert_drops(&[(DropReason::TunnelNoSa, 1)]);
     let asked = Event::Acquire {
         tunnel: TUNNEL,
