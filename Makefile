@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 # Seconds that each fuzz target runs for in `make test`.
-FUZZ_SECONDS ?= 20
+FUZZ_SECONDS ?= 12
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench rfc2544 check-format lint unit proofs fuzz
