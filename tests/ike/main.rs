@@ -103,10 +103,17 @@ fn control() -> bool {
     env::var_os("IKE_CONTROL").is_some()
 }
 
-/// The rows that were asked for.
+/// The rows that were asked for, and whose daemons can be had here.
 fn chosen(rows: impl Iterator<Item = Case>) -> Vec<Case> {
     let only = env::var("IKE_ONLY").unwrap_or_default();
-    rows.filter(|case| case.name().contains(&only)).collect()
+    let mut rows: Vec<Case> = rows.filter(|case| case.name().contains(&only)).collect();
+    if rows.iter().any(|case| case.daemon == Daemon::StrongSwan6)
+        && let Some(why) = Disk::strongswan_6_is_missing()
+    {
+        rows.extract_if(.., |case| case.daemon == Daemon::StrongSwan6)
+            .for_each(|case| println!("{}: NOT TRIED, without Debian 13: {why}", case.name()));
+    }
+    rows
 }
 
 /// Tries rows one after the other and prints the table.

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::{
     netns::Netns,
-    process::{Background, run},
+    process::{Background, output, run, said},
 };
 
 const PEER_LAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peer-lab/peer-lab");
@@ -41,6 +41,12 @@ impl Disk {
             let said = run(Command::new(PEER_LAB).arg(word));
             PathBuf::from(said.lines().last().expect("peer-lab names a folder"))
         })
+    }
+
+    /// Why strongSwan 6 is not there, if it is not: a mirror need not have the next Debian.
+    pub fn strongswan_6_is_missing() -> Option<String> {
+        let output = output(Command::new(PEER_LAB).arg("strongswan-6"));
+        (!output.status.success()).then(|| said(&output))
     }
 }
 
