@@ -97,7 +97,6 @@ impl Ospf {
         let before = (neighbor.priority, neighbor.designated, neighbor.backup);
         neighbor.router_id = router_id;
         neighbor.address = source;
-        neighbor.options = hello.options;
         neighbor.priority = hello.priority;
         neighbor.designated = hello.designated;
         neighbor.backup = hello.backup;

@@ -142,9 +142,13 @@ impl Interface {
                 && (has_role(self.address()) || has_role(neighbor.address))
     }
 
-    /// The neighbours whose databases are the same as ours.
+    /// The neighbours whose databases are the same as ours, and those that are treated so while they
+    /// restart (RFC 3623 section 3).
     pub fn full(&self) -> impl Iterator<Item = &Neighbor> {
-        self.neighbors.values().filter(|neighbor| neighbor.state == NeighborState::Full)
+        let is_full = |neighbor: &&Neighbor| {
+            neighbor.state == NeighborState::Full || neighbor.helped_until.is_some()
+        };
+        self.neighbors.values().filter(is_full)
     }
 
     /// Those who can be elected, but for us.

@@ -107,6 +107,7 @@ pub(crate) struct Neighbor {
     /// Whom it says to be the designated router and the backup.
     pub designated: Ipv4Addr,
     pub backup: Ipv4Addr,
+    /// What its description of the database says that it can do.
     pub options: Options,
     /// We lead the exchange.
     pub leads: bool,
