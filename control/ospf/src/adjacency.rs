@@ -54,7 +54,9 @@ impl Ospf {
         let Some(interface) = self.interfaces.get(&id) else { return };
         let keys: Vec<Ipv4Addr> = interface.neighbors.keys().copied().collect();
         for key in keys {
-            self.neighbor_event(NeighborId { interface: id, key }, NeighborEvent::Gone);
+            let neighbor = NeighborId { interface: id, key };
+            self.help_no_longer(neighbor, "its network is down");
+            self.neighbor_event(neighbor, NeighborEvent::Gone);
         }
         let now = self.now;
         let Some(interface) = self.interfaces.get_mut(&id) else { return };

@@ -26,8 +26,9 @@ const MIN_LS_ARRIVAL: Duration = Duration::from_secs(1);
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_millis(500);
 /// Most packets of updates that are repeated to one neighbour at a time (RFC 4222).
 const REPEATED_MAX: usize = 32;
-/// Most LSAs of one database that strangers can make us keep.
-pub const LSAS_MAX: usize = 1 << 20;
+/// Most bytes of LSAs in one database that others can make us keep; what is parsed of them takes
+/// some times that.
+const LSDB_BYTES_MAX: usize = 128 << 20;
 
 impl Ospf {
     pub(crate) fn update_received(
@@ -85,7 +86,7 @@ impl Ospf {
             direct.push(header);
             return Ok(());
         }
-        if known.is_none() && lsdb.len() >= LSAS_MAX {
+        if lsdb.bytes() + lsa.len() > LSDB_BYTES_MAX {
             return Err(Refusal::DatabaseFull);
         }
         let age = known.map_or(Ordering::Greater, |(ours, ..)| compare_recency(&header, &ours));

@@ -2,6 +2,7 @@
 //! (RFC 3623 section 3).
 
 use alloc::format;
+use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
@@ -93,6 +94,23 @@ impl Ospf {
         self.log(Level::Info, text);
     }
 
+    /// What others say has changed: a neighbour that restarts would go on forwarding by what was
+    /// before (RFC 3623 section 3.2, strict checking).
+    pub(crate) fn help_ends_by(&mut self, changed: &LsaKey) {
+        let mut helped = Vec::new();
+        for interface in self.interfaces.values() {
+            for (key, neighbor) in &interface.neighbors {
+                let is_helped = neighbor.helped_until.is_some();
+                if is_helped && neighbor.router_id != changed.advertising_router {
+                    helped.push(NeighborId { interface: interface.id, key: *key });
+                }
+            }
+        }
+        for id in helped {
+            self.help_no_longer(id, "the network has changed meanwhile");
+        }
+    }
+
     /// Whether a neighbour is treated as if it were there.
     pub(crate) fn is_helped(&self, id: NeighborId) -> bool {
         self.neighbor(id).is_some_and(|neighbor| neighbor.helped_until.is_some())
@@ -100,35 +118,31 @@ impl Ospf {
 
     /// The neighbour is there again.
     fn help_ends_well(&mut self, id: NeighborId) {
-        let Some(neighbor) = self.neighbor_mut(id) else { return };
-        if neighbor.helped_until.take().is_none() {
-            return;
+        if let Some(router) = self.end_help(id) {
+            self.log(Level::Info, format!("OSPF neighbour {router} has restarted"));
         }
-        let (router, is_full) = (neighbor.router_id, neighbor.state == NeighborState::Full);
-        self.timers.cancel(Timer::Help(id));
-        self.log(Level::Info, format!("OSPF neighbour {router} has restarted"));
-        if !is_full {
-            self.neighbor_event(id, NeighborEvent::Gone);
-        }
-        self.interface_changes(id.interface);
     }
 
     /// The neighbour is no longer treated as if it were there, because it takes too long or because
     /// something has changed that it must know of (RFC 3623 section 3.2).
     pub(crate) fn help_no_longer(&mut self, id: NeighborId, why: &str) {
-        let Some(neighbor) = self.neighbor_mut(id) else { return };
-        if neighbor.helped_until.take().is_none() {
-            return;
+        if let Some(router) = self.end_help(id) {
+            let text =
+                format!("OSPF neighbour {router} is no longer kept through its restart: {why}");
+            self.log(Level::Warning, text);
         }
-        let (router, is_full) = (neighbor.router_id, neighbor.state == NeighborState::Full);
+    }
+
+    /// From here on the neighbour is what its hellos make it; whom that is about, if it was helped.
+    fn end_help(&mut self, id: NeighborId) -> Option<Ipv4Addr> {
+        let neighbor = self.neighbor_mut(id)?;
+        neighbor.helped_until.take()?;
+        let router = neighbor.router_id;
         self.timers.cancel(Timer::Help(id));
-        self.log(
-            Level::Warning,
-            format!("OSPF neighbour {router} is no longer kept through its restart: {why}"),
-        );
-        if !is_full {
+        if self.timers.deadline_of(Timer::Inactivity(id)).is_none() {
             self.neighbor_event(id, NeighborEvent::Gone);
         }
         self.interface_changes(id.interface);
+        Some(router)
     }
 }

@@ -139,8 +139,7 @@ impl Ospf {
             return;
         }
         if known.is_some_and(|known| !keeps_neighbors(known, &settings)) {
-            self.interface_event(id, InterfaceEvent::InterfaceDown);
-            self.interfaces.remove(&id);
+            self.take_out(id);
         }
         let area = settings.area;
         if !self.areas.contains_key(&area) {
@@ -163,15 +162,19 @@ impl Ospf {
     /// Takes an interface away.
     pub fn remove_interface(&mut self, now: Instant, wall: UnixTime, id: InterfaceId) {
         self.tick(now, wall);
-        self.interface_event(id, InterfaceEvent::InterfaceDown);
-        if let Some(gone) = self.interfaces.remove(&id) {
-            let area = gone.settings.area;
-            if !self.interfaces.values().any(|other| other.settings.area == area) {
-                self.leave_area(area);
-            }
-        }
+        self.take_out(id);
         self.all_routers_change();
         self.settle();
+    }
+
+    /// Takes an interface out, and its area if it was the last one there.
+    fn take_out(&mut self, id: InterfaceId) {
+        self.interface_event(id, InterfaceEvent::InterfaceDown);
+        let Some(gone) = self.interfaces.remove(&id) else { return };
+        let area = gone.settings.area;
+        if !self.interfaces.values().any(|other| other.settings.area == area) {
+            self.leave_area(area);
+        }
     }
 
     /// Tells the autonomous system of other protocols' routes: `None` for those that are gone.
@@ -345,6 +348,7 @@ impl Ospf {
         let scope = Scope::Area(area);
         self.timers.retain(|timer| !matches!(timer, Timer::Age(of, _) if *of == scope));
         self.max_aged.retain(|(of, _)| *of != scope);
+        self.told.retain(|(of, _), _| *of != scope);
         self.routes_change();
     }
 

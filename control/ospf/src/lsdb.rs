@@ -52,6 +52,8 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Lsdb {
     entries: BTreeMap<LsaKey, Entry>,
+    /// On the wire, all LSAs together.
+    bytes: usize,
 }
 
 impl Lsdb {
@@ -67,12 +69,22 @@ impl Lsdb {
 
     /// Puts an LSA in the place of its older instance, which is given back.
     pub fn install(&mut self, entry: Entry) -> Option<Entry> {
-        self.entries.insert(entry.lsa.header().key(), entry)
+        self.bytes += entry.lsa.len();
+        let before = self.entries.insert(entry.lsa.header().key(), entry);
+        self.bytes -= before.as_ref().map_or(0, |entry| entry.lsa.len());
+        before
     }
 
     /// Takes an LSA out.
     pub fn remove(&mut self, key: &LsaKey) -> Option<Entry> {
-        self.entries.remove(key)
+        let gone = self.entries.remove(key);
+        self.bytes -= gone.as_ref().map_or(0, |entry| entry.lsa.len());
+        gone
+    }
+
+    /// What all of them take on the wire, bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// How many there are.

@@ -166,6 +166,7 @@ impl Ospf {
             area.is_changed = true;
         }
         self.routes_change();
+        self.help_ends_by(key);
     }
 
     /// Routes are to be computed soon.

@@ -407,3 +407,26 @@ fn settings_of_an_interface_change_while_it_runs() {
     assert_eq!(net.costs(0).get(&lan), Some(&82));
     assert_eq!(net.states(0), [NeighborState::Full], "no adjacency is lost by that");
 }
+
+#[test]
+fn hellos_do_not_disturb_a_long_exchange() {
+    let mut net = routers(2);
+    let many = (0..4000).map(|n| {
+        let prefix = Ipv4Net::new(Ipv4Addr::from_bits(0xac00_0000 + (n << 8)), 24).unwrap();
+        (prefix, external(1, true))
+    });
+    net.with(0, |ospf, now, wall| ospf.change_externals(now, wall, many));
+    // Small packets, so that there are many of them; each takes a millisecond or two.
+    let set = |_, settings: &mut InterfaceSettings| {
+        settings.mtu = 128;
+        settings.hello_interval = SECOND / 5;
+        settings.dead_interval = SECOND;
+    };
+    net.add_segment_with(NetworkType::PointToPoint, &[(0, 1), (1, 1)], set);
+    net.run(MINUTE);
+    assert_eq!(net.states(1), [NeighborState::Full]);
+    assert_eq!(net.nodes[1].fib.len(), 4001);
+    for node in &net.nodes {
+        assert_eq!(node.ospf.interfaces()[0].1.refused, []);
+    }
+}

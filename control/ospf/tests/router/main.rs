@@ -2,4 +2,5 @@
 
 mod adjacency;
 mod convergence;
+mod grace;
 mod sim;
