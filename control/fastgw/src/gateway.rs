@@ -173,6 +173,7 @@ impl Gateway {
     /// The kernel refused a change of the XDP programs' maps; the tables are published all the
     /// same.
     pub fn rebuild(&mut self) -> Result<(), Box<dyn Error>> {
+        self.place_ospf();
         let built = self.with_underlay(|bridge, underlay| bridge.build(underlay));
         let Built { tables, routes, owned, endpoints, problems } = built;
         self.publisher.publish(tables);
@@ -182,7 +183,9 @@ impl Gateway {
         let mut in_udp = self.bridge.udp_ends();
         in_udp.retain(|end| self.negotiator.as_ref().is_none_or(|ike| !ike.sockets().has(*end)));
         let refused = self.sockets.follow(&endpoints, &in_udp, &self.registry, OUTER);
-        let problems: BTreeSet<_> = problems.into_iter().chain(no_ike).chain(refused).collect();
+        let no_ospf = self.follow_ospf();
+        let problems = problems.into_iter().chain(no_ike).chain(refused).chain(no_ospf);
+        let problems: BTreeSet<_> = problems.collect();
         self.endpoints.clone_from(&endpoints);
         for problem in problems.difference(&self.told) {
             tracing::warn!("{problem}");
@@ -243,7 +246,6 @@ impl Gateway {
             self.publish_nexthops();
         } else {
             self.rebuild()?;
-            self.follow_ospf();
         }
         Ok(true)
     }
@@ -281,8 +283,8 @@ impl Gateway {
         {
             tracing::error!("fragments of packets in UDP cannot be put together: {error}");
         }
+        self.configure_ospf();
         self.rebuild_or_tell();
-        self.configure_ospf()?;
         self.configure_ike()
     }
 
@@ -357,10 +359,12 @@ impl Gateway {
             self.keep_alive(&peer);
         }
         let forgotten = self.path_mtus.forget_old(now);
-        if forgotten {
+        // A socket that the kernel refused may be had by now.
+        let retries = self.router.as_ref().is_some_and(Router::is_deaf);
+        if forgotten || retries {
             self.rebuild_or_tell();
         }
-        forgotten
+        forgotten || retries
     }
 
     pub(crate) fn rebuild_or_tell(&mut self) {

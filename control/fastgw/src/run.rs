@@ -63,8 +63,8 @@ pub fn run(
     let ports = opened;
     let parts = Parts { config, kernel, bridge, ports, steering, cores, sockets, registry };
     let mut gateway = Gateway::new(parts);
+    gateway.configure_ospf();
     gateway.rebuild()?;
-    gateway.configure_ospf()?;
     gateway.configure_ike()?;
     let mut control = Control::new(poll, signals, server, &mut gateway)?;
     let threads = start_workers(&gateway, workers, &control.waker)?;

@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
+use engine::{Instant, UnixTime};
+
 use crate::area::is_some;
 use crate::instance::{Ospf, Timer};
 use crate::interface::{ALL_SPF_ROUTERS, InterfaceEvent, InterfaceState};
@@ -45,6 +47,27 @@ impl Ospf {
             called.chain(is_multicast.then_some(ALL_SPF_ROUTERS)).collect();
         for destination in destinations {
             self.say_hello(id, destination);
+        }
+    }
+
+    /// Says on all interfaces that nobody is heard any more: neighbours need not wait until they
+    /// miss us. What is said afterwards begins anew.
+    pub fn leave(&mut self, now: Instant, wall: UnixTime) {
+        self.tick(now, wall);
+        let ids: Vec<InterfaceId> = self.interfaces.keys().copied().collect();
+        for id in ids {
+            let Some(interface) = self.interfaces.get_mut(&id) else { continue };
+            let neighbors = core::mem::take(&mut interface.neighbors);
+            let called = neighbors.values().map(|neighbor| neighbor.address);
+            let called: Vec<Ipv4Addr> = match interface.settings.network {
+                NetworkType::Nbma => called.collect(),
+                _ => alloc::vec![ALL_SPF_ROUTERS],
+            };
+            called.into_iter().for_each(|destination| self.say_hello(id, destination));
+            if let Some(interface) = self.interfaces.get_mut(&id) {
+                interface.neighbors = neighbors;
+            }
+            self.interface_event(id, InterfaceEvent::InterfaceDown);
         }
     }
 

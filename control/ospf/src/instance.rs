@@ -255,7 +255,7 @@ impl Ospf {
         self.outputs.pop_front()
     }
 
-    fn tick(&mut self, now: Instant, wall: UnixTime) {
+    pub(crate) fn tick(&mut self, now: Instant, wall: UnixTime) {
         self.now = self.now.max(now);
         self.wall = self.wall.max(wall);
     }

@@ -33,8 +33,10 @@ impl Gateway {
         Ok(())
     }
 
-    /// Tells every peer that its SAs are over.
+    /// Tells every peer that its SAs are over, and OSPF's neighbours that we go, who may be behind
+    /// those.
     pub fn take_leave(&mut self) {
+        self.leave_ospf();
         if let Some(ike) = &mut self.negotiator {
             ike.forget_all();
         }

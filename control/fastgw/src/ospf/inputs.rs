@@ -2,46 +2,50 @@
 //! from elsewhere.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr};
 
-use config::{OspfPlace, RouteTarget};
+use config::{OspfInterface, OspfPlace, RouteTarget};
 use ipnet::{IpNet, Ipv4Net};
 use ospf::settings::ExternalRoute;
-use tables::{Entrance, PortId, TunnelId};
+use tables::{Entrance, PortId};
 
 use super::router::{Found, Router, place, settings};
 use crate::gateway::Gateway;
 
 impl Gateway {
-    /// Has OSPF follow the configuration: it begins anew where the router itself is another.
-    ///
-    /// # Errors
-    /// It cannot begin.
-    pub fn configure_ospf(&mut self) -> Result<(), Box<dyn Error>> {
+    /// Has OSPF follow the configuration, from the next [`Gateway::rebuild`] on: it begins anew
+    /// where the router itself is another.
+    pub fn configure_ospf(&mut self) {
         let Some(configured) = &self.config.ospf else {
-            if self.router.take().is_some() {
-                self.bridge.learn(Vec::new());
-                self.bridge.punt_ospf(&[]);
-                self.rebuild_or_tell();
-            }
-            return Ok(());
+            self.leave_ospf();
+            self.router = None;
+            self.bridge.learn(Vec::new());
+            return;
         };
-        let chosen = self.first_address();
-        let (Some(id), wanted) = (configured.router_id.or(chosen), configured) else {
-            return Err("OSPF has no router ID, as no interface of it has an IPv4 address: write \
-                        `router_id` in [ospf]"
-                .into());
+        // An ID that was chosen stays, whatever addresses there are by now.
+        let known = self.router.as_ref().map(|router| router.engine().settings().router_id);
+        let Some(id) = configured.router_id.or(known).or_else(|| self.first_address()) else {
+            return;
         };
-        let wanted = settings(wanted, id);
-        if self.router.as_ref().is_none_or(|router| *router.engine().settings() != wanted) {
-            tracing::info!("OSPF router {} begins", wanted.router_id);
-            self.router = Some(Router::new(wanted)?);
+        let wanted = settings(configured, id);
+        if self.router.as_ref().is_some_and(|router| *router.engine().settings() == wanted) {
+            return;
         }
-        self.follow_ospf();
-        // Workers are to hand over what comes out of its tunnels.
-        self.rebuild_or_tell();
-        Ok(())
+        self.leave_ospf();
+        tracing::info!("OSPF router {id} begins");
+        match Router::new(wanted) {
+            Ok(router) => self.router = Some(router),
+            Err(error) => tracing::error!("OSPF cannot begin: {error}"),
+        }
+    }
+
+    /// Tells the neighbours that we go, so that they need not miss us first.
+    pub fn leave_ospf(&mut self) {
+        let tables = self.tables();
+        if let Some(router) = &mut self.router {
+            router.leave();
+            router.act(&tables, &self.rings);
+        }
     }
 
     /// The first IPv4 address of its interfaces.
@@ -70,54 +74,81 @@ impl Gateway {
         }
     }
 
-    /// Has OSPF follow links, addresses, tunnels and routes as they are now.
-    pub(crate) fn follow_ospf(&mut self) {
-        let Some(mut router) = self.router.take() else { return };
-        let tables = self.tables();
-        let Some(configured) = &self.config.ospf else { return };
-        let mut found = Vec::new();
-        for interface in &configured.interfaces {
-            let tunnel = match interface.place {
+    /// Has the next tables hand over what comes out of OSPF's tunnels, and lead where it has
+    /// learned.
+    pub(crate) fn place_ospf(&mut self) {
+        if self.router.is_none() {
+            // Addresses may have come.
+            self.configure_ospf();
+        }
+        let (mut places, mut entrances) = (BTreeMap::new(), Vec::new());
+        for interface in self.config.ospf.iter().flat_map(|ospf| &ospf.interfaces) {
+            let entrance = match interface.place {
                 OspfPlace::Tunnel(_) => self.bridge.entrance(&interface.name),
                 OspfPlace::Port(_) => None,
             };
-            let Some(at) = place(interface, tunnel) else { continue };
-            let Some(address) = self.address_of(interface.place) else { continue };
-            let (device, is_up, mtu) = match interface.place {
-                OspfPlace::Port(index) => {
-                    let Some(entry) = tables.ports.get(index) else { continue };
-                    let device = self.config.ports.get(index).zip(self.ports.get(index));
-                    let device =
-                        device.map(|(port, at)| (port.device.get_ref().clone(), at.ifindex));
-                    (device, entry.up, entry.mtu)
-                }
-                OspfPlace::Tunnel(_) => {
-                    let first = match tunnel {
-                        Some(Entrance::Tunnel(id)) => Some(id),
-                        Some(Entrance::AllPeers(cloud)) => tables
-                            .clouds
-                            .get(cloud.0 as usize)
-                            .and_then(|cloud| cloud.peers().first().map(|(_, id)| *id)),
-                        None => None,
-                    };
-                    let known = first.and_then(|TunnelId(n)| tables.tunnels.get(n as usize));
-                    (None, known.is_some(), known.map_or(0, |tunnel| tunnel.mtu))
-                }
-            };
-            found.push(Found { configured: interface, interface: at, device, address, is_up, mtu });
+            if let Some(at) = place(interface, entrance) {
+                places.insert(interface.name.clone(), at);
+            }
+            entrances.extend(entrance.filter(|_| !interface.is_passive));
         }
-        let problems = router.follow(&found, &self.registry);
-        problems.iter().for_each(|problem| tracing::error!("{problem}"));
-        let entrances: Vec<Entrance> = configured
-            .interfaces
-            .iter()
-            .filter(|interface| !interface.is_passive)
-            .filter_map(|interface| self.bridge.entrance(&interface.name))
-            .collect();
-        router.redistribute(self.external_routes());
         self.bridge.punt_ospf(&entrances);
-        self.bridge.learn(router.learned());
+        if let Some(router) = &mut self.router {
+            router.place(places, &entrances);
+            self.bridge.learn(router.learned());
+        }
+    }
+
+    /// Has OSPF follow links, addresses, MTUs and routes as they are now; what keeps it from an
+    /// interface, in words.
+    pub(crate) fn follow_ospf(&mut self) -> Vec<String> {
+        let Some(configured) = &self.config.ospf else { return Vec::new() };
+        let Some(mut router) = self.router.take() else {
+            return vec![
+                "OSPF has no router ID, as no interface of it has an IPv4 address: give it one, or \
+                 write `router_id` in [ospf]"
+                    .to_owned(),
+            ];
+        };
+        let mut problems = Vec::new();
+        let mut found = Vec::new();
+        for interface in &configured.interfaces {
+            match self.found(interface) {
+                Some(there) => found.push(there),
+                None => {
+                    problems.push(format!("no OSPF on {}: it has no IPv4 address", interface.name))
+                }
+            }
+        }
+        problems.extend(router.follow(&found, &self.registry));
+        router.redistribute(self.external_routes());
         self.router = Some(router);
+        problems
+    }
+
+    /// An interface of OSPF as it is now.
+    fn found<'a>(&self, configured: &'a OspfInterface) -> Option<Found<'a>> {
+        let tables = self.tables();
+        let address = self.address_of(configured.place)?;
+        let found = Found { configured, device: None, address, is_up: false, mtu: 0 };
+        match configured.place {
+            OspfPlace::Port(index) => {
+                let entry = tables.ports.get(index)?;
+                let (port, opened) = self.config.ports.get(index).zip(self.ports.get(index))?;
+                let device = Some((port.device.get_ref().clone(), opened.ifindex));
+                Some(Found { device, is_up: entry.up, mtu: entry.mtu, ..found })
+            }
+            OspfPlace::Tunnel(_) => {
+                let first = match self.bridge.entrance(&configured.name)? {
+                    Entrance::Tunnel(id) => id,
+                    Entrance::AllPeers(cloud) => {
+                        tables.clouds.get(cloud.0 as usize)?.peers().first()?.1
+                    }
+                };
+                let tunnel = tables.tunnels.get(first.0 as usize)?;
+                Some(Found { is_up: true, mtu: tunnel.mtu, ..found })
+            }
+        }
     }
 
     /// What other protocols have that OSPF is to tell of.

@@ -29,8 +29,11 @@ pub struct Router {
     engine: Ospf,
     io: Io,
     start: Instant,
-    /// Where each of the engine's interfaces is.
+    /// What the engine calls each interface that there has been; a number is given once.
+    ids: BTreeMap<Box<str>, InterfaceId>,
+    /// Where each of those is that there are.
     places: BTreeMap<InterfaceId, Interface>,
+    is_deaf: bool,
     /// The sockets that are open: device, index and address.
     open: BTreeMap<PortId, (String, u32, Ipv4Addr)>,
     /// What the engine has of other protocols.
@@ -51,8 +54,6 @@ pub struct Outcome {
 pub struct Found<'a> {
     /// What is configured.
     pub configured: &'a OspfInterface,
-    /// Where it is.
-    pub interface: Interface,
     /// The device of a port, with its index.
     pub device: Option<(String, u32)>,
     /// Our address there.
@@ -74,7 +75,9 @@ impl Router {
             engine: Ospf::new(engine::Instant::default(), settings, random),
             io: Io::new(),
             start: Instant::now(),
+            ids: BTreeMap::new(),
             places: BTreeMap::new(),
+            is_deaf: false,
             open: BTreeMap::new(),
             externals: BTreeMap::new(),
             learned: BTreeMap::new(),
@@ -91,44 +94,70 @@ impl Router {
         (engine::Instant(u64::try_from(nanos).unwrap_or(u64::MAX)), wall())
     }
 
+    /// Where the interfaces are from now on, by their names, and which tunnels hand packets over.
+    pub fn place(&mut self, places: BTreeMap<Box<str>, Interface>, entrances: &[Entrance]) {
+        self.places.clear();
+        for (name, place) in places {
+            let next = InterfaceId(self.ids.len() as u32);
+            let id = *self.ids.entry(name).or_insert(next);
+            self.places.insert(id, place);
+        }
+        self.io.run_on(entrances);
+    }
+
     /// Follows interfaces as they are now. What the kernel refused, in words.
     pub fn follow(&mut self, found: &[Found<'_>], registry: &Registry) -> Vec<String> {
         let (now, wall) = self.now();
         let mut problems = Vec::new();
-        let numbered = |(n, found)| (InterfaceId(n as u32), found);
-        let places: BTreeMap<InterfaceId, Interface> = found
+        let there: BTreeMap<InterfaceId, &Found<'_>> = found
             .iter()
-            .enumerate()
-            .map(numbered)
-            .map(|(id, found): (_, &Found<'_>)| (id, found.interface))
+            .filter_map(|found| Some((*self.ids.get(&found.configured.name)?, found)))
             .collect();
         for (id, _) in self.engine.interfaces() {
-            if places.get(&id) != self.places.get(&id) {
+            if !there.contains_key(&id) {
                 self.engine.remove_interface(now, wall, id);
             }
         }
-        self.places = places;
-        self.open_sockets(found, registry, &mut problems);
-        let entrances: Vec<Entrance> = found.iter().filter_map(entrance).collect();
-        self.io.run_on(&entrances);
-        for (id, found) in found.iter().enumerate().map(numbered) {
-            self.engine.set_interface(now, wall, id, settings_of(found));
+        self.open_sockets(&there, registry, &mut problems);
+        self.is_deaf = !problems.is_empty();
+        for (id, found) in there {
+            let can_speak = found.configured.is_passive
+                || match self.places.get(&id) {
+                    Some(Interface::Port(port)) => self.open.contains_key(port),
+                    Some(_) => true,
+                    None => false,
+                };
+            let settings = settings_of(found);
+            let settings = InterfaceSettings { is_up: settings.is_up && can_speak, ..settings };
+            self.engine.set_interface(now, wall, id, settings);
         }
         problems
     }
 
+    /// Whether the kernel refused a socket.
+    pub fn is_deaf(&self) -> bool {
+        self.is_deaf
+    }
+
+    /// Tells the neighbours that we go.
+    pub fn leave(&mut self) {
+        let (now, wall) = self.now();
+        self.engine.leave(now, wall);
+    }
+
     fn open_sockets(
         &mut self,
-        found: &[Found<'_>],
+        found: &BTreeMap<InterfaceId, &Found<'_>>,
         registry: &Registry,
         problems: &mut Vec<String>,
     ) {
         let mut wanted = BTreeMap::new();
-        for found in found.iter().filter(|found| !found.configured.is_passive) {
-            if let (Interface::Port(port), Some((device, index))) = (found.interface, &found.device)
+        for (id, found) in found.iter().filter(|(_, found)| !found.configured.is_passive) {
+            if let (Some(Interface::Port(port)), Some((device, index))) =
+                (self.places.get(id), &found.device)
                 && found.is_up
             {
-                wanted.insert(port, (device.clone(), *index, found.address.addr()));
+                wanted.insert(*port, (device.clone(), *index, found.address.addr()));
             }
         }
         let io = &mut self.io;
@@ -204,7 +233,7 @@ impl Router {
                     let Some(place) = self.places.get(&interface) else { continue };
                     match self.io.send(tables, rings, *place, destination, &packet) {
                         Ok(()) => outcome.sent |= !matches!(place, Interface::Port(_)),
-                        Err(error) => tracing::debug!("no OSPF to {destination}: {error:?}"),
+                        Err(error) => tracing::debug!("no OSPF to {destination}: {error}"),
                     }
                 }
                 Output::Event(event) => outcome.routes |= self.take(event),
@@ -256,17 +285,6 @@ impl Router {
             Some((IpNet::V4(*prefix), route.next_hops.iter().find_map(target)?))
         })
         .collect()
-    }
-}
-
-fn entrance(found: &Found<'_>) -> Option<Entrance> {
-    if found.configured.is_passive {
-        return None;
-    }
-    match found.interface {
-        Interface::Port(_) => None,
-        Interface::Tunnel(id) => Some(Entrance::Tunnel(id)),
-        Interface::Cloud(id) => Some(Entrance::AllPeers(id)),
     }
 }
 
