@@ -36,7 +36,7 @@ impl Ospf {
             state
         };
         let wait = interface.settings.dead_interval;
-        (interface.state, interface.since) = (state, now);
+        interface.state = state;
         let called = interface.settings.neighbors.clone();
         if !is_passive {
             self.timers.set(Timer::Hello(id), now);
@@ -58,10 +58,9 @@ impl Ospf {
             self.help_no_longer(neighbor, "its network is down");
             self.neighbor_event(neighbor, NeighborEvent::Gone);
         }
-        let now = self.now;
         let Some(interface) = self.interfaces.get_mut(&id) else { return };
         let heard_designated = interface.has_role();
-        (interface.state, interface.since) = (InterfaceState::Down, now);
+        interface.state = InterfaceState::Down;
         interface.elected = Elected::NOBODY;
         interface.neighbors.clear();
         interface.acknowledgments.clear();
@@ -75,7 +74,7 @@ impl Ospf {
             | Timer::Update(of)
             | Timer::Help(of) => of.interface == id,
             Timer::Age(scope, _) => *scope == crate::scope::Scope::Link(id),
-            Timer::Originate(_) | Timer::Compute | Timer::Start => false,
+            Timer::Originate(_) | Timer::Sweep | Timer::Compute | Timer::Start => false,
         };
         self.timers.retain(|timer| !of_it(timer));
         self.max_aged.retain(|(scope, _)| *scope != crate::scope::Scope::Link(id));
@@ -88,7 +87,6 @@ impl Ospf {
     /// RFC 2328 section 9.4.
     fn hold_election(&mut self, id: InterfaceId) {
         let router_id = self.settings.router_id;
-        let now = self.now;
         let Some(interface) = self.interfaces.get_mut(&id) else { return };
         let own = Candidate {
             router_id,
@@ -111,9 +109,6 @@ impl Ospf {
         self.timers.cancel(Timer::Wait(id));
         if before == (elected, state) {
             return;
-        }
-        if let Some(interface) = self.interfaces.get_mut(&id) {
-            interface.since = now;
         }
         if had_role != has_role {
             self.outputs.push_back(Output::Event(Event::HearDesignated(id, has_role)));
@@ -159,7 +154,6 @@ impl Ospf {
         let Some(neighbor) = self.neighbor_mut(id) else { return };
         let before = neighbor.state;
         (neighbor.state, neighbor.since) = (state, now);
-        neighbor.changes = neighbor.changes.saturating_add(1);
         if before >= NeighborState::ExStart && state <= NeighborState::ExStart {
             self.clear_exchange(id);
         }
@@ -183,6 +177,8 @@ impl Ospf {
         let Some(interface) = self.interfaces.get(&id.interface) else { return };
         let Some(neighbor) = interface.neighbors.get(&id.key) else { return };
         let (router, address) = (neighbor.router_id, neighbor.address);
+        // What is refused from now on is news.
+        self.logged.retain(|(of, from, _)| (*of, *from) != (id.interface, address));
         let name = &interface.settings.name;
         let text = if state == NeighborState::Full {
             format!("OSPF neighbour {router} ({address} on {name}) is full")

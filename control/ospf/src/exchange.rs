@@ -12,7 +12,7 @@ use crate::scope::Scope;
 use crate::settings::NetworkType;
 
 /// Most LSAs that are asked of one neighbour: what it describes is not believed without end.
-const REQUESTS_MAX: usize = 1 << 20;
+const REQUESTS_MAX: usize = 1 << 18;
 
 impl Ospf {
     /// Forgets an exchange, and what is being sent to the neighbour.
@@ -130,8 +130,9 @@ impl Ospf {
             let again = again.map(|interface| interface.settings.retransmit_interval);
             self.timers.set(Timer::Describe(id), self.now + again.unwrap_or_default());
         } else if let Some(neighbor) = self.neighbor_mut(id) {
-            // The last word of the one who follows was kept for long enough.
-            neighbor.last_said = None;
+            // RFC 2328 10.8: the last word of the one who follows was kept for long enough. To be asked
+            // for it after that is a mistake.
+            (neighbor.last_said, neighbor.last_heard) = (None, None);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::interface::InterfaceState;
 use crate::msg::{ExternalLsa, LsaBody, LsaKey, LsaType, Options};
 use crate::scope::Scope;
 use crate::settings::{AreaKind, ExternalRoute};
-use crate::summarise::lsa_id;
+use crate::summarise::lsa_ids;
 
 type Told = BTreeMap<LsaKey, (Options, LsaBody)>;
 
@@ -28,9 +28,9 @@ impl Ospf {
         wanted.extend(own.iter().map(|(prefix, route)| (*prefix, as_lsa(prefix, route))));
         let mut told = Told::new();
         if self.areas.values().any(|area| area.settings.kind.takes_externals()) {
-            for (prefix, external) in &wanted {
-                let key = self.own_key(LsaType::EXTERNAL, lsa_id(prefix, &wanted));
-                told.insert(key, (Options::E, LsaBody::External(*external)));
+            for (prefix, id) in lsa_ids(&wanted) {
+                let key = self.own_key(LsaType::EXTERNAL, id);
+                told.insert(key, (Options::E, LsaBody::External(wanted[&prefix])));
             }
         }
         self.tell(Scope::As, &[LsaType::EXTERNAL], told);
@@ -79,12 +79,12 @@ impl Ospf {
         let is_border = self.is_area_border();
         // A border router tells the others itself.
         let options = if is_border { Options::default() } else { Options::NP };
-        for (prefix, route) in own {
-            let mut external = as_lsa(prefix, route);
+        for (prefix, id) in lsa_ids(own) {
+            let mut external = as_lsa(&prefix, &own[&prefix]);
             if external.forwarding.is_unspecified() {
                 external.forwarding = address;
             }
-            let key = self.own_key(LsaType::NSSA, lsa_id(prefix, own));
+            let key = self.own_key(LsaType::NSSA, id);
             told.insert(key, (options, LsaBody::Nssa(external)));
         }
         if is_border && shielded.summaries {

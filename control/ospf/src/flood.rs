@@ -24,11 +24,10 @@ use crate::settings::InterfaceId;
 const MIN_LS_ARRIVAL: Duration = Duration::from_secs(1);
 /// How long acknowledgments wait for company: less than any interval of repetition.
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_millis(500);
+/// How often LSAs that are over are looked for.
+pub(crate) const SWEEP_EVERY: Duration = Duration::from_millis(100);
 /// Most packets of updates that are repeated to one neighbour at a time (RFC 4222).
 const REPEATED_MAX: usize = 32;
-/// Most bytes of LSAs in one database that others can make us keep; what is parsed of them takes
-/// some times that.
-const LSDB_BYTES_MAX: usize = 128 << 20;
 
 impl Ospf {
     pub(crate) fn update_received(
@@ -86,7 +85,7 @@ impl Ospf {
             direct.push(header);
             return Ok(());
         }
-        if lsdb.bytes() + lsa.len() > LSDB_BYTES_MAX {
+        if !lsdb.has_room_for(&lsa) {
             return Err(Refusal::DatabaseFull);
         }
         let age = known.map_or(Ordering::Greater, |(ours, ..)| compare_recency(&header, &ours));
@@ -185,6 +184,7 @@ impl Ospf {
         if is_gone {
             self.timers.cancel(Timer::Age(scope, key));
             self.max_aged.insert((scope, key));
+            self.timers.set_by(Timer::Sweep, now + SWEEP_EVERY);
         } else {
             self.max_aged.remove(&(scope, key));
             let left = Duration::from_secs(u64::from(MAX_AGE - header.age));
@@ -229,7 +229,8 @@ impl Ospf {
                 if has_designated && (heard_by_all || interface.state == InterfaceState::Backup) {
                     continue;
                 }
-                came_back = true;
+                // Where each neighbour gets its own, the sender gets none, and an acknowledgment.
+                came_back = interface.flooding_destination().is_some();
             }
             let destinations = match interface.flooding_destination() {
                 Some(group) => alloc::vec![group],
@@ -304,7 +305,7 @@ impl Ospf {
     }
 
     /// Whether LSAs of a scope are flooded by an interface.
-    fn is_in(&self, id: InterfaceId, scope: Scope, kind: LsaType) -> bool {
+    pub(crate) fn is_in(&self, id: InterfaceId, scope: Scope, kind: LsaType) -> bool {
         let Some((interface, area)) = self.area_of(id) else { return false };
         interface.state != InterfaceState::Down
             && !interface.settings.is_passive
@@ -350,12 +351,13 @@ impl Ospf {
             let entry = self.lsdb(*scope)?.find(key)?;
             Some(entry.to_send(now, delay))
         };
-        let mut lsas: Vec<Lsa> = keys.filter_map(find).collect();
-        while !lsas.is_empty() {
-            let count = room.updated(lsas.iter().map(Lsa::len)).max(1);
-            let rest = lsas.split_off(count.min(lsas.len()));
-            self.transmit(id, destination, Body::LinkStateUpdate(lsas));
-            lsas = rest;
+        let lsas: Vec<Lsa> = keys.filter_map(find).collect();
+        let mut rest = lsas.as_slice();
+        while !rest.is_empty() {
+            let count = room.updated(rest.iter().map(Lsa::len)).clamp(1, rest.len());
+            let (part, behind) = rest.split_at(count);
+            self.transmit(id, destination, Body::LinkStateUpdate(part.to_vec()));
+            rest = behind;
         }
     }
 
@@ -461,7 +463,11 @@ impl Ospf {
 
     /// Takes LSAs out of which every neighbour knows that they are over (RFC 2328 section 14).
     pub(crate) fn sweep(&mut self) {
-        if self.max_aged.is_empty() || self.is_exchanging() {
+        if self.max_aged.is_empty() {
+            return;
+        }
+        self.timers.set(Timer::Sweep, self.now + SWEEP_EVERY);
+        if self.is_exchanging() {
             return;
         }
         let is_known = |(scope, key): &&(Scope, LsaKey)| {

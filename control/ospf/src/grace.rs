@@ -94,11 +94,12 @@ impl Ospf {
         self.log(Level::Info, text);
     }
 
-    /// What others say has changed: a neighbour that restarts would go on forwarding by what was
+    /// What is flooded to a neighbour has changed: one that restarts would go on forwarding by what was
     /// before (RFC 3623 section 3.2, strict checking).
-    pub(crate) fn help_ends_by(&mut self, changed: &LsaKey) {
+    pub(crate) fn help_ends_by(&mut self, scope: Scope, changed: &LsaKey) {
         let mut helped = Vec::new();
-        for interface in self.interfaces.values() {
+        let hears = |id: &InterfaceId| self.is_in(*id, scope, changed.kind);
+        for (_, interface) in self.interfaces.iter().filter(|(id, _)| hears(id)) {
             for (key, neighbor) in &interface.neighbors {
                 let is_helped = neighbor.helped_until.is_some();
                 if is_helped && neighbor.router_id != changed.advertising_router {

@@ -15,7 +15,7 @@ use crate::refusal::Refusal;
 use crate::settings::{InterfaceId, InterfaceSettings, NetworkType};
 
 /// Most neighbours of an interface, so that a stranger who invents routers fills no memory.
-pub const NEIGHBORS_MAX: usize = 16_384;
+pub const NEIGHBORS_MAX: usize = 4096;
 
 /// The interval as hellos carry it, seconds: zero for a fraction of one.
 fn in_seconds(interval: Duration) -> u32 {
@@ -77,7 +77,6 @@ impl Ospf {
         let heard = interface.neighbors.values();
         let heard = heard.filter(|neighbor| neighbor.state >= NeighborState::Init);
         let (hello_interval, dead_interval) = intervals(settings);
-        // RFC 2328 9.5: on a point-to-point network without numbers there is no mask.
         let hello = Hello {
             mask: settings.address.netmask(),
             hello_interval,
@@ -118,6 +117,7 @@ impl Ospf {
         let neighbor =
             known.neighbors.entry(key).or_insert_with(|| Neighbor::new(router_id, source, now));
         let before = (neighbor.priority, neighbor.designated, neighbor.backup);
+        let has_moved = neighbor.address != source;
         neighbor.router_id = router_id;
         neighbor.address = source;
         neighbor.priority = hello.priority;
@@ -125,6 +125,9 @@ impl Ospf {
         neighbor.backup = hello.backup;
         neighbor.crypto_sequence = crypto_sequence;
         let is_new = neighbor.state < NeighborState::Init;
+        if has_moved {
+            self.interface_changes(interface);
+        }
         self.neighbor_event(id, NeighborEvent::HelloReceived);
         if is_new && network == NetworkType::Nbma {
             self.say_hello(interface, source);

@@ -45,6 +45,8 @@ pub(crate) enum Timer {
     Age(Scope, LsaKey),
     /// An LSA of ours that changes often may be sent again.
     Originate(Own),
+    /// LSAs that are over may be forgotten.
+    Sweep,
     /// Routes are to be computed.
     Compute,
     /// Traffic may be drawn through this router.
@@ -76,7 +78,7 @@ pub struct Ospf {
     pub(crate) computed: Option<Instant>,
     pub(crate) compute_wait: Duration,
     pub(crate) computations: u64,
-    /// Until when no traffic is drawn through this router.
+    /// No traffic is drawn through this router.
     pub(crate) is_stub_router: bool,
     pub(crate) refused: BTreeMap<(InterfaceId, Refusal), u64>,
     pub(crate) logged: BTreeSet<(InterfaceId, Ipv4Addr, Refusal)>,
@@ -149,7 +151,7 @@ impl Ospf {
         match self.interfaces.get_mut(&id) {
             Some(interface) => interface.settings = settings,
             None => {
-                self.interfaces.insert(id, Interface::new(id, settings, now));
+                self.interfaces.insert(id, Interface::new(id, settings));
             }
         }
         let is_up = self.interfaces.get(&id).is_some_and(|interface| interface.settings.is_up);
@@ -274,6 +276,7 @@ impl Ospf {
             Timer::Originate(own) => {
                 self.to_originate.insert(own);
             }
+            Timer::Sweep => self.sweep(),
             Timer::Compute => self.compute(),
             Timer::Start => {
                 self.is_stub_router = false;
@@ -288,7 +291,6 @@ impl Ospf {
             self.originate(own);
         }
         self.send_updates();
-        self.sweep();
     }
 
     pub(crate) fn neighbor(&self, id: NeighborId) -> Option<&Neighbor> {

@@ -4,8 +4,6 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
-use engine::Instant;
-
 use crate::election::{Candidate, Elected};
 use crate::lsdb::Lsdb;
 use crate::msg::{LsaHeader, LsaKey};
@@ -86,7 +84,6 @@ pub(crate) struct Interface {
     pub id: InterfaceId,
     pub settings: InterfaceSettings,
     pub state: InterfaceState,
-    pub since: Instant,
     pub neighbors: BTreeMap<Ipv4Addr, Neighbor>,
     pub elected: Elected,
     /// LSAs that do not leave this network (RFC 5250).
@@ -99,12 +96,11 @@ pub(crate) struct Interface {
 
 impl Interface {
     /// One that is down.
-    pub fn new(id: InterfaceId, settings: InterfaceSettings, now: Instant) -> Self {
+    pub fn new(id: InterfaceId, settings: InterfaceSettings) -> Self {
         Self {
             id,
             settings,
             state: InterfaceState::Down,
-            since: now,
             neighbors: BTreeMap::new(),
             elected: Elected::NOBODY,
             lsdb: Lsdb::default(),

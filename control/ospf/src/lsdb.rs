@@ -7,6 +7,14 @@ use engine::Instant;
 
 use crate::msg::{Lsa, LsaBody, LsaHeader, LsaKey, LsaType, MAX_AGE};
 
+/// Most that the LSAs of one database may cost, bytes, so that no neighbour fills the memory.
+const COST_MAX: usize = 256 << 20;
+
+/// About what an LSA takes, parsed and with its place, bytes.
+fn cost(lsa: &Lsa) -> usize {
+    256 + 4 * lsa.len()
+}
+
 /// An LSA of the database.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -52,8 +60,8 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Lsdb {
     entries: BTreeMap<LsaKey, Entry>,
-    /// On the wire, all LSAs together.
-    bytes: usize,
+    /// What all LSAs cost together.
+    cost: usize,
 }
 
 impl Lsdb {
@@ -69,22 +77,23 @@ impl Lsdb {
 
     /// Puts an LSA in the place of its older instance, which is given back.
     pub fn install(&mut self, entry: Entry) -> Option<Entry> {
-        self.bytes += entry.lsa.len();
+        self.cost += cost(&entry.lsa);
         let before = self.entries.insert(entry.lsa.header().key(), entry);
-        self.bytes -= before.as_ref().map_or(0, |entry| entry.lsa.len());
+        self.cost -= before.as_ref().map_or(0, |entry| cost(&entry.lsa));
         before
     }
 
     /// Takes an LSA out.
     pub fn remove(&mut self, key: &LsaKey) -> Option<Entry> {
         let gone = self.entries.remove(key);
-        self.bytes -= gone.as_ref().map_or(0, |entry| entry.lsa.len());
+        self.cost -= gone.as_ref().map_or(0, |entry| cost(&entry.lsa));
         gone
     }
 
-    /// What all of them take on the wire, bytes.
-    pub fn bytes(&self) -> usize {
-        self.bytes
+    /// Whether there is room for an LSA of another; one in place of a longer one always fits.
+    pub fn has_room_for(&self, lsa: &Lsa) -> bool {
+        let held = self.find(&lsa.key()).map_or(0, |entry| cost(&entry.lsa));
+        cost(lsa) <= held || self.cost - held + cost(lsa) <= COST_MAX
     }
 
     /// How many there are.

@@ -129,8 +129,6 @@ pub(crate) struct Neighbor {
     pub crypto_sequence: u32,
     /// It is restarting and is treated as if it were there, until then (RFC 3623 section 3).
     pub helped_until: Option<Instant>,
-    /// State changes since it was first heard.
-    pub changes: u32,
 }
 
 impl Neighbor {
@@ -155,7 +153,6 @@ impl Neighbor {
             retransmit: BTreeMap::new(),
             crypto_sequence: 0,
             helped_until: None,
-            changes: 0,
         }
     }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
-use engine::Instant;
+use engine::{Instant, Level};
 
 use crate::area::is_some;
 use crate::exchange::is_last;
@@ -44,10 +44,14 @@ impl Ospf {
         self.to_originate.insert((Scope::Area(area), key));
     }
 
-    /// LSAs that tell of an interface may have to be others.
+    /// LSAs that tell of an interface may have to be others, and ways by it lead elsewhere.
     pub(crate) fn interface_changes(&mut self, id: InterfaceId) {
         let Some(interface) = self.interfaces.get(&id) else { return };
         let (area, address) = (interface.settings.area, interface.address());
+        if let Some(area) = self.areas.get_mut(&area) {
+            area.is_changed = true;
+        }
+        self.routes_change();
         self.router_changes(area);
         let key = self.own_key(LsaType::NETWORK, address);
         self.to_originate.insert((Scope::Area(area), key));
@@ -127,8 +131,12 @@ impl Ospf {
             checksum: 0,
             length: 0,
         };
-        // What does not fit a packet cannot be told: the old one stays.
-        let Some(lsa) = Lsa::build(header, &body) else { return };
+        let Some(lsa) = Lsa::build(header, &body) else {
+            let text =
+                alloc::format!("{key} has more to say than fits a packet: it is not changed");
+            self.log(Level::Error, text);
+            return;
+        };
         self.install(scope, lsa, body, false);
         if let Some(entry) = self.lsdb_mut(scope).and_then(|lsdb| lsdb.find_mut(&key)) {
             entry.rested = before.is_none_or(|(_, at, _)| now.since(at) >= MIN_LS_INTERVAL);

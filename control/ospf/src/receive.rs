@@ -54,8 +54,9 @@ impl Ospf {
         }
         let key = if network == NetworkType::PointToPoint { header.router_id } else { source };
         let neighbor = interface.neighbors.get(&key);
+        let newest = neighbor.map_or(0, |neighbor| neighbor.crypto_sequence);
         let sequence = verified.sequence.unwrap_or(0);
-        if neighbor.is_some_and(|neighbor| sequence < neighbor.crypto_sequence) {
+        if verified.sequence.is_some() && sequence < newest {
             return Err(Refusal::Replay);
         }
         let body = Body::parse(&header, packet).map_err(refusal)?;

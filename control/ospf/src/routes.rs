@@ -10,10 +10,11 @@ use ipnet::Ipv4Net;
 
 use crate::area::is_some;
 use crate::instance::{Ospf, Timer};
-use crate::msg::{ExternalLsa, LsaBody, LsaKey, LsaType, METRIC_INFINITY, RouterLsa};
+use crate::interface::InterfaceState;
+use crate::msg::{ExternalLsa, LsaBody, LsaKey, LsaType, METRIC_INFINITY, Options, RouterLsa};
 use crate::output::{Event, Output};
 use crate::scope::Scope;
-use crate::settings::{BACKBONE, InterfaceId};
+use crate::settings::BACKBONE;
 use crate::spf::{Graph, NextHop, NextHops, Reached, Root, prefix, united};
 
 /// How far a route leads; an earlier kind is preferred to a later one (RFC 2328 section 11).
@@ -148,7 +149,9 @@ impl OwnLinks<'_> {
         let Self(ospf, area) = self;
         let all = ospf.interfaces.values();
         all.filter(move |interface| {
-            interface.settings.area == *area && interface.address() == address
+            interface.settings.area == *area
+                && interface.address() == address
+                && interface.state != InterfaceState::Down
         })
     }
 }
@@ -166,7 +169,7 @@ impl Ospf {
             area.is_changed = true;
         }
         self.routes_change();
-        self.help_ends_by(key);
+        self.help_ends_by(scope, key);
     }
 
     /// Routes are to be computed soon.
@@ -224,8 +227,10 @@ impl Ospf {
                 };
                 table.add(*prefix, route, paths_max);
             }
+            // Who is inside another kind of area knows no AS-external LSAs, and is no way to them.
+            let takes_externals = area.settings.kind.takes_externals();
             for (router, (reached, flags)) in &area.tree.routers {
-                if flags & RouterLsa::AS_BOUNDARY != 0 {
+                if takes_externals && flags & RouterLsa::AS_BOUNDARY != 0 {
                     let path = BoundaryPath { reached: reached.clone(), area: *id, is_intra: true };
                     table.add_boundary(*router, path, paths_max);
                 }
@@ -259,6 +264,9 @@ impl Ospf {
                     match &entry.body {
                         LsaBody::Summary { mask, metric } if *metric < METRIC_INFINITY => {
                             let Some(prefix) = prefix(key.id, *mask) else { continue };
+                            if is_border && self.is_active_range(&prefix, table) {
+                                continue;
+                            }
                             let Reached { cost, hops } = reached(*metric);
                             let route = Route {
                                 kind: RouteKind::InterArea,
@@ -287,10 +295,24 @@ impl Ospf {
         }
     }
 
+    /// Whether a prefix is what we tell other areas of networks that we know: another router's word
+    /// of the same would lead in a circle (RFC 2328 section 16.2 (3)).
+    fn is_active_range(&self, prefix: &Ipv4Net, table: &RoutingTable) -> bool {
+        self.areas.iter().any(|(id, area)| {
+            let is_range = area.settings.ranges.iter().any(|range| range.prefix.trunc() == *prefix);
+            is_range
+                && table.routes.iter().any(|(inside, route)| {
+                    route.kind == RouteKind::IntraArea
+                        && route.area == Some(*id)
+                        && prefix.contains(inside)
+                })
+        })
+    }
+
     /// RFC 2328 section 16.4, RFC 3101 section 2.5.
     fn add_externals(&self, table: &mut RoutingTable) {
         let now = self.now;
-        let own = self.settings.router_id;
+        let (own, is_border) = (self.settings.router_id, self.is_area_border());
         let of_as = self.as_lsdb.of_type(LsaType::EXTERNAL).map(|found| (None, found));
         let of_areas = self.areas.iter().flat_map(|(id, area)| {
             area.lsdb.of_type(LsaType::NSSA).map(move |found| (Some(*id), found))
@@ -303,8 +325,14 @@ impl Ospf {
             let (LsaBody::External(external) | LsaBody::Nssa(external)) = &entry.body else {
                 continue;
             };
+            // RFC 3101 2.5 (3): border routers supply an area with a default, and take none from it.
+            let is_translated = entry.lsa.header().options.contains(Options::NP);
+            let is_supplied = |prefix: &Ipv4Net| {
+                area.is_some() && prefix.prefix_len() == 0 && is_border && !is_translated
+            };
             if external.metric < METRIC_INFINITY
                 && let Some(prefix) = prefix(key.id, external.mask)
+                && !is_supplied(&prefix)
                 && let Some(route) = self.external(table, area, key, external)
             {
                 found.push((prefix, route));
@@ -366,7 +394,6 @@ impl Ospf {
 
     /// The area that a next hop is in.
     pub(crate) fn area_of_hop(&self, hop: &NextHop) -> Option<Ipv4Addr> {
-        let InterfaceId(_) = hop.interface;
         self.interfaces.get(&hop.interface).map(|interface| interface.settings.area)
     }
 }

@@ -1,8 +1,9 @@
 //! What an area border router tells its areas of each other (RFC 2328 section 12.4.3), and what it
 //! translates out of a not-so-stubby area (RFC 3101 section 3.2).
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
@@ -66,10 +67,10 @@ impl Ospf {
             costs.insert(Ipv4Net::default(), cost);
         }
         let mut told = Told::new();
-        for (prefix, metric) in &costs {
-            let key = self.own_key(LsaType::SUMMARY, lsa_id(prefix, &costs));
-            let mask = prefix.netmask();
-            told.insert(key, (options, LsaBody::Summary { mask, metric: *metric }));
+        for (prefix, id) in lsa_ids(&costs) {
+            let key = self.own_key(LsaType::SUMMARY, id);
+            let body = LsaBody::Summary { mask: prefix.netmask(), metric: costs[&prefix] };
+            told.insert(key, (options, body));
         }
         if kind.takes_externals() {
             self.boundaries_for(id, options, &mut told);
@@ -83,8 +84,8 @@ impl Ospf {
             let Some(of) = of_area else { continue };
             let is_told = match route.kind {
                 RouteKind::IntraArea => true,
-                // What came from the backbone does not go back there.
-                RouteKind::InterArea => id != BACKBONE,
+                // What came from the backbone does not go back there, and nothing else goes on.
+                RouteKind::InterArea => id != BACKBONE && of == BACKBONE,
                 _ => false,
             };
             if !is_told || self.leads_into(id, &route.next_hops) {
@@ -167,11 +168,39 @@ impl Ospf {
     }
 }
 
-/// The link state ID of a prefix (RFC 2328 appendix E): its address, but with the host bits set
-/// where a longer prefix has that address.
-pub(crate) fn lsa_id<T>(prefix: &Ipv4Net, all: &BTreeMap<Ipv4Net, T>) -> Ipv4Addr {
-    let longer = (prefix.prefix_len() + 1..=32)
-        .filter_map(|len| Ipv4Net::new(prefix.network(), len).ok())
-        .any(|longer| all.contains_key(&longer));
-    if longer { prefix.broadcast() } else { prefix.network() }
+/// The link state ID of each prefix (RFC 2328 appendix E): its address, or, where a longer prefix has
+/// that, its address with host bits set. A prefix for which there is none left has none.
+pub(crate) fn lsa_ids<T>(all: &BTreeMap<Ipv4Net, T>) -> BTreeMap<Ipv4Net, Ipv4Addr> {
+    let mut prefixes: Vec<Ipv4Net> = all.keys().copied().collect();
+    prefixes.sort_by_key(|prefix| Reverse(prefix.prefix_len()));
+    let (mut ids, mut taken) = (BTreeMap::new(), BTreeSet::new());
+    for prefix in prefixes {
+        let (first, last) = (prefix.network().to_bits(), prefix.broadcast().to_bits());
+        let others = (0..ID_ATTEMPTS).map(|n| last.saturating_sub(n).max(first));
+        let free = core::iter::once(first).chain(others).find(|id| taken.insert(*id));
+        ids.extend(free.map(|id| (prefix, Ipv4Addr::from_bits(id))));
+    }
+    ids
+}
+
+/// How many host parts are tried for one prefix.
+const ID_ATTEMPTS: u32 = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_of_one_address_have_ids_of_their_own() {
+        let texts = ["10.0.0.0/8", "10.0.0.0/16", "10.255.0.0/16", "10.255.0.0/24", "10.0.0.0/32"];
+        let all: BTreeMap<Ipv4Net, ()> =
+            texts.iter().map(|text| (text.parse().unwrap(), ())).collect();
+        let ids = lsa_ids(&all);
+        let id = |text: &str| ids[&text.parse().unwrap()].octets();
+        assert_eq!(id("10.0.0.0/32"), [10, 0, 0, 0]);
+        assert_eq!(id("10.255.0.0/24"), [10, 255, 0, 0]);
+        assert_eq!(id("10.0.0.0/16"), [10, 0, 255, 255]);
+        assert_eq!(id("10.255.0.0/16"), [10, 255, 255, 255]);
+        assert_eq!(id("10.0.0.0/8"), [10, 255, 255, 254]);
+    }
 }

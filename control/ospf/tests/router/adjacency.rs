@@ -430,3 +430,54 @@ fn hellos_do_not_disturb_a_long_exchange() {
         assert_eq!(node.ospf.interfaces()[0].1.refused, []);
     }
 }
+
+#[test]
+fn two_borders_of_one_area_do_not_send_packets_to_each_other() {
+    let shielded = Shielded { summaries: true, default_cost: 3 };
+    let ranges = vec![AreaRange { prefix: prefix("10.0.0.0/13"), advertise: true }];
+    let mut net = Net::new(5);
+    for n in 0..3 {
+        let mut settings = Net::settings(n);
+        let kind = AreaKind::Nssa(shielded);
+        settings.areas.insert(area(2), AreaSettings { kind, ranges: ranges.clone() });
+        net.add_router(settings);
+    }
+    // 0 and 1 are the borders, 2 is inside.
+    net.add_segment_with(NetworkType::PointToPoint, &[(0, 10), (1, 10)], in_area(0));
+    net.add_segment_with(NetworkType::PointToPoint, &[(0, 10), (2, 10)], in_area(2));
+    net.add_segment_with(NetworkType::PointToPoint, &[(1, 10), (2, 10)], in_area(2));
+    net.run(2 * MINUTE);
+    assert_eq!(net.nodes[2].fib[&prefix("0.0.0.0/0")].next_hops.len(), 2);
+    for border in [0, 1] {
+        let known = &net.nodes[border].fib;
+        assert!(!known.contains_key(&prefix("0.0.0.0/0")), "a default that it supplies itself");
+        assert!(!known.contains_key(&prefix("10.0.0.0/13")), "a range that it tells itself");
+    }
+}
+
+#[test]
+fn an_adjacency_that_is_made_again_at_once_has_its_routes_again() {
+    let mut net = routers(3);
+    let link = net.add_segment(NetworkType::PointToPoint, &[(0, 1), (1, 1)]);
+    net.add_segment(NetworkType::PointToPoint, &[(1, 1), (2, 1)]);
+    let lan = add_stub(&mut net, 2, area(0));
+    net.run(MINUTE);
+    let (far, near) = (net.segments[link].ends[1].address, net.segments[link].ends[0].interface);
+    for _ in 0..5 {
+        net.with(0, |ospf, now, wall| ospf.path_failed(now, wall, near, far));
+        net.run(11 * SECOND);
+        assert_eq!(net.costs(0).get(&lan), Some(&7));
+    }
+}
+
+#[test]
+fn who_leaves_is_not_waited_for() {
+    let mut net = routers(2);
+    net.add_segment(NetworkType::PointToPoint, &[(0, 1), (1, 1)]);
+    let lan = add_stub(&mut net, 1, area(0));
+    net.run(MINUTE);
+    assert!(net.costs(0).contains_key(&lan));
+    net.with(1, |ospf, now, wall| ospf.leave(now, wall));
+    net.run(SECOND);
+    assert!(!net.costs(0).contains_key(&lan));
+}
