@@ -2,9 +2,7 @@
 # tests/proofs.sh: every proof of this folder, one at a time, since they share the processors with
 # the gateways and guests that they start; but for those with FRR, which mostly wait for intervals
 # to pass, and do so beside the longest of the others.
-#
-# A process group for what runs beside, to end all of it.
-set -uom pipefail
+set -uo pipefail
 cd "$(dirname "$0")/.."
 
 cargo=${CARGO:-cargo}
@@ -17,8 +15,11 @@ main() {
 	"$cargo" test -p tests --lib -- --test-threads=1 || failed=1
 	# shellcheck disable=SC2046
 	prove $(others) || failed=1
+	# In a process group of its own, to end all of it.
+	set -m
 	prove ospf > "$said" 2>&1 &
 	beside=$!
+	set +m
 	prove interop || failed=1
 	wait "$beside" || failed=1
 	beside=

@@ -21,8 +21,8 @@ main() {
 		install_packages "${build[@]}" "${network[@]}" "${peers[@]}"
 		command -v cargo-fuzz > /dev/null || cargo install cargo-fuzz --locked
 		"$(dirname "$0")/peer-lab/peer-lab" build
-		"$(dirname "$0")/peer-lab/peer-lab" strongswan-6 > /dev/null ||
-			echo "$0: without Debian 13's strongSwan, its rows will not be tried" >&2
+		# 3: the archive does not have it, and the rows with it will not be tried, and say so.
+		"$(dirname "$0")/peer-lab/peer-lab" strongswan-6 > /dev/null || [ $? -eq 3 ]
 		;;
 	*)
 		echo "usage: $0 demo|test|bench" >&2

@@ -8,6 +8,10 @@ from pathlib import Path
 OWN_SUITE = platform.freedesktop_os_release()["VERSION_CODENAME"]
 
 
+class NotToBeHad(RuntimeError):
+    """The archive does not have it, or cannot be reached."""
+
+
 class Archive:
     """apt with lists and packages of its own in a folder, and with no package installed."""
 
@@ -54,7 +58,7 @@ class Archive:
         done = subprocess.run(["apt-get", "-q", *map(str, flags), command, *words], text=True,
                               cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode != 0:
-            raise RuntimeError(f"Debian's {self.suite} cannot be had: apt-get {command} "
+            raise NotToBeHad(f"Debian's {self.suite} cannot be had: apt-get {command} "
                                f"{' '.join(words)}:\n{done.stdout}")
 
 

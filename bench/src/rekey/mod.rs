@@ -71,6 +71,11 @@ pub(crate) fn run(options: &Rekey) -> Result<(), Box<dyn Error>> {
     let mut progress = Progress::new(options.tunnels.len() * (1 + options.at_a_time.len()));
     for tunnels in &options.tunnels {
         let peers = options.peers.unwrap_or(*tunnels).min(*tunnels);
+        if tunnels % peers != 0 {
+            return Err(
+                format!("{tunnels} tunnels are not the same number for {peers} peers").into()
+            );
+        }
         let plan = Plan { peers, tunnels_each: tunnels / peers };
         progress.begin(&format!("{} tunnels come up", plan.tunnels()));
         let net = Net::connected(plan)?;

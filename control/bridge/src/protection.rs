@@ -222,14 +222,17 @@ impl Negotiated {
 
     /// The outbound SAs of single workers as these find them. Those of another connection than the
     /// shared one are not among them, nor one whose outer headers would be others, as the peer has
-    /// moved since.
+    /// moved since, nor one for other packets, as the peer has narrowed them otherwise.
     fn worker_sas(&self) -> WorkerSas {
         let Some(sending) = self.sending() else { return WorkerSas::default() };
-        let way = |pair: &Pair| (pair.child.connection, pair.ends(), pair.remote_port());
+        let is_alike = |a: &Pair, b: &Pair| {
+            let way = |pair: &Pair| (pair.child.connection, pair.ends(), pair.remote_port());
+            way(a) == way(b) && a.child.local == b.child.local && a.child.remote == b.child.remote
+        };
         let places = self.of_workers.keys().next_back().map_or(0, |last| usize::from(*last) + 1);
         let mut sas = vec![None; places];
         for (worker, id) in &self.of_workers {
-            let pair = self.pair(*id).filter(|pair| way(pair) == way(sending));
+            let pair = self.pair(*id).filter(|pair| is_alike(pair, sending));
             sas[usize::from(*worker)] = pair.map(|pair| Arc::clone(&pair.outbound));
         }
         let wanted = self.shared().is_some_and(|pair| pair.per_worker);

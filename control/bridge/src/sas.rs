@@ -85,13 +85,16 @@ impl Bridge {
             let protected = spec.protection.as_ref()?;
             let ends = spec.outer_ends;
             // RFC 3948 4: only who is behind the NAT has to keep it open, if that is known.
-            let wanted = spec.sending().is_none_or(|pair| pair.child.behind_nat);
+            let sending = spec.sending();
+            let wanted = sending.is_none_or(|pair| pair.child.behind_nat);
+            // Without the shared pair it is a worker's that goes on.
+            let outbound = sending.map(|pair| &pair.outbound).or(protected.outbound());
             Some(Kept {
                 local: ends.local,
                 remote: Some(ends.remote).filter(|remote| wanted && is_known(*remote))?,
                 port: protected.remote_port?,
                 interval_s: protected.keepalive_s?,
-                outbound: Arc::clone(protected.outbound()?),
+                outbound: Arc::clone(outbound?),
             })
         })
     }

@@ -23,7 +23,7 @@ use super::protection::{Protected, Sas, is_known};
 
 /// IPv6's smallest link (RFC 8200 5), bytes.
 const IPV6_MTU_MIN: usize = 1280;
-/// Most selectors of ours times the peer's that are compared when an SA is made.
+/// Most pairs of ranges of ours times those of the peer that are compared when an SA is made.
 const COMPARED_MAX: usize = 4096;
 /// Underlay MTU assumed while there is no route to the remote endpoint.
 const MTU_ASSUMED: u16 = 1500;
@@ -320,9 +320,15 @@ impl TunnelSpec {
         };
         let agreed = self.sending()?.selectors()?;
         // A peer that names very many makes each packet be looked at, not this take long.
-        let few = (own.len() + more.len()) * agreed.0.len() <= COMPARED_MAX;
-        let mut leading = own.iter().map(selector).chain(more.iter().cloned());
-        let covered = few && leading.all(|selector| agreed.cover(&selector));
+        let pieces = |selector: &tables::Selector| {
+            selector.local.len().max(1) * selector.remote.len().max(1)
+        };
+        let leading: Vec<tables::Selector> =
+            own.iter().map(selector).chain(more.iter().cloned()).collect();
+        let (to_compare, with): (usize, usize) =
+            (leading.iter().map(pieces).sum(), agreed.0.iter().map(pieces).sum());
+        let few = to_compare.saturating_mul(with) <= COMPARED_MAX;
+        let covered = few && leading.iter().all(|selector| agreed.cover(selector));
         (!covered).then_some(agreed)
     }
 

@@ -218,7 +218,7 @@ impl Gateway {
         with(&mut self.bridge, &underlay)
     }
 
-    /// Makes these tables what workers see from their next turn on.
+    /// Makes these tables what workers see from their next batch on.
     pub(crate) fn publish_tables(&mut self, tables: Tables) {
         self.publisher.publish(tables);
     }
@@ -400,7 +400,8 @@ impl Gateway {
         };
         let ike = self.ike_status(section);
         let ospf = self.router.as_ref().filter(|_| section.has(Section::Ospf));
-        let ospf = ospf.map(|router| OspfStatus::collect(router.engine()));
+        let ospf =
+            ospf.map(|router| OspfStatus::collect(router.engine(), section == Section::Ospf));
         let mut status = Status { ike, ospf, ..sources.status(section) };
         self.tell_workers(&mut status);
         status

@@ -130,8 +130,8 @@ impl Ospf {
             let again = again.map(|interface| interface.settings.retransmit_interval);
             self.timers.set(Timer::Describe(id), self.now + again.unwrap_or_default());
         } else if let Some(neighbor) = self.neighbor_mut(id) {
-            // RFC 2328 10.8: the last word of the one who follows was kept for long enough. To be asked
-            // for it after that is a mistake.
+            // RFC 2328 10.8: the last word of the one who follows was kept for long enough. To be
+            // asked for it after that is a mistake.
             (neighbor.last_said, neighbor.last_heard) = (None, None);
         }
     }

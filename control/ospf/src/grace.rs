@@ -94,8 +94,8 @@ impl Ospf {
         self.log(Level::Info, text);
     }
 
-    /// What is flooded to a neighbour has changed: one that restarts would go on forwarding by what was
-    /// before (RFC 3623 section 3.2, strict checking).
+    /// What is flooded to a neighbour has changed: one that restarts would go on forwarding by what
+    /// was before (RFC 3623 section 3.2, strict checking).
     pub(crate) fn help_ends_by(&mut self, scope: Scope, changed: &LsaKey) {
         let mut helped = Vec::new();
         let hears = |id: &InterfaceId| self.is_in(*id, scope, changed.kind);

@@ -138,8 +138,8 @@ impl Interface {
                 && (has_role(self.address()) || has_role(neighbor.address))
     }
 
-    /// The neighbours whose databases are the same as ours, and those that are treated so while they
-    /// restart (RFC 3623 section 3).
+    /// The neighbours whose databases are the same as ours, and those that are treated so while
+    /// they restart (RFC 3623 section 3).
     pub fn full(&self) -> impl Iterator<Item = &Neighbor> {
         let is_full = |neighbor: &&Neighbor| {
             neighbor.state == NeighborState::Full || neighbor.helped_until.is_some()

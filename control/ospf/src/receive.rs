@@ -42,13 +42,8 @@ impl Ospf {
         if header.area_id != settings.area {
             return Err(Refusal::Area);
         }
-        let verified = auth::verify(&header, packet, &settings.authentication, self.wall).map_err(
-            |error| match error {
-                AuthError::Type(_) => Refusal::AuthenticationType,
-                AuthError::Checksum => Refusal::Checksum,
-                _ => Refusal::Authentication,
-            },
-        )?;
+        let verified =
+            auth::verify(&header, packet, &settings.authentication, self.wall).map_err(unproven)?;
         if is_own {
             return Err(Refusal::OwnRouterId);
         }
@@ -86,4 +81,12 @@ impl Ospf {
 
 fn refusal(malformed: Malformed) -> Refusal {
     if malformed.fault == Fault::Version { Refusal::Version } else { Refusal::Malformed }
+}
+
+fn unproven(error: AuthError) -> Refusal {
+    match error {
+        AuthError::Type(_) => Refusal::AuthenticationType,
+        AuthError::Checksum => Refusal::Checksum,
+        _ => Refusal::Authentication,
+    }
 }

@@ -325,7 +325,7 @@ impl Ospf {
             let (LsaBody::External(external) | LsaBody::Nssa(external)) = &entry.body else {
                 continue;
             };
-            // RFC 3101 2.5 (3): border routers supply an area with a default, and take none from it.
+            // RFC 3101 2.5 (3): border routers supply an area a default, and take none from it.
             let is_translated = entry.lsa.header().options.contains(Options::NP);
             let is_supplied = |prefix: &Ipv4Net| {
                 area.is_some() && prefix.prefix_len() == 0 && is_border && !is_translated

@@ -168,8 +168,8 @@ impl Ospf {
     }
 }
 
-/// The link state ID of each prefix (RFC 2328 appendix E): its address, or, where a longer prefix has
-/// that, its address with host bits set. A prefix for which there is none left has none.
+/// The link state ID of each prefix (RFC 2328 appendix E): its address, or, where a longer prefix
+/// has that, its address with host bits set. A prefix for which there is none left has none.
 pub(crate) fn lsa_ids<T>(all: &BTreeMap<Ipv4Net, T>) -> BTreeMap<Ipv4Net, Ipv4Addr> {
     let mut prefixes: Vec<Ipv4Net> = all.keys().copied().collect();
     prefixes.sort_by_key(|prefix| Reverse(prefix.prefix_len()));

@@ -33,7 +33,7 @@ impl Identification {
     }
 }
 
-/// One turn's view of the tables and of what the worker owns.
+/// One batch's view of the tables and of what the worker owns.
 pub(crate) struct Context<'a> {
     pub(crate) tables: &'a Tables,
     /// Which worker this is, counted from zero.

@@ -119,11 +119,13 @@ impl<P: Port> Worker<P> {
                 stopwatch: &mut self.stopwatch,
                 now_ns,
             };
+            // What has waited leaves before what has come meanwhile.
+            let (out, encap) = (self.lists.out.len(), self.lists.encap.len());
+            self.hold.release(&mut ctx, generation, &mut self.lists.out);
+            self.hold.for_sa.release(&mut ctx, generation, &mut self.lists.encap);
+            work += self.lists.out.len() - out + self.lists.encap.len() - encap;
             if at == 0 {
-                self.hold.release(&mut ctx, generation, &mut self.lists.out);
-                self.hold.for_sa.release(&mut ctx, generation, &mut self.lists.encap);
                 self.lists.route.append(ctx.made);
-                work += self.lists.out.len() + self.lists.encap.len();
                 for injected in (0..injected).filter_map(|_| self.rings.injected.pop()) {
                     if let Some(packet) = punt::inject(&mut ctx, &injected) {
                         self.lists.send(&mut ctx, &mut self.hold, packet);

@@ -64,7 +64,7 @@ pub struct WorkerCounters {
     pub icmp_sent: Counter,
     /// ICMP errors withheld by the rate limit (RFC 1812 4.3.2.8).
     pub icmp_withheld: Counter,
-    /// Packets that waited for a next hop's MAC.
+    /// Packets that waited for a next hop's MAC, or for a tunnel's SA.
     pub held: Counter,
     /// Packets handed to control.
     pub punted: Counter,

@@ -34,7 +34,7 @@ impl Publisher {
         Self { newest: Arc::new(ArcSwap::from_pointee(tables)), replaced: Vec::new() }
     }
 
-    /// Makes `tables` what readers see from their next turn on.
+    /// Makes `tables` what readers see from their next batch on.
     pub fn publish(&mut self, tables: Tables) {
         self.replaced.push(self.newest.swap(Arc::new(tables)));
         self.reclaim();

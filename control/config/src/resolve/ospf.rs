@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     findings::Findings,
-    model::{Ospf, OspfInterface, OspfPlace, Redistribute, TunnelKind},
+    model::{Ospf, OspfInterface, OspfPlace, Redistribute, Role, TunnelKind},
     schema,
     section::{Field, Many, One, WordOrNumber, Words},
     spelling::{list, nearest, shown},
@@ -270,6 +270,12 @@ impl Places<'_> {
         None
     }
 
+    /// Whether it is an outside port.
+    fn is_outside(&self, place: Option<OspfPlace>) -> bool {
+        let Some(OspfPlace::Port(index)) = place else { return false };
+        self.ports.list.get(index).is_some_and(|port| port.role == Role::Outside)
+    }
+
     /// What such a place is to OSPF if nothing else is said; reports one that is none.
     fn network(
         &self,
@@ -329,6 +335,11 @@ fn interface(
     let priority = number(section.priority.take().optional(), "priority", 0..=255, "", found);
     let flag = |field: &mut Field<bool>| field.take().optional().is_some_and(Spanned::into_inner);
     let (is_passive, mtu_ignore) = (flag(&mut section.passive), flag(&mut section.mtu_ignore));
+    if !is_passive && places.is_outside(place) {
+        let error = found.error(name.span(), "OSPF is not spoken on outside ports");
+        let error = error.label("nothing leaves in clear there");
+        found.push(error.help("name a tunnel or an inside port, or write `passive = true`"));
+    }
     let neighbors = neighbors(section.neighbors.take(), found);
     let authentication = ospf_auth::resolve(section, &name, secrets, surroundings, found);
     if area_given && area.is_none() {

@@ -47,11 +47,20 @@ pub(super) enum Use {
 }
 
 impl Use {
+    /// The section of the secrets file.
     const fn key(self) -> &'static str {
         match self {
             Self::Psk => "psk",
             Self::Ppk => "ppk",
             Self::Ospf => "ospf",
+        }
+    }
+
+    /// What a value of the configuration is called that has such a secret.
+    const fn field(self) -> &'static str {
+        match self {
+            Self::Psk | Self::Ppk => self.key(),
+            Self::Ospf => "secret",
         }
     }
 }
@@ -171,7 +180,7 @@ impl Secrets {
     }
 
     fn entry(&self, name: &Spanned<String>, used: Use, found: &mut Findings) -> Option<Secret> {
-        let key = used.key();
+        let (key, field) = (used.key(), used.field());
         if let Some(text) = self.entries.get(&(used, name.get_ref().clone())) {
             return decode(text, used, name.span(), found);
         }
@@ -185,7 +194,7 @@ impl Secrets {
                 let names = self.entries.keys().filter(|(known, _)| *known == used);
                 let names: Vec<_> = names.map(|(_, name)| name.as_str()).collect();
                 let help = match nearest(name.get_ref(), &names) {
-                    Some(near) => format!("did you mean `{key} = \"{ENTRY_PREFIX}{near}\"`?"),
+                    Some(near) => format!("did you mean `{field} = \"{ENTRY_PREFIX}{near}\"`?"),
                     None => format!("add a line of that name to [{key}] in the secrets file"),
                 };
                 error
@@ -194,7 +203,7 @@ impl Secrets {
                     .help(help)
             }
             None => error.label("no secret").help(format!(
-                "add `{key} = \"file:{}.{key}\"`, or a section [secrets] with {}",
+                "add `{field} = \"file:{}.{key}\"`, or a section [secrets] with {}",
                 name.get_ref(),
                 list(&["file = \"secrets.toml\""])
             )),
@@ -226,7 +235,7 @@ impl Secrets {
 
 /// Text as it is, bytes in hexadecimal after `0x`, or in Base64 after `0s`.
 fn decode(text: &str, used: Use, at: Range<usize>, found: &mut Findings) -> Option<Secret> {
-    let key = used.key();
+    let key = used.field();
     let refuse = |found: &mut Findings, title: String, label: String, help: String| {
         found.push(found.error(at.clone(), title).label(label).help(help));
         None

@@ -17,6 +17,7 @@ use super::{
         Align::{Left, Right, Wrap},
         Table,
     },
+    text::cut,
     units::duration,
 };
 
@@ -168,8 +169,8 @@ pub struct OspfHop {
 }
 
 impl OspfStatus {
-    /// What there is to see of the engine.
-    pub fn collect(ospf: &Ospf) -> Self {
+    /// What there is to see of the engine; with `all` also its database and routes.
+    pub fn collect(ospf: &Ospf, all: bool) -> Self {
         let status = ospf.router_status();
         let names: std::collections::BTreeMap<_, _> = ospf.interfaces().into_iter().collect();
         let name = |id| names.get(&id).map(|known| known.settings.name.to_string());
@@ -194,8 +195,8 @@ impl OspfStatus {
             computations: status.computations,
             neighbors: Some(ospf.neighbors().iter().map(neighbor).collect()),
             interfaces: Some(names.values().map(interface).collect()),
-            database: Some(ospf.database().iter().map(lsa).collect()),
-            routes: Some(routes.collect()),
+            database: all.then(|| ospf.database().iter().map(lsa).collect()),
+            routes: all.then(|| routes.collect()),
         }
     }
 
@@ -332,7 +333,7 @@ fn route_kind(kind: RouteKind) -> &'static str {
 }
 
 /// The router, and a table for each list that there is.
-pub(super) fn text(status: &OspfStatus, width: usize) -> String {
+pub(super) fn text(status: &OspfStatus, width: usize, rows_max: usize) -> String {
     let mut head = format!("OSPF router {}", status.router_id);
     for (is, what) in [
         (status.area_border, "area border router"),
@@ -345,8 +346,24 @@ pub(super) fn text(status: &OspfStatus, width: usize) -> String {
         }
     }
     let mut parts = vec![head + "\n"];
-    parts.extend(status.neighbors.as_deref().map(|all| neighbors(all, width)));
-    parts.extend(status.interfaces.as_deref().map(|all| interfaces(all, width)));
+    let heard = status.neighbors.as_deref().map(|all| {
+        cut(
+            neighbors(all.get(..rows_max).unwrap_or(all), width),
+            all.len(),
+            rows_max,
+            "ospf neighbor",
+        )
+    });
+    parts.extend(heard);
+    let spoken = status.interfaces.as_deref().map(|all| {
+        cut(
+            interfaces(all.get(..rows_max).unwrap_or(all), width),
+            all.len(),
+            rows_max,
+            "ospf interface",
+        )
+    });
+    parts.extend(spoken);
     parts.extend(status.database.as_deref().map(|all| database(all, width)));
     parts.extend(status.routes.as_deref().map(|all| routes(all, width)));
     parts.join("\n")

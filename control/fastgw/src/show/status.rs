@@ -70,7 +70,7 @@ pub struct Worker {
     pub tx_bytes: u64,
     /// Turns in which something was received or injected.
     pub busy_turns: u64,
-    /// Packets that waited for a next hop's MAC.
+    /// Packets that waited for a next hop's MAC, or for a tunnel's SA.
     pub held: u64,
     /// Packets handed to control: those of its protocols that came out of tunnels.
     pub punted: u64,

@@ -37,7 +37,7 @@ pub fn text(status: &Status, rows_max: usize) -> String {
     add(status.tunnels.as_deref().map(|all| tunnels(all, rows_max)));
     add(status.sas.as_deref().map(|all| sas(all, rows_max)));
     add(status.ike.as_deref().map(|all| ike(all, rows_max)));
-    add(status.ospf.as_ref().map(|status| super::ospf::text(status, WIDTH)));
+    add(status.ospf.as_ref().map(|status| super::ospf::text(status, WIDTH, rows_max)));
     add(status.workers.as_deref().map(|all| workers(all, rows_max)));
     add(status.drops.as_deref().map(drops));
     add(status.routes.as_deref().map(|all| routes(all, rows_max)));
@@ -283,7 +283,7 @@ fn latencies(all: &Latency, rows_max: usize) -> String {
 }
 
 /// The table, or that there is nothing in it, or how many rows it does not show and who does.
-fn cut(table: String, rows: usize, rows_max: usize, section: &str) -> String {
+pub(super) fn cut(table: String, rows: usize, rows_max: usize, section: &str) -> String {
     match rows {
         0 => format!("no {section}\n"),
         _ if rows > rows_max => {

@@ -73,12 +73,14 @@ impl Engine {
         shared.log(Level::Info, &peer.name, text);
         shared.emit(Event::IkeUp(id));
         let identity = proven.identity;
+        let key = PeerKey::new(&identity, sa.path, peer.uniqueness != Uniqueness::Never);
         sa.candidates = alloc::vec![peer];
         sa.sent = None;
         sa.state = State::Up(Box::new(Established {
             keys: proven.keys,
             last_block: proven.last_block,
             identity,
+            key,
             since: now,
             renew_at: Some(renew_at),
             expires_at,
@@ -221,7 +223,7 @@ impl Engine {
         let peer = sa.peer().map(|peer| peer.name.clone()).unwrap_or_default();
         let key = sa.key();
         let State::Up(up) = core::mem::replace(&mut sa.state, State::Gone(None)) else { return };
-        sa.state = State::Gone(Some(up.identity.clone()));
+        sa.state = State::Gone(Some(up.key.clone()));
         let cookie = sa.our_cookie();
         self.cookies.remove(&cookie);
         shared.release_ike_spi(cookie);

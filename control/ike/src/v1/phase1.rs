@@ -19,7 +19,7 @@ use crate::identity::Identity;
 use crate::keymat::v1::{Iv, Phase1Keys};
 use crate::msg::{IkeSpi, TrafficSelector};
 use crate::output::{ChildSaId, IkeSaId, Path};
-use crate::policy::{Child, Peer, Uniqueness};
+use crate::policy::{Child, Peer};
 
 /// An IKEv1 SA.
 pub(super) struct Phase1 {
@@ -65,7 +65,7 @@ pub(super) enum State {
     Up(Box<Established>),
     /// Its keys are gone. Pairs of ESP SAs outlive it (RFC 2409 section 5.5 ties them to no IKE SA)
     /// until another one takes them over.
-    Gone(Option<Identity>),
+    Gone(Option<PeerKey>),
 }
 
 /// What an authenticated SA has.
@@ -75,6 +75,8 @@ pub(super) struct Established {
     pub last_block: Iv,
     /// Who the peer has proven to be.
     pub identity: Identity,
+    /// What tells it from others, from then on: also if it moves.
+    pub key: PeerKey,
     pub since: Instant,
     /// When another main mode is begun in its place; `None` once that is under way.
     pub renew_at: Option<Instant>,
@@ -103,6 +105,11 @@ pub(super) struct PeerKey {
 }
 
 impl PeerKey {
+    /// Who it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     pub fn new(identity: &Identity, path: Path, unique: bool) -> Self {
         let remote = path.remote.ip();
         let hidden = match identity {
@@ -145,11 +152,10 @@ impl Phase1 {
 
     /// Whom it is with, once that is proven.
     pub fn key(&self) -> Option<PeerKey> {
-        let unique = self.peer().is_none_or(|peer| peer.uniqueness != Uniqueness::Never);
         match &self.state {
-            State::Up(up) => Some(PeerKey::new(&up.identity, self.path, unique)),
-            State::Gone(Some(identity)) => Some(PeerKey::new(identity, self.path, unique)),
-            _ => None,
+            State::Up(up) => Some(up.key.clone()),
+            State::Gone(key) => key.clone(),
+            State::Calling(_) | State::Answering(_) => None,
         }
     }
 

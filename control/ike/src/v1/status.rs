@@ -15,7 +15,7 @@ impl Engine {
         };
         let identity = match &sa.state {
             State::Up(up) => Some(up.identity.clone()),
-            State::Gone(identity) => identity.clone(),
+            State::Gone(key) => key.as_ref().map(|key| key.identity().clone()),
             _ => None,
         };
         let children = self.pairs.on(sa.id);

@@ -204,9 +204,8 @@ pub(super) fn refused(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, error: u16,
     match error {
         kind::INVALID_KE_PAYLOAD if offer.turns < 2 => {
             let group = group_of(data);
-            let allowed = |group: &Group| {
-                offer.child.wanted.child.proposals.iter().any(|it| it.groups.contains(group))
-            };
+            let allowed =
+                |group: &Group| offer.child.proposals.iter().any(|it| it.groups.contains(group));
             if let Some(group) = group.filter(allowed) {
                 offer.child.abandon(cx);
                 let (wanted, turns) = (offer.child.wanted, offer.turns + 1);
@@ -219,8 +218,12 @@ pub(super) fn refused(sa: &mut IkeSa, cx: &mut Cx<'_>, offer: Offer, error: u16,
         }
         // RFC 7296 section 2.25: later, if there is still need.
         kind::TEMPORARY_FAILURE => {
+            // The peer makes what we have asked for, or fails and leaves it to us.
+            if offer.crossing.is_some() {
+                return lost(sa, cx, offer, Lost::Failed);
+            }
             offer.child.abandon(cx);
-            if offer.crossing.is_some() || miss(sa, cx, &offer) {
+            if miss(sa, cx, &offer) {
                 return;
             }
             sa.not_before =

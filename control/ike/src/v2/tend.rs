@@ -142,8 +142,9 @@ impl IkeSa {
         let Some(record) = self.child_mut(id) else { return };
         let refusal = Refusal { spi_in: record.spi_in, spi_out: Some(record.spi_out) };
         let name = record.child.name.clone();
-        let replaced =
-            self.children.iter().any(|it| it.state == ChildState::Waiting { replaces: id });
+        // One that waits for its peer on its own account names itself.
+        let waits = ChildState::Waiting { replaces: id };
+        let replaced = self.children.iter().any(|it| it.id != id && it.state == waits);
         let text = format!("{name} has reached its hard limit, SPI {:08x}", refusal.spi_in);
         self.log(cx, Level::Warning, text);
         if replaced {
