@@ -31,20 +31,22 @@ pub fn warm_up(lab: &Lab, case: &Case) {
 
 /// Pings from behind fastgw.
 pub fn pings_of_host(lab: &Lab, case: &Case) -> Result<String, String> {
-    pings(case, |family, size| lab.host.ping(PEER.host(family), PINGS_OF_A_SIZE, size))
+    pings(case, |family| {
+        let ping = |size| lab.host.ping(PEER.host(family), PINGS_OF_A_SIZE, size);
+        PING_SIZES.map(ping).to_vec()
+    })
 }
 
 /// Pings from behind Linux.
 pub fn pings_of_site(lab: &Lab, case: &Case) -> Result<String, String> {
-    pings(case, |family, size| lab.ping_from_site(GATEWAY.host(family), PINGS_OF_A_SIZE, size))
+    pings(case, |family| lab.pings_from_site(GATEWAY.host(family), PINGS_OF_A_SIZE, &PING_SIZES))
 }
 
 /// All sizes of all families, answered in full or not at all well.
-fn pings(case: &Case, ping: impl Fn(Family, usize) -> u32) -> Result<String, String> {
+fn pings(case: &Case, ping: impl Fn(Family) -> Vec<u32>) -> Result<String, String> {
     let mut sum = 0;
     for family in case.inner {
-        for size in PING_SIZES {
-            let answered = ping(*family, size);
+        for (size, answered) in PING_SIZES.into_iter().zip(ping(*family)) {
             if answered != PINGS_OF_A_SIZE {
                 return Err(format!(
                     "{family:?}: {answered} of {PINGS_OF_A_SIZE} answered at {size} bytes"

@@ -128,6 +128,9 @@ const IPV6_AT_ONCE: &str = "net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.defau
 /// block and ICV, less 2, and 24 of GRE).
 pub const SITE_MTU: u32 = 1390;
 
+/// What a script prints between what its commands say.
+const END: &str = "and then";
+
 /// All of it, with the guest up and its site reachable from the guest.
 pub struct Lab {
     pub peer: Peer,
@@ -172,9 +175,9 @@ impl Lab {
         self.wire.nic("wan")
     }
 
-    /// A file for that record.
-    pub fn capture_file(&self) -> PathBuf {
-        self.folder.path().join("wan.pcap")
+    /// A file for that record, of this name.
+    pub fn capture_file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.pcap"))
     }
 
     /// Makes the host forget which sizes were too big for an earlier tunnel.
@@ -183,10 +186,20 @@ impl Lab {
         self.host.ip("-6 route flush cache");
     }
 
-    /// Pings from the peer's site; gives how many were answered.
+    /// Pings of each size from the peer's site; gives how many of each were answered.
+    pub fn pings_from_site(&self, to: &str, count: u32, sizes: &[usize]) -> Vec<u32> {
+        let ping = format!("ping -n -q -i 0.1 -W 3 -c {count} {to} -s");
+        let pings: Vec<_> = sizes.iter().map(|size| format!("{ping} {size}; echo {END}")).collect();
+        // One script: to start a process costs an emulated guest more than to ping.
+        let said = self.guest_says(&format!("ip netns exec site bash -c '{}'", pings.join("; ")));
+        let mut counts: Vec<_> = said.split(END).map(answered).collect();
+        counts.resize(sizes.len(), 0);
+        counts
+    }
+
+    /// Pings of one size from the peer's site; gives how many were answered.
     pub fn ping_from_site(&self, to: &str, count: u32, size: usize) -> u32 {
-        let ping = format!("ping -n -q -i 0.1 -W 3 -c {count} -s {size} {to}");
-        answered(&self.guest_says(&format!("ip netns exec site {ping}")))
+        self.pings_from_site(to, count, &[size])[0]
     }
 
     /// What a script says in the guest, whether it succeeds or not.

@@ -11,7 +11,10 @@ mod checks;
 mod lab;
 mod wire;
 
-use std::env;
+use std::{
+    env,
+    thread::{self, JoinHandle},
+};
 
 use tests::{
     capture::Capture,
@@ -21,7 +24,7 @@ use tests::{
 };
 
 use crate::{
-    cases::{Case, RESET},
+    cases::{Case, RESET, batched},
     lab::{GATEWAY, Lab, PEER},
 };
 
@@ -30,18 +33,36 @@ fn linux_and_fastgw_carry_each_others_sites_in_every_tunnel() {
     let lab = Lab::new();
     let mut report = Report::new("tunnel");
     let only = env::var("INTEROP_ONLY").unwrap_or_default();
+    let mut before: Option<Tried> = None;
     for case in cases::all().iter().filter(|case| case.name.contains(&only)) {
-        report.add(try_out(&lab, case));
+        let tried = try_out(&lab, case);
+        report.extend(before.replace(tried).map(Tried::judged));
     }
+    report.extend(before.map(Tried::judged));
     report.print();
     report.assert_all_passed();
 }
 
-/// Sets up one tunnel on both sides, loads it both ways, and judges what was on the wire.
-fn try_out(lab: &Lab, case: &Case) -> Row {
-    lab.peer.exec(&format!("{RESET}\n{}", case.linux_script(&PEER, &GATEWAY)));
+/// A row, but for what tshark says of the wire, which it does while the next one is set up.
+struct Tried {
+    row: Row,
+    verdict: JoinHandle<Result<String, String>>,
+}
+
+impl Tried {
+    fn judged(mut self) -> Row {
+        self.row.check("tshark", self.verdict.join().expect("tshark's thread ends"));
+        self.row
+    }
+}
+
+/// Sets up one tunnel on both sides, loads it both ways, and has judged what was on the wire.
+fn try_out(lab: &Lab, case: &Case) -> Tried {
+    let script = format!("{RESET}\n{}", case.linux_script(&PEER, &GATEWAY));
+    lab.peer.exec(&batched(&script));
     lab.forget_path_mtu();
-    let capture = Capture::start(lab.wan(), "(ip and not igmp) or ip6", &lab.capture_file());
+    let file = lab.capture_file(&case.name);
+    let capture = Capture::start(lab.wan(), "(ip and not igmp) or ip6", &file);
     let gateway = Gateway::start(&lab.gateway, |socket| case.config(socket));
 
     let mut row = Row::new(&case.name);
@@ -52,11 +73,12 @@ fn try_out(lab: &Lab, case: &Case) -> Row {
     row.check("iperf <-", checks::load(lab, case, Way::Down));
     row.check("too big", checks::too_big(lab, case));
     row.check("besides", checks::besides(lab, case));
-    row.check("tshark", wire::judge(&capture.finish(), case));
+    let (file, of_case) = (capture.finish(), case.clone());
+    let verdict = thread::spawn(move || wire::judge(&file, &of_case));
 
     let shown = gateway.show();
     let (status, log) = gateway.stop();
     row.check("stop", lab.left_clean(status));
     row.explain_failures(&format!("{}\n{shown:#}\n{log}", case.name));
-    row
+    Tried { row, verdict }
 }

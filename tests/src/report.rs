@@ -57,6 +57,11 @@ impl Report {
         self.rows.push(row);
     }
 
+    /// Adds the rows that there are, as [`Report::add`] does.
+    pub fn extend(&mut self, rows: impl IntoIterator<Item = Row>) {
+        rows.into_iter().for_each(|row| self.add(row));
+    }
+
     /// Prints the table.
     pub fn print(&self) {
         let Some(first) = self.rows.first() else { return };
