@@ -74,7 +74,9 @@ impl Ospf {
             | Timer::Update(of)
             | Timer::Help(of) => of.interface == id,
             Timer::Age(scope, _) => *scope == crate::scope::Scope::Link(id),
-            Timer::Originate(_) | Timer::Sweep | Timer::Compute | Timer::Start => false,
+            Timer::Originate(_) | Timer::Sweep | Timer::Compute | Timer::Start | Timer::Restart => {
+                false
+            }
         };
         self.timers.retain(|timer| !of_it(timer));
         self.max_aged.retain(|(scope, _)| *scope != crate::scope::Scope::Link(id));

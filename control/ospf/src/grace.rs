@@ -17,6 +17,10 @@ use crate::settings::InterfaceId;
 
 /// The opaque type of grace LSAs (RFC 3623 appendix A).
 const GRACE: u8 = 3;
+/// The link state ID of grace LSAs.
+pub(crate) const ID: Ipv4Addr = Ipv4Addr::new(GRACE, 0, 0, 0);
+/// The software restarts, as it was told to (RFC 3623 appendix A).
+const SOFTWARE_RESTART: u8 = 1;
 /// Longest grace that is believed.
 const GRACE_MAX: Duration = Duration::from_secs(1800);
 
@@ -41,6 +45,18 @@ fn parse(body: &[u8]) -> Option<Grace> {
         }
     }
     Some(Grace { period: Duration::from_secs(u64::from(period?)), address })
+}
+
+/// What a grace LSA says that asks for this period; with our address on a network of many.
+pub(crate) fn body(period: Duration, address: Option<Ipv4Addr>) -> Vec<u8> {
+    let seconds = u32::try_from(period.as_secs()).unwrap_or(u32::MAX).to_be_bytes();
+    let mut body = [&[0, 1, 0, 4], seconds.as_slice()].concat();
+    body.extend([0, 2, 0, 1, SOFTWARE_RESTART, 0, 0, 0]);
+    if let Some(address) = address {
+        body.extend([0, 3, 0, 4]);
+        body.extend(address.octets());
+    }
+    body
 }
 
 impl Ospf {

@@ -120,9 +120,12 @@ impl Ospf {
         let has_moved = neighbor.address != source;
         neighbor.router_id = router_id;
         neighbor.address = source;
-        neighbor.priority = hello.priority;
-        neighbor.designated = hello.designated;
-        neighbor.backup = hello.backup;
+        // Who restarts stays what it was, and does not know yet that it is (RFC 3623 section 3).
+        if neighbor.helped_until.is_none() {
+            neighbor.priority = hello.priority;
+            neighbor.designated = hello.designated;
+            neighbor.backup = hello.backup;
+        }
         neighbor.crypto_sequence = crypto_sequence;
         let is_new = neighbor.state < NeighborState::Init;
         if has_moved {
@@ -159,15 +162,21 @@ impl Ospf {
         if !known.settings.network.has_designated() {
             return;
         }
+        let takes_up = self.takes_up_role(interface, hello.designated, hello.backup);
+        let Some(known) = self.interfaces.get(&interface) else { return };
         let claims = |address: Ipv4Addr| address == source;
         let is_alone = claims(hello.designated) && !is_some(hello.backup);
-        if known.state == InterfaceState::Waiting && (is_alone || claims(hello.backup)) {
+        if known.state == InterfaceState::Waiting && (takes_up || is_alone || claims(hello.backup))
+        {
             self.interface_event(interface, InterfaceEvent::BackupSeen);
             return;
         }
-        let changed = priority != hello.priority
-            || claims(designated) != claims(hello.designated)
-            || claims(backup) != claims(hello.backup);
+        let now_known = known.neighbors.values().find(|neighbor| neighbor.address == source);
+        let changed = now_known.is_some_and(|neighbor| {
+            priority != neighbor.priority
+                || claims(designated) != claims(neighbor.designated)
+                || claims(backup) != claims(neighbor.backup)
+        });
         if changed {
             self.interface_event(interface, InterfaceEvent::NeighborChange);
         }

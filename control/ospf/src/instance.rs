@@ -18,6 +18,7 @@ use crate::neighbor::{Neighbor, NeighborEvent, NeighborId};
 use crate::originate::Own;
 use crate::output::{Event, Output};
 use crate::refusal::Refusal;
+use crate::restart::Restart;
 use crate::routes::RoutingTable;
 use crate::scope::Scope;
 use crate::settings::{ExternalRoute, InterfaceId, InterfaceSettings, Settings};
@@ -51,6 +52,8 @@ pub(crate) enum Timer {
     Compute,
     /// Traffic may be drawn through this router.
     Start,
+    /// The grace for a restart of this router is over.
+    Restart,
 }
 
 /// An OSPF router (RFC 2328). It is told of interfaces, packets and the time, and what it has to
@@ -63,6 +66,8 @@ pub struct Ospf {
     pub(crate) timers: Timers<Timer>,
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) random: Box<dyn Random>,
+    /// When the router was made.
+    pub(crate) began: Instant,
     pub(crate) now: Instant,
     pub(crate) wall: UnixTime,
     /// What other protocols have.
@@ -80,6 +85,7 @@ pub struct Ospf {
     pub(crate) computations: u64,
     /// No traffic is drawn through this router.
     pub(crate) is_stub_router: bool,
+    pub(crate) restart: Restart,
     pub(crate) refused: BTreeMap<(InterfaceId, Refusal), u64>,
     pub(crate) logged: BTreeSet<(InterfaceId, Ipv4Addr, Refusal)>,
 }
@@ -104,6 +110,7 @@ impl Ospf {
             timers,
             outputs: VecDeque::new(),
             random,
+            began: now,
             now,
             wall: UnixTime::default(),
             externals: BTreeMap::new(),
@@ -115,6 +122,7 @@ impl Ospf {
             compute_wait: Duration::ZERO,
             computations: 0,
             is_stub_router,
+            restart: Restart::No,
             refused: BTreeMap::new(),
             logged: BTreeSet::new(),
         }
@@ -282,11 +290,13 @@ impl Ospf {
                 self.is_stub_router = false;
                 self.all_routers_change();
             }
+            Timer::Restart => self.end_restart("its time is over"),
         }
     }
 
     /// Does what the last step has left to do: nothing is due after it but timers.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
+        self.look_after_restart();
         while let Some(own) = self.to_originate.pop_first() {
             self.originate(own);
         }

@@ -68,6 +68,9 @@ impl Ospf {
     /// An LSA of ours came back newer than it is here, from before a restart perhaps: it is
     /// succeeded, or flushed (RFC 2328 section 13.4).
     pub(crate) fn reclaim(&mut self, scope: Scope, key: LsaKey) {
+        if self.is_resuming() {
+            return;
+        }
         if self.wanted(scope, &key).is_some() {
             self.to_originate.insert((scope, key));
         } else {
@@ -82,6 +85,9 @@ impl Ospf {
 
     /// Originates an LSA if what it says is not what it should say.
     pub(crate) fn originate(&mut self, (scope, key): Own) {
+        if self.is_resuming() {
+            return;
+        }
         let now = self.now;
         let wanted = self.wanted(scope, &key);
         let known = self.lsdb(scope).and_then(|lsdb| lsdb.find(&key));
@@ -158,8 +164,12 @@ impl Ospf {
 
     /// An LSA has come to an age: ours is refreshed, that of another is over.
     pub(crate) fn age(&mut self, scope: Scope, key: LsaKey) {
-        let wanted = self.is_own(&key).then(|| self.wanted(scope, &key)).flatten();
-        match wanted {
+        let is_own = self.is_own(&key);
+        if is_own && self.is_resuming() {
+            self.timers.set(Timer::Age(scope, key), self.now + MIN_LS_INTERVAL);
+            return;
+        }
+        match is_own.then(|| self.wanted(scope, &key)).flatten() {
             Some((options, body)) => self.succeed(scope, key, options, body),
             None => self.flush(scope, key),
         }

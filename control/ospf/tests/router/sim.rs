@@ -48,6 +48,8 @@ pub struct Node {
     pub fib: BTreeMap<Ipv4Net, Route>,
     /// What it has logged.
     pub log: Vec<String>,
+    /// Nothing comes from it or to it, though its networks are up.
+    pub is_gone: bool,
     hears_designated: BTreeSet<InterfaceId>,
     interfaces: u32,
 }
@@ -132,6 +134,7 @@ impl Net {
             ospf,
             fib: BTreeMap::new(),
             log: Vec::new(),
+            is_gone: false,
             hears_designated: BTreeSet::new(),
             interfaces: 0,
         });
@@ -141,6 +144,15 @@ impl Net {
 
     /// A router in the place of another, which knows nothing of before. Its interfaces are up.
     pub fn restart(&mut self, node: usize) {
+        self.replace(node, |_, _, _| {});
+    }
+
+    /// The same, but it knows that its neighbours wait for it as long as `left`.
+    pub fn resume(&mut self, node: usize, left: Duration) {
+        self.replace(node, |ospf, now, wall| ospf.resume(now, wall, left));
+    }
+
+    fn replace(&mut self, node: usize, begin: impl FnOnce(&mut Ospf, Instant, UnixTime)) {
         let mut seed = [0; 32];
         self.random.fill(&mut seed);
         let old = &self.nodes[node].ospf;
@@ -148,6 +160,8 @@ impl Net {
         let interfaces: Vec<_> = old.interfaces().into_iter().collect();
         let ospf = Ospf::new(self.now, settings, Box::new(Seeded::new(seed)));
         self.nodes[node].ospf = ospf;
+        let (now, wall) = (self.now, self.wall());
+        begin(&mut self.nodes[node].ospf, now, wall);
         self.nodes[node].fib.clear();
         self.nodes[node].hears_designated.clear();
         for (id, status) in interfaces {
@@ -262,7 +276,7 @@ impl Net {
 
     fn deliver(&mut self, id: u64) {
         let Some(flight) = self.packets.remove(&id) else { return };
-        if !self.segments[flight.segment].is_up {
+        if !self.segments[flight.segment].is_up || self.nodes[flight.to.node].is_gone {
             return;
         }
         let InFlight { to, source, destination, packet, .. } = flight;
@@ -316,7 +330,7 @@ impl Net {
         });
         let Some((index, from)) = found else { return };
         let segment = &self.segments[index];
-        if !segment.is_up {
+        if !segment.is_up || self.nodes[node].is_gone {
             return;
         }
         let loss = segment.loss;
