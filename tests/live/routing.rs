@@ -75,7 +75,7 @@ fn sites_find_each_other(kind: &str, protection: &str, more: &str) {
     for gateway in [&a, &b] {
         assert_eq!(neighbour(gateway).as_deref(), Some("Full"));
     }
-    let routes = a.show()["ospf"]["routes"].clone();
+    let routes = a.show_section("ospf")["ospf"]["routes"].clone();
     let routes = routes.as_array().expect("a list");
     let learned = routes.iter().find(|route| route["prefix"] == Side::B.lan());
     assert_eq!(learned.expect("the other site's network")["next_hops"][0]["interface"], "join");

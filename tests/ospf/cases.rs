@@ -9,6 +9,8 @@ pub enum Twist {
     FrrRestarts,
     /// fastgw ends without a word and starts again.
     FastgwRestarts,
+    /// fastgw asks FRR to wait, ends and starts again; FRR's routes stay.
+    FastgwRestartsGracefully,
     /// The link goes down and comes back.
     LinkFails,
 }
@@ -251,6 +253,19 @@ fn twists() -> Vec<Case> {
     vec![
         Case { name: "FRR restarts", twist: Twist::FrrRestarts, ..P2P },
         Case { name: "fastgw restarts", twist: Twist::FastgwRestarts, ..P2P },
+        Case {
+            name: "fastgw restarts gracefully",
+            frr_router: "graceful-restart helper enable\ncapability opaque",
+            twist: Twist::FastgwRestartsGracefully,
+            ..P2P
+        },
+        Case {
+            name: "the DR restarts gracefully",
+            interface: "priority = 9",
+            frr_router: "graceful-restart helper enable\ncapability opaque",
+            twist: Twist::FastgwRestartsGracefully,
+            ..PLAIN
+        },
         Case { name: "the link fails and comes back", twist: Twist::LinkFails, ..P2P },
     ]
 }

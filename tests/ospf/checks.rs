@@ -97,7 +97,7 @@ pub fn routes(lab: &Lab, case: &Case) -> Outcome {
         return Ok("none".to_owned());
     }
     eventually(|| {
-        let status = lab.gateway.show();
+        let status = lab.gateway.show_section("ospf");
         let ours: BTreeMap<String, String> = list(&status["ospf"]["routes"])
             .into_iter()
             .map(|route| (text(&route["prefix"]).to_owned(), text(&route["kind"]).to_owned()))
@@ -145,6 +145,21 @@ fn agree(case: &Case, ours: &BTreeSet<String>, theirs: &BTreeSet<String>) -> Out
     }
 }
 
+/// FRR has the route to what is behind fastgw, all this time.
+fn keeps_route(lab: &Lab, time: Duration) -> Outcome {
+    let start = Instant::now();
+    loop {
+        let theirs = lab.frr.show("ip ospf route");
+        if theirs["10.2.0.0/24"].is_null() {
+            return Err(format!("FRR has lost the route after {:?}", start.elapsed()));
+        }
+        if start.elapsed() >= time {
+            return Ok(String::new());
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// Packets of the host reach what is behind FRR, and answers come back.
 pub fn pings(lab: &Lab, case: &Case) -> Outcome {
     if case.refuses.is_some() {
@@ -171,10 +186,24 @@ pub fn after(lab: &mut Lab, case: &Case, twist: Twist) -> Outcome {
             lab.gateway.kill();
             lab.gateway.start_again(&lab.middle);
         }
+        Twist::FastgwRestartsGracefully => {
+            lab.gateway.ospf(&["prepare-restart", "--within", "60"]);
+            lab.gateway.end();
+            keeps_route(lab, Duration::from_secs(6))?;
+            lab.gateway.start_again(&lab.middle);
+            eventually(|| {
+                keeps_route(lab, Duration::ZERO)?;
+                match lab.gateway.log().matches("OSPF has restarted: all neighbours").count() {
+                    1 => Ok(String::new()),
+                    _ => Err("it does not say that it has restarted".to_owned()),
+                }
+            })?;
+            keeps_route(lab, Duration::from_secs(6))?;
+        }
         Twist::LinkFails => {
             lab.router.ip("link set eth0 down");
             eventually(|| {
-                let status = lab.gateway.show();
+                let status = lab.gateway.show_section("ospf");
                 let routes = list(&status["ospf"]["routes"]);
                 match routes.iter().any(|route| route["prefix"] == "10.3.0.0/24") {
                     true => Err("the route stays though its link is down".to_owned()),

@@ -62,7 +62,13 @@ impl Gateway {
         wait_for("end of fastgw", Duration::from_secs(5), || self.process.ended());
     }
 
-    /// Starts it once more, with the same configuration, after [`Gateway::kill`].
+    /// Ends it with SIGTERM.
+    pub fn end(&mut self) {
+        self.process.stop().expect("a child of ours");
+    }
+
+    /// Starts it once more, with the same configuration, after [`Gateway::kill`] or
+    /// [`Gateway::end`].
     pub fn start_again(&mut self, netns: &Netns) {
         self.process = spawn(netns, &self.config(), &[]);
         self.wait_until_ready();
@@ -75,14 +81,27 @@ impl Gateway {
 
     /// What `fastgw show --json` says now.
     pub fn show(&self) -> Value {
-        let text = run(&mut self.show_command());
+        self.show_section("summary")
+    }
+
+    /// What `fastgw show SECTION --json` says now.
+    pub fn show_section(&self, section: &str) -> Value {
+        let text = run(&mut self.show_command(section));
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("show --json: {error}\n{text}"))
     }
 
     /// Runs `fastgw ike` with these words; panics when it is refused.
     pub fn ike(&self, words: &[&str]) {
-        let mut command = Command::new(binary());
-        run(command.arg("ike").args(words).arg("--socket").arg(self.socket()));
+        self.order("ike", words);
+    }
+
+    /// Runs `fastgw ospf` with these words; panics when it is refused.
+    pub fn ospf(&self, words: &[&str]) {
+        self.order("ospf", words);
+    }
+
+    fn order(&self, command: &str, words: &[&str]) {
+        run(Command::new(binary()).arg(command).args(words).arg("--socket").arg(self.socket()));
     }
 
     /// The path of its control socket.
@@ -119,7 +138,7 @@ impl Gateway {
     }
 
     fn wait_until_ready(&mut self) {
-        let mut show = self.show_command();
+        let mut show = self.show_command("summary");
         let process = &mut self.process;
         wait_for("ready fastgw", START_LIMIT, || {
             process.assert_runs();
@@ -127,9 +146,9 @@ impl Gateway {
         });
     }
 
-    fn show_command(&self) -> Command {
+    fn show_command(&self, section: &str) -> Command {
         let mut command = Command::new(binary());
-        command.args(["show", "--json", "--socket"]).arg(self.socket());
+        command.args(["show", section, "--json", "--socket"]).arg(self.socket());
         command
     }
 }

@@ -257,6 +257,7 @@ section! {
         summarise: Words = "summarise", "summarise = \"172.16.0.0/12\"";
         paths: i64 = "paths", "paths = 8";
         stub_router: WordOrNumber = "stub_router", "stub_router = \"60s\"";
+        stub_router_on_stop: WordOrNumber = "stub_router_on_stop", "stub_router_on_stop = \"10s\"";
         areas: Many<OspfArea> = "area", "[[ospf.area]]";
         interfaces: Many<OspfInterface> = "interface", "[[ospf.interface]]";
     }

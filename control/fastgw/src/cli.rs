@@ -7,7 +7,8 @@ use tracing_subscriber::filter::Targets;
 
 use crate::{
     log,
-    show::{IkeAction, OspfPart, Section},
+    ospf::GRACE_MAX,
+    show::{IkeAction, OspfAction, OspfPart, Section},
 };
 
 /// A command line that makes sense.
@@ -46,6 +47,8 @@ pub enum Action {
     Show(Question),
     /// Have IKE do something with a peer.
     Ike(Order),
+    /// Have OSPF do something.
+    Ospf(OspfOrder),
     /// Feed captures to a gateway of its own.
     Offline(Replay),
 }
@@ -92,6 +95,24 @@ pub struct Order {
     pub config: Option<PathBuf>,
 }
 
+/// What `fastgw ospf` is to have done.
+#[derive(Args, Debug)]
+pub struct OspfOrder {
+    /// What to do
+    #[arg(value_enum)]
+    pub action: OspfAction,
+    /// How long the restart takes at most: neighbours wait no longer
+    #[arg(long, value_name = "SECONDS", default_value_t = 120,
+          value_parser = clap::value_parser!(u64).range(1..=GRACE_MAX.as_secs()))]
+    pub within: u64,
+    /// The gateway's control socket
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
+    pub socket: Option<PathBuf>,
+    /// The configuration that the gateway runs with: it names the socket
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
 /// What `fastgw offline` is asked for.
 #[derive(Args, Debug)]
 pub struct Replay {
@@ -130,6 +151,7 @@ impl Cli {
                 Action::Show(question)
             }
             (None, Some(Command::Ike(order))) => Action::Ike(order),
+            (None, Some(Command::Ospf(order))) => Action::Ospf(order),
             (None, Some(Command::Offline(replay))) => Action::Offline(replay),
             (Some(_), Some(_)) => {
                 let text = "`--config` before a command runs the gateway: write it behind the \
@@ -207,6 +229,9 @@ enum Command {
     /// Negotiate with a peer, give it new keys, or end its SAs
     #[command(after_long_help = AFTER_IKE)]
     Ike(Order),
+    /// Have OSPF's neighbours keep their routes over a restart
+    #[command(after_long_help = AFTER_OSPF)]
+    Ospf(OspfOrder),
     /// Feed captures to the gateway and write what it would send
     #[command(after_long_help = AFTER_OFFLINE)]
     Offline(Replay),
@@ -314,6 +339,20 @@ Examples:
 
 Exit codes: 0 begun, 1 no gateway answers or it has no such peer, 2 the command line makes no
 sense.";
+
+const AFTER_OSPF: &str = "\
+prepare-restart asks every neighbour to go on as if the gateway were there (graceful restart,
+RFC 3623), and returns when all have acknowledged it. Who then stops the gateway and starts it again
+in time, with another version or configuration perhaps, leaves the routes of all other routers as
+they are. Packets are carried again as soon as it is up. Neighbours must allow it: in FRR
+`graceful-restart helper enable`, in IOS it is the default.
+
+Examples:
+  sudo fastgw ospf prepare-restart && sudo systemctl restart fastgw
+  sudo fastgw ospf prepare-restart --within 30 --config core.toml
+
+Exit codes: 0 all neighbours have acknowledged, 1 no gateway answers, it has no OSPF, or a neighbour
+has not, 2 the command line makes no sense.";
 
 const AFTER_OFFLINE: &str = "\
 Runs the same pipelines as the gateway, on files: no root, no interfaces, and the same result each
@@ -424,9 +463,15 @@ mod tests {
 
     #[test]
     fn help_fits_into_100_columns() {
-        for name in
-            [None, Some("check"), Some("explain"), Some("show"), Some("ike"), Some("offline")]
-        {
+        for name in [
+            None,
+            Some("check"),
+            Some("explain"),
+            Some("show"),
+            Some("ike"),
+            Some("ospf"),
+            Some("offline"),
+        ] {
             let mut command = Arguments::command();
             let command = match name {
                 Some(name) => command.find_subcommand_mut(name).unwrap(),

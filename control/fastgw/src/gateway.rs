@@ -382,7 +382,9 @@ impl Gateway {
 
     /// Answers a client of the control socket.
     pub fn answer(&mut self, request: &Request) -> Response {
-        let obeyed = show::answer_ike(request, |command| self.obey(command));
+        let obeyed = show::answer_order(show::IKE, request, |command| self.obey(command));
+        let obeyed = obeyed
+            .or_else(|| show::answer_order(show::OSPF, request, |command| self.obey_ospf(command)));
         obeyed.unwrap_or_else(|| show::answer(request, |section| self.status(section)))
     }
 

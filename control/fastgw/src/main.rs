@@ -42,6 +42,7 @@ fn act(action: Action) -> Result<ExitCode, Box<dyn Error>> {
         }
         Action::Show(question) => show::client::show(&question)?,
         Action::Ike(order) => show::client::order(&order)?,
+        Action::Ospf(order) => show::client::order_ospf(&order)?,
         Action::Run { config, latency_report } => {
             run::run(&config, accepted(&config)?, latency_report.as_deref())?;
         }

@@ -99,6 +99,8 @@ struct Control {
     waker: Arc<Waker>,
     signals: Signals<UnixStream>,
     server: Server,
+    /// When it stops, once it was told to.
+    ends: Option<Instant>,
 }
 
 impl Control {
@@ -118,7 +120,7 @@ impl Control {
         registry.register(gateway.kernel().event_source(), KERNEL, Interest::READABLE)?;
         server.register(registry, SHOW, SHOW_CLIENTS)?;
         let waker = Arc::new(Waker::new(registry, WORKERS)?);
-        Ok(Self { poll, waker, signals, server })
+        Ok(Self { poll, waker, signals, server, ends: None })
     }
 
     fn turn_until_stopped(
@@ -129,13 +131,8 @@ impl Control {
     ) -> Result<(), Box<dyn Error>> {
         let mut events = Events::with_capacity(64);
         let (mut confirmed, mut ticked) = (Instant::now(), Instant::now());
-        loop {
-            let timeout = TICK.saturating_sub(ticked.elapsed());
-            let patience = self.server.deadline().map(|at| at.duration_since(Instant::now()));
-            let due = gateway.negotiator.as_ref().and_then(Negotiator::patience);
-            let routing = gateway.router.as_ref().and_then(Router::patience);
-            let timeout =
-                [patience, due, routing].into_iter().flatten().fold(timeout, Duration::min);
+        while self.ends.is_none_or(|at| Instant::now() < at) {
+            let timeout = self.patience(gateway, ticked);
             match self.poll.poll(&mut events, Some(timeout)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 outcome => outcome?,
@@ -144,7 +141,9 @@ impl Control {
             for event in &events {
                 match event.token() {
                     SIGNALS => match self.told() {
-                        Some(Told::Stop) => return Ok(()),
+                        // Told twice, it does not wait.
+                        Some(Told::Stop) if self.ends.is_some() => return Ok(()),
+                        Some(Told::Stop) => self.ends = Some(Instant::now() + gateway.drain_ospf()),
                         Some(Told::Reload) => news |= gateway.reload(file),
                         None => {}
                     },
@@ -187,6 +186,19 @@ impl Control {
                 threads.iter().for_each(WorkerThread::wake);
             }
         }
+        Ok(())
+    }
+
+    /// How long there is nothing to do, if nothing comes; `ticked` is when the last tick was.
+    fn patience(&self, gateway: &Gateway, ticked: Instant) -> Duration {
+        let until = |at: Instant| at.saturating_duration_since(Instant::now());
+        let others = [
+            self.server.deadline().map(until),
+            self.ends.map(until),
+            gateway.negotiator.as_ref().and_then(Negotiator::patience),
+            gateway.router.as_ref().and_then(Router::patience),
+        ];
+        others.into_iter().flatten().fold(until(ticked + TICK), Duration::min)
     }
 
     /// What the signals since the last time ask for; stopping goes before all else.

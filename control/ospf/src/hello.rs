@@ -50,6 +50,15 @@ impl Ospf {
         }
     }
 
+    /// Has others draw no traffic through this router from now on (RFC 6987), as it will stop.
+    pub fn become_stub_router(&mut self, now: Instant, wall: UnixTime) {
+        self.tick(now, wall);
+        self.is_stub_router = true;
+        self.timers.cancel(Timer::Start);
+        self.all_routers_change();
+        self.settle();
+    }
+
     /// Says on all interfaces that nobody is heard any more: neighbours need not wait until they
     /// miss us. What is said afterwards begins anew.
     pub fn leave(&mut self, now: Instant, wall: UnixTime) {

@@ -25,6 +25,9 @@ pub struct Ospf {
     pub paths_max: usize,
     /// How long after the start no traffic is drawn through this router; zero for never.
     pub stub_router_for: Duration,
+    /// How long, once told to stop, it goes on while no traffic is drawn through it; zero for not
+    /// at all.
+    pub stub_router_on_stop: Duration,
 }
 
 /// Routes of other protocols that OSPF tells of.

@@ -72,6 +72,13 @@ pub(super) fn resolve(
         &["never"],
         found,
     );
+    let on_stop = duration(
+        section.stub_router_on_stop.take().optional(),
+        "stub_router_on_stop",
+        1..=600,
+        &["never"],
+        found,
+    );
     let places = Places { ports, tunnels };
     let interfaces = super::sections(section.interfaces.take());
     if interfaces.0.is_empty() {
@@ -91,6 +98,7 @@ pub(super) fn resolve(
         external_ranges,
         paths_max: paths_max.unwrap_or(PATHS_DEFAULT),
         stub_router_for: stub_router.flatten().unwrap_or_default(),
+        stub_router_on_stop: on_stop.flatten().unwrap_or_default(),
     })
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use config::{OspfInterface, OspfPlace, RouteTarget};
 use ipnet::{IpNet, Ipv4Net};
@@ -34,13 +35,34 @@ impl Gateway {
         self.leave_ospf();
         tracing::info!("OSPF router {id} begins");
         match Router::new(wanted) {
-            Ok(router) => self.router = Some(router),
+            Ok(mut router) => {
+                self.take_up_restart(&mut router);
+                self.router = Some(router);
+            }
             Err(error) => tracing::error!("OSPF cannot begin: {error}"),
         }
     }
 
-    /// Tells the neighbours that we go, so that they need not miss us first.
+    /// Has the other routers find ways around this one before it stops; how long it should go on
+    /// until then.
+    pub fn drain_ospf(&mut self) -> Duration {
+        let wanted = self.config.ospf.as_ref().map_or(Duration::ZERO, |it| it.stub_router_on_stop);
+        let is_waited_for = self.is_waited_for();
+        let Some(router) = self.router.as_mut().filter(|_| !wanted.is_zero() && !is_waited_for)
+        else {
+            return Duration::ZERO;
+        };
+        router.become_stub_router();
+        tracing::info!("stops in {} s: others find ways around it until then", wanted.as_secs());
+        wanted
+    }
+
+    /// Tells the neighbours that we go, so that they need not miss us first, unless they have
+    /// agreed to wait.
     pub fn leave_ospf(&mut self) {
+        if self.is_waited_for() {
+            return;
+        }
         let tables = self.tables();
         if let Some(router) = &mut self.router {
             router.leave();

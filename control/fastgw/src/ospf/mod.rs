@@ -2,6 +2,7 @@
 //! tunnels, by the workers.
 
 mod inputs;
+mod restart;
 mod router;
 mod sockets;
 
@@ -18,6 +19,7 @@ use zerocopy::IntoBytes;
 
 use self::sockets::PortSocket;
 
+pub use self::restart::GRACE_MAX;
 pub use self::router::Router;
 
 /// The sockets of OSPF in control's poll.

@@ -139,10 +139,28 @@ impl Router {
         self.is_deaf
     }
 
+    /// Has others draw no traffic through this router.
+    pub fn become_stub_router(&mut self) {
+        let (now, wall) = self.now();
+        self.engine.become_stub_router(now, wall);
+    }
+
     /// Tells the neighbours that we go.
     pub fn leave(&mut self) {
         let (now, wall) = self.now();
         self.engine.leave(now, wall);
+    }
+
+    /// Asks the neighbours for grace (RFC 3623 section 2.1).
+    pub fn announce_restart(&mut self, within: Duration) {
+        let (now, wall) = self.now();
+        self.engine.announce_restart(now, wall, within);
+    }
+
+    /// Takes up what the process before was; to be called before there are interfaces.
+    pub fn resume(&mut self, left: Duration) {
+        let (now, wall) = self.now();
+        self.engine.resume(now, wall, left);
     }
 
     fn open_sockets(

@@ -7,20 +7,20 @@ use std::{
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::{Path, PathBuf},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    ospf::OspfStatus,
-    protocol::{IkeCommand, Request, Section},
+    ospf::{ANNOUNCED, OspfStatus},
+    protocol::{IkeCommand, OspfCommand, Request, Section},
     status::Status,
     text::text,
 };
 use crate::{
-    cli::{Order, Question},
+    cli::{Order, OspfOrder, Question},
     output,
 };
 
@@ -29,6 +29,11 @@ const SOCKET_DIR: &str = "/run/fastgw";
 
 /// How long a gateway may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long OSPF's neighbours may take to acknowledge something.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(15);
+/// How often a gateway is asked whether they have.
+const ASKED_EVERY: Duration = Duration::from_millis(100);
 
 /// Longest reply, bytes: a hundred thousand of everything have a tenth of it.
 const REPLY_LEN_MAX: u64 = 1 << 30;
@@ -65,6 +70,37 @@ pub fn order(order: &Order) -> Result<(), Box<dyn Error>> {
     let Order { action, peer, ike, .. } = order;
     let command = IkeCommand { action: *action, peer: peer.clone(), ike: *ike };
     call(&socket, &Request::ike(&command), PATIENCE).map(|_| ())
+}
+
+/// Has the gateway's OSPF do something, and waits until its neighbours know.
+///
+/// # Errors
+/// There is no gateway to ask, it refuses, or a neighbour has not acknowledged in time.
+pub fn order_ospf(order: &OspfOrder) -> Result<(), Box<dyn Error>> {
+    let socket = socket_of(order.socket.as_deref(), order.config.as_deref())?;
+    let command = OspfCommand { action: order.action, within: order.within };
+    call(&socket, &Request::ospf(&command), PATIENCE)?;
+    let began = Instant::now();
+    loop {
+        let status = Status::deserialize(ask(&socket, Section::Summary, PATIENCE)?)?;
+        let ospf = status.ospf.ok_or("OSPF is not configured any more")?;
+        if ospf.restart.as_deref() == Some(ANNOUNCED) {
+            return Ok(());
+        }
+        if began.elapsed() > ACKNOWLEDGED_WITHIN {
+            let neighbors = ospf.neighbors.iter().flatten();
+            let missing: Vec<String> = neighbors
+                .filter(|neighbor| neighbor.unacknowledged > 0)
+                .map(|neighbor| format!("{} on {}", neighbor.router_id, neighbor.interface))
+                .collect();
+            return Err(format!(
+                "not acknowledged by {}: it will take a restart for what it is",
+                missing.join(", ")
+            )
+            .into());
+        }
+        thread::sleep(ASKED_EVERY);
+    }
 }
 
 /// The process id of the gateway at `socket`, if it tells.

@@ -21,7 +21,10 @@ mod units;
 
 pub use self::{
     collect::{PortFacts, Sources},
-    protocol::{IkeAction, IkeCommand, OspfPart, Request, Response, Section, answer, answer_ike},
+    protocol::{
+        IKE, IkeAction, IkeCommand, OSPF, OspfAction, OspfCommand, OspfPart, Request, Response,
+        Section, answer, answer_order,
+    },
     server::Server,
     text::text,
 };

@@ -8,7 +8,7 @@ use ospf::msg::{LinkType, LsaBody};
 use ospf::routes::RouteKind;
 use ospf::settings::NetworkType;
 use ospf::status::LsaStatus;
-use ospf::{InterfaceState, NeighborState, Ospf};
+use ospf::{InterfaceState, NeighborState, Ospf, Restart};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -21,6 +21,9 @@ use super::{
     units::duration,
 };
 
+/// Every neighbour has acknowledged that this router restarts.
+pub const ANNOUNCED: &str = "announced";
+
 /// An OSPF router.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OspfStatus {
@@ -32,6 +35,10 @@ pub struct OspfStatus {
     pub as_boundary: bool,
     /// No traffic is drawn through it.
     pub stub_router: bool,
+    /// How far its restart is, while there is one: `announcing` (not every neighbour has
+    /// acknowledged that it waits), `announced`, `resuming`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<String>,
     /// How often routes were computed.
     pub computations: u64,
     /// By interface and address.
@@ -192,6 +199,7 @@ impl OspfStatus {
             area_border: status.is_area_border,
             as_boundary: status.is_as_boundary,
             stub_router: status.is_stub_router,
+            restart: restart(ospf),
             computations: status.computations,
             neighbors: Some(ospf.neighbors().iter().map(neighbor).collect()),
             interfaces: Some(names.values().map(interface).collect()),
@@ -216,6 +224,16 @@ impl OspfStatus {
             *routes = None;
         }
     }
+}
+
+fn restart(ospf: &Ospf) -> Option<String> {
+    let word = match ospf.restart() {
+        Restart::No => return None,
+        Restart::Announced if ospf.is_restart_announced() => ANNOUNCED,
+        Restart::Announced => "announcing",
+        Restart::Resuming => "resuming",
+    };
+    Some(word.to_owned())
 }
 
 fn milliseconds(time: Duration) -> u64 {
@@ -344,6 +362,9 @@ pub(super) fn text(status: &OspfStatus, width: usize, rows_max: usize) -> String
             head.push_str(", ");
             head.push_str(what);
         }
+    }
+    if let Some(restart) = &status.restart {
+        head.push_str(&format!(", restart: {restart}"));
     }
     let mut parts = vec![head + "\n"];
     let heard = status.neighbors.as_deref().map(|all| {

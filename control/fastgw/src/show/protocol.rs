@@ -42,6 +42,26 @@ pub struct IkeCommand {
     pub ike: bool,
 }
 
+/// The method that has OSPF do something: `action` is an [`OspfAction`], `within` its seconds.
+pub const OSPF: &str = "org.fastgw.Ospf";
+
+/// What OSPF may be asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OspfAction {
+    /// Ask the neighbours to keep their routes while the gateway is stopped and started
+    PrepareRestart,
+}
+
+/// The parameters of [`OSPF`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OspfCommand {
+    /// What to do.
+    pub action: OspfAction,
+    /// How long that takes at most, seconds.
+    pub within: u64,
+}
+
 /// Longest request, bytes, without the zero byte.
 pub const REQUEST_LEN_MAX: usize = 64 << 10;
 
@@ -115,15 +135,23 @@ impl Request {
     /// Has IKE do something.
     pub fn ike(command: &IkeCommand) -> Self {
         let IkeCommand { action, peer, ike } = command;
-        let parameters = [("action", json!(action)), ("peer", json!(peer)), ("ike", json!(ike))];
+        Self::new(IKE, [("action", json!(action)), ("peer", json!(peer)), ("ike", json!(ike))])
+    }
+
+    /// Has OSPF do something.
+    pub fn ospf(command: &OspfCommand) -> Self {
+        let OspfCommand { action, within } = command;
+        Self::new(OSPF, [("action", json!(action)), ("within", json!(within))])
+    }
+
+    fn new<const N: usize>(method: &str, parameters: [(&str, Value); N]) -> Self {
         let parameters = parameters.map(|(name, value)| (name.to_owned(), value));
-        Self { method: IKE.to_owned(), parameters: Map::from_iter(parameters), oneway: false }
+        Self { method: method.to_owned(), parameters: Map::from_iter(parameters), oneway: false }
     }
 
     /// Asks for a section.
     pub fn show(section: Section) -> Self {
-        let parameters = Map::from_iter([("section".to_owned(), json!(section))]);
-        Self { method: SHOW.to_owned(), parameters, oneway: false }
+        Self::new(SHOW, [("section", json!(section))])
     }
 }
 
@@ -157,15 +185,17 @@ impl Response {
     }
 }
 
-/// Answers a request for IKE; `obey` gives what is wrong with it. `None` for other requests.
-pub fn answer_ike(
+/// Answers a request of this method, to do something; `obey` gives what is wrong with it. `None`
+/// for other requests.
+pub fn answer_order<T: for<'a> Deserialize<'a>>(
+    method: &str,
     request: &Request,
-    obey: impl FnOnce(IkeCommand) -> Result<(), String>,
+    obey: impl FnOnce(T) -> Result<(), String>,
 ) -> Option<Response> {
-    if request.method != IKE {
+    if request.method != method {
         return None;
     }
-    Some(match IkeCommand::deserialize(Value::Object(request.parameters.clone())) {
+    Some(match T::deserialize(Value::Object(request.parameters.clone())) {
         Ok(command) => match obey(command) {
             Ok(()) => Response::result(&json!({})),
             Err(why) => Response::error("org.fastgw.Refused", &json!({ "why": why })),

@@ -4,3 +4,4 @@ mod adjacency;
 mod convergence;
 mod grace;
 mod sim;
+mod way_through;
