@@ -46,6 +46,7 @@ bench:
 	$${CARGO_TARGET_DIR:-target}/release/fastgw-bench ospf
 	$${CARGO_TARGET_DIR:-target}/release/fastgw-bench rekey
 	bench/rivals/ike.sh
+	bench/rivals/ospf.sh
 	bench/rivals/veth.sh
 
 rfc2544:

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use ipnet::Ipv4Net;
 
 use crate::crew::Deal;
 use crate::rekey::{self, Plan};
@@ -50,6 +51,46 @@ pub struct Handshakes {
 /// changed; then external routes told to another engine, until that one has them.
 #[derive(Args, Debug)]
 pub struct OspfOptions {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Measure another router than the engine in this process
+    #[command(subcommand)]
+    pub feed: Option<Fed>,
+}
+
+/// Whom to measure instead.
+#[derive(Subcommand, Debug)]
+pub enum Fed {
+    /// Tells the same to a router behind a device, as its neighbour, and measures its processor
+    /// time
+    ///
+    /// The router must speak OSPF in the backbone on a point-to-point network, with hellos every
+    /// 10 seconds. bench/rivals/ospf.sh does it with fastgw and with FRR.
+    Feed(Feed),
+}
+
+/// A router behind a device.
+#[derive(Args, Debug)]
+pub struct Feed {
+    /// What to call the router
+    #[arg(long)]
+    pub name: String,
+    /// The device that it is behind
+    #[arg(long)]
+    pub device: String,
+    /// Our address there, with its prefix length
+    #[arg(long)]
+    pub address: Ipv4Net,
+    /// The process whose first thread is the router
+    #[arg(long)]
+    pub pid: u32,
+    /// Routers of the area
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub routers: usize,
+    /// External routes
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub externals: usize,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

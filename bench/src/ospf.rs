@@ -1,6 +1,8 @@
 //! `fastgw-bench ospf`: what the routes of large areas cost to compute, and external routes to
 //! flood.
 
+mod feed;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::hint::black_box;
@@ -20,7 +22,7 @@ use ospf::settings::{ExternalRoute, InterfaceId, InterfaceSettings, NetworkType,
 use ospf::{ALL_SPF_ROUTERS, NeighborState, Ospf};
 use serde::Serialize;
 
-use crate::cli::OspfOptions;
+use crate::cli::{Fed, OspfOptions};
 
 /// What an area of one size costs.
 #[derive(Debug, Serialize)]
@@ -66,15 +68,8 @@ fn id(end: usize) -> Ipv4Addr {
 impl Pair {
     fn new() -> Result<Self, Box<dyn Error>> {
         let ends = [0, 1].map(|end: usize| {
-            let settings = Settings {
-                router_id: id(end),
-                areas: BTreeMap::new(),
-                external_ranges: Vec::new(),
-                paths_max: 8,
-                stub_router_for: Duration::ZERO,
-            };
             let random = Box::new(Seeded::new([end as u8; 32]));
-            Ospf::new(engine::Instant::default(), settings, random)
+            Ospf::new(engine::Instant::default(), settings(end), random)
         });
         let mut pair = Self { ends, now: engine::Instant::default(), busy: Duration::ZERO };
         for end in 0..2 {
@@ -129,15 +124,7 @@ impl Pair {
 
     /// Gives the measured one LSAs as if its neighbour had sent them on.
     fn tell(&mut self, lsas: Vec<Lsa>) {
-        let mut rest = lsas;
-        while !rest.is_empty() {
-            let part = rest.split_off(rest.len().saturating_sub(20));
-            let packet = Packet {
-                router_id: id(1),
-                area_id: Ipv4Addr::UNSPECIFIED,
-                body: Body::LinkStateUpdate(part),
-            };
-            let packet = packet.encode(&Authentication::None, 0, WALL);
+        for packet in updates(lsas) {
             let now = self.now;
             self.timed(0, |ospf| {
                 ospf.handle_packet(now, WALL, INTERFACE, address(1), ALL_SPF_ROUTERS, &packet);
@@ -167,6 +154,41 @@ impl Pair {
 }
 
 const WALL: UnixTime = UnixTime(1_700_000_000);
+
+fn settings(end: usize) -> Settings {
+    Settings {
+        router_id: id(end),
+        areas: BTreeMap::new(),
+        external_ranges: Vec::new(),
+        paths_max: 8,
+        stub_router_for: Duration::ZERO,
+    }
+}
+
+/// Packets of the neighbour that tell of LSAs.
+fn updates(mut lsas: Vec<Lsa>) -> Vec<Vec<u8>> {
+    let mut packets = Vec::new();
+    while !lsas.is_empty() {
+        let part = lsas.split_off(lsas.len().saturating_sub(20));
+        let packet = Packet {
+            router_id: id(1),
+            area_id: Ipv4Addr::UNSPECIFIED,
+            body: Body::LinkStateUpdate(part),
+        };
+        packets.push(packet.encode(&Authentication::None, 0, WALL));
+    }
+    packets
+}
+
+/// A route of another protocol that comes, or goes.
+type External = (Ipv4Net, Option<ExternalRoute>);
+
+/// Routes of other protocols.
+fn elsewhere(count: usize) -> Result<Vec<External>, Box<dyn Error>> {
+    let route = ExternalRoute { metric: 20, is_type2: true, tag: 0, forwarding: None };
+    let prefix = |n: usize| Ipv4Net::new(Ipv4Addr::from_bits(0x2d00_0000 + ((n as u32) << 8)), 24);
+    (0..count).map(|n| Ok((prefix(n)?, Some(route)))).collect()
+}
 
 fn interface(address: Ipv4Net) -> InterfaceSettings {
     InterfaceSettings {
@@ -264,6 +286,9 @@ fn build(router: Ipv4Addr, links: Vec<RouterLink>, sequence: i32) -> Option<Lsa>
 }
 
 pub(crate) fn run(options: &OspfOptions) -> Result<(), Box<dyn Error>> {
+    if let Some(Fed::Feed(feed)) = &options.feed {
+        return feed::run(feed);
+    }
     let mut costs = Vec::new();
     for routers in AREAS {
         costs.push(cost(routers)?);
@@ -309,12 +334,7 @@ fn cost(routers: usize) -> Result<Cost, Box<dyn Error>> {
 /// How long both ends work until the neighbour has all external routes.
 fn flood() -> Result<f64, Box<dyn Error>> {
     let mut pair = Pair::new()?;
-    let prefix = |n: usize| Ipv4Net::new(Ipv4Addr::from_bits(0x2d00_0000 + ((n as u32) << 8)), 24);
-    let route = ExternalRoute { metric: 20, is_type2: true, tag: 0, forwarding: None };
-    let mut told = Vec::new();
-    for n in 0..EXTERNALS {
-        told.push((prefix(n)?, Some(route)));
-    }
+    let told = elsewhere(EXTERNALS)?;
     pair.busy = Duration::ZERO;
     let now = pair.now;
     pair.timed(0, |ospf| ospf.change_externals(now, WALL, told));
