@@ -171,8 +171,19 @@ impl Ospf {
         self.not_waited_for(scope, &key);
         let is_own = self.is_own(&key);
         let Some(lsdb) = self.lsdb_mut(scope) else { return };
-        let entry =
-            Entry { lsa, body, installed: now, was_flooded, unacknowledged: 0, rested: false };
+        let originated = match was_flooded {
+            true => lsdb.find(&key).and_then(|before| before.originated),
+            false => Some(now),
+        };
+        let entry = Entry {
+            lsa,
+            body,
+            installed: now,
+            was_flooded,
+            unacknowledged: 0,
+            rested: false,
+            originated,
+        };
         let is_gone = header.is_max_age();
         let before = lsdb.install(entry);
         let is_same = before.is_some_and(|old| {

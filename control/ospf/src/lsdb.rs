@@ -30,6 +30,8 @@ pub(crate) struct Entry {
     pub unacknowledged: u32,
     /// It is ours, and had not changed for a while before.
     pub rested: bool,
+    /// When we last originated an instance of it, if that was here.
+    pub originated: Option<Instant>,
 }
 
 impl Entry {

@@ -246,7 +246,7 @@ impl Ospf {
 /// When an LSA of ours may be succeeded, if it is young.
 fn may_follow(entry: &Entry) -> Option<Instant> {
     let wait = if entry.rested { MIN_LS_INTERVAL_AT_FIRST } else { MIN_LS_INTERVAL };
-    (!entry.was_flooded).then(|| entry.installed + wait)
+    entry.originated.map(|at| at + wait)
 }
 
 /// RFC 2328 sections 12.4.1.1 to 12.4.1.4.

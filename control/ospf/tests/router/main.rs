@@ -3,5 +3,6 @@
 mod adjacency;
 mod convergence;
 mod grace;
+mod hostile;
 mod sim;
 mod way_through;
