@@ -62,6 +62,8 @@ pub struct Found<'a> {
     pub is_up: bool,
     /// Largest IP packet, bytes.
     pub mtu: u16,
+    /// What the device says of its speed, thousands of bits a second.
+    pub speed_kbit: Option<u64>,
 }
 
 impl Router {
@@ -272,7 +274,7 @@ impl Router {
     }
 
     /// What has been learned, as the bridge takes it.
-    pub fn learned(&self) -> Vec<(IpNet, Learned)> {
+    pub fn learned(&self) -> Vec<(IpNet, Vec<Learned>)> {
         let target = |hop: &NextHop| match (self.places.get(&hop.interface)?, hop.gateway) {
             // The network is our own there.
             (_, None) => None,
@@ -280,11 +282,9 @@ impl Router {
             (Interface::Tunnel(id), Some(_)) => Some(Learned::Tunnel(*id)),
             (Interface::Cloud(id), Some(gateway)) => Some(Learned::Peer(*id, gateway.into())),
         };
-        let all = self.learned.iter();
-        all.filter_map(|(prefix, route)| {
-            Some((IpNet::V4(*prefix), route.next_hops.iter().find_map(target)?))
-        })
-        .collect()
+        let ways =
+            |route: &ospf::routes::Route| route.next_hops.iter().filter_map(target).collect();
+        self.learned.iter().map(|(prefix, route)| (IpNet::V4(*prefix), ways(route))).collect()
     }
 }
 
@@ -298,7 +298,7 @@ fn settings_of(found: &Found<'_>) -> InterfaceSettings {
         is_up: found.is_up,
         mtu: found.mtu,
         mtu_ignore: configured.mtu_ignore,
-        cost: configured.cost,
+        cost: configured.cost.now(found.speed_kbit),
         is_passive: configured.is_passive,
         priority: configured.priority,
         hello_interval: configured.hello_interval,
