@@ -79,7 +79,7 @@ fn sites_find_each_other(kind: &str, protection: &str, more: &str) {
     for gateway in [&a, &b] {
         assert_eq!(neighbour(gateway).as_deref(), Some("Full"));
     }
-    let routes = a.show()["ospf"]["routes"].clone();
+    let routes = a.show_section("ospf")["ospf"]["routes"].clone();
     let routes = routes.as_array().expect("a list");
     let learned = routes.iter().find(|route| route["prefix"] == Side::B.lan());
     assert_eq!(learned.expect("the other site's network")["next_hops"][0]["interface"], "join");
@@ -197,7 +197,7 @@ fn flows_share_two_tunnels_and_go_by_one_when_the_other_fails() {
         let total = share.iter().sum::<u64>();
         assert!(total >= FLOWS.len() as u64 * flow, "{share:?}");
     }
-    let routes = a.show()["ospf"]["routes"].clone();
+    let routes = a.show_section("ospf")["ospf"]["routes"].clone();
     let routes = routes.as_array().expect("a list");
     let learned = routes.iter().find(|route| route["prefix"] == Side::B.lan());
     let hops = learned.expect("the other site's network")["next_hops"].clone();
@@ -246,7 +246,7 @@ fn kernel_routes(end: &End) -> Vec<String> {
 
 /// What `fastgw show ospf route` says leads through ports, as `ip` would put it.
 fn learned_routes(gateway: &Gateway) -> Vec<String> {
-    let routes = gateway.show()["ospf"]["routes"].clone();
+    let routes = gateway.show_section("ospf")["ospf"]["routes"].clone();
     let mut lines = Vec::new();
     for route in routes.as_array().expect("a list") {
         let hops = route["next_hops"].as_array().expect("a list").iter();
@@ -295,7 +295,7 @@ fn the_kernel_gets_what_is_learned_over_ports() {
     assert_eq!(lab.a.gateway.ping(Side::B.host(), 3, 56), 3);
     lab.a.wait_for_other_host(LIMIT);
     // What came by OSPF is not told as the kernel's.
-    let database = a.show()["ospf"]["database"].clone();
+    let database = a.show_section("ospf")["ospf"]["database"].clone();
     let database = database.as_array().expect("a list");
     assert!(!database.is_empty() && database.iter().all(|lsa| lsa["kind"] == "Router"));
     lab.b.gateway.ip("link set in2 down");

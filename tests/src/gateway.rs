@@ -75,7 +75,12 @@ impl Gateway {
 
     /// What `fastgw show --json` says now.
     pub fn show(&self) -> Value {
-        let text = run(&mut self.show_command());
+        self.show_section("summary")
+    }
+
+    /// What `fastgw show SECTION --json` says now.
+    pub fn show_section(&self, section: &str) -> Value {
+        let text = run(&mut self.show_command(section));
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("show --json: {error}\n{text}"))
     }
 
@@ -119,7 +124,7 @@ impl Gateway {
     }
 
     fn wait_until_ready(&mut self) {
-        let mut show = self.show_command();
+        let mut show = self.show_command("summary");
         let process = &mut self.process;
         wait_for("ready fastgw", START_LIMIT, || {
             process.assert_runs();
@@ -127,9 +132,9 @@ impl Gateway {
         });
     }
 
-    fn show_command(&self) -> Command {
+    fn show_command(&self, section: &str) -> Command {
         let mut command = Command::new(binary());
-        command.args(["show", "--json", "--socket"]).arg(self.socket());
+        command.args(["show", section, "--json", "--socket"]).arg(self.socket());
         command
     }
 }

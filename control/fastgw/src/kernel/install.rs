@@ -34,10 +34,10 @@ impl Route {
 }
 
 impl Kernel {
-    /// Has the main table hold these routes as ours, and no others of ours. What the kernel
-    /// refused, in words: that is tried again each time.
-    pub fn install(&mut self, wanted: &Learned) -> Vec<String> {
-        self.has_installed = !wanted.is_empty();
+    /// Has the main table hold these routes as ours, and no others of ours but with
+    /// `keeps_others`. What the kernel refused, in words: that is tried again each time.
+    pub fn install(&mut self, wanted: &Learned, keeps_others: bool) -> Vec<String> {
+        self.has_installed = keeps_others || !wanted.is_empty();
         let ours: BTreeMap<IpNet, &Route> =
             self.state.routes().filter(|it| it.is_ours()).map(|it| (it.prefix, it)).collect();
         let gone: BTreeSet<IpNet> = ours
@@ -46,7 +46,7 @@ impl Kernel {
             .copied()
             .collect();
         let mut orders: Vec<(u16, RouteNetlinkMessage)> = Vec::new();
-        for prefix in gone {
+        for prefix in gone.into_iter().filter(|_| !keeps_others) {
             orders.push((0, RouteNetlinkMessage::DelRoute(message(prefix, &[]))));
         }
         for (prefix, hops) in wanted {

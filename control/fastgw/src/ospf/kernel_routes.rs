@@ -3,10 +3,11 @@
 //! The kernel knows no tunnels of ours, so that a route into one is not for it; of several ways it
 //! gets those through ports.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use bridge::Learned;
 use ipnet::{IpNet, Ipv4Net};
+use ospf::Restart;
 
 use crate::gateway::Gateway;
 use crate::kernel;
@@ -26,23 +27,30 @@ impl Gateway {
             }
             _ => kernel::Learned::new(),
         };
-        self.kernel.install(&routes)
+        // RFC 3623 2: who restarts forwards as before until it knows again what there is.
+        let keeps_others = self.restart() == Restart::Resuming;
+        self.kernel.install(&routes, keeps_others)
     }
 
-    /// Takes what the kernel was taught back.
+    /// Takes back what the kernel was taught, unless neighbours wait for a restart and go on
+    /// sending here.
     pub(crate) fn withdraw_from_kernel(&mut self) {
-        if self.kernel.has_installed() {
-            for problem in self.kernel.install(&kernel::Learned::new()) {
+        if self.kernel.has_installed() && self.restart() == Restart::No {
+            for problem in self.kernel.install(&kernel::Learned::new(), false) {
                 tracing::warn!("{problem}");
             }
         }
+    }
+
+    fn restart(&self) -> Restart {
+        self.router.as_ref().map_or(Restart::No, |router| router.engine().restart())
     }
 
     fn for_kernel(
         &self,
         prefix: IpNet,
         ways: &[Learned],
-    ) -> Option<(Ipv4Net, Vec<(u32, std::net::Ipv4Addr)>)> {
+    ) -> Option<(Ipv4Net, Vec<(u32, Ipv4Addr)>)> {
         let IpNet::V4(prefix) = prefix else { return None };
         let hop = |way: &Learned| {
             let Learned::Via(port, IpAddr::V4(gateway)) = *way else { return None };

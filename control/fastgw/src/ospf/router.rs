@@ -16,7 +16,7 @@ use ipnet::{IpNet, Ipv4Net};
 use mio::Registry;
 use ospf::output::{Event, Output};
 use ospf::settings::{ExternalRoute, InterfaceId, InterfaceSettings, Settings};
-use ospf::{NextHop, Ospf};
+use ospf::{NextHop, Ospf, Restart};
 use pipeline::Rings;
 use tables::{Entrance, PortId, Tables};
 
@@ -39,6 +39,8 @@ pub struct Router {
     /// What the engine has of other protocols.
     externals: BTreeMap<Ipv4Net, ExternalRoute>,
     learned: BTreeMap<Ipv4Net, ospf::routes::Route>,
+    /// What it was is being taken up after a restart.
+    resumes: bool,
 }
 
 /// What a turn has led to.
@@ -83,6 +85,7 @@ impl Router {
             open: BTreeMap::new(),
             externals: BTreeMap::new(),
             learned: BTreeMap::new(),
+            resumes: false,
         })
     }
 
@@ -241,6 +244,10 @@ impl Router {
                 Output::Event(event) => outcome.routes |= self.take(event),
             }
         }
+        let resumes = self.engine.restart() == Restart::Resuming;
+        // What was kept meanwhile may have to go.
+        outcome.routes |= self.resumes && !resumes;
+        self.resumes = resumes;
         outcome
     }
 
