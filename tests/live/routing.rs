@@ -204,7 +204,7 @@ fn flows_share_two_tunnels_and_go_by_one_when_the_other_fails() {
     assert_eq!(hops.as_array().expect("a list").len(), 2, "{hops:#}");
     // The second one fails without a word.
     lab.wire.sh(&format!(
-        "nft 'table bridge cut {{ chain all {{ type filter hook forward priority 0; \
+        "nft 'table bridge cut {{ chain second {{ type filter hook forward priority 0; \
          ip daddr {{ {}, {} }} drop; }}; }}'",
         SECOND[0], SECOND[1]
     ));
