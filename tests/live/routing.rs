@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use tests::{
     gateway::Gateway,
+    netns::veth,
     process::wait_for,
     site::{Side, port_tables},
 };
 
-use crate::lab::{End, Lab};
+use crate::{
+    changing::reload_and_wait,
+    lab::{End, Lab},
+};
 
 /// Longest time in which sites find each other, or again.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -107,4 +111,205 @@ fn through_esp_by_route_with_digests() {
 #[test]
 fn through_gre_under_esp() {
     sites_find_each_other("gre", IKE, "");
+}
+
+/// The second way between the sites.
+const SECOND: [&str; 2] = ["203.0.113.11", "203.0.113.12"];
+/// Hosts of site B that are talked to: each is a flow.
+const FLOWS: std::ops::Range<u8> = 20..44;
+/// What each flow says: packets, and bytes of each behind Ethernet.
+const EACH: (u64, u64) = (20, 1028);
+
+/// A site that has two tunnels of one cost to the other.
+fn start_with_two_ways(end: &End) -> Gateway {
+    let side = end.side;
+    let [ours, theirs] = if side == Side::A { [0, 1] } else { [1, 0] };
+    end.gateway.nic("wan0").address(&format!("{}/24", SECOND[ours]));
+    let tunnel = |name: &str, local: &str, remote: &str, net: &str| {
+        format!(
+            "[[tunnel]]\nname = \"{name}\"\nkind = \"gre\"\nlocal = \"{local}\"\n\
+             remote = \"{remote}\"\naddress = \"{net}.{}/30\"\n\
+             [[ospf.interface]]\nname = \"{name}\"\nhello = 1\n",
+            ours + 1
+        )
+    };
+    Gateway::start(&end.gateway, |socket| {
+        format!(
+            "[gateway]\nname = \"two-ways\"\ncontrol_socket = \"{}\"\n{}\n[ospf]\n{}{}\
+             [[ospf.interface]]\nname = \"lan\"\npassive = true\n",
+            socket.display(),
+            port_tables(side),
+            tunnel("first", side.wan(), side.other().wan(), "10.255.0"),
+            tunnel("second", SECOND[ours], SECOND[theirs], "10.255.1"),
+        )
+    })
+}
+
+/// Says what each flow has to say; how many answers came.
+fn talk(lab: &Lab) -> u64 {
+    let (count, bytes) = (EACH.0, EACH.1 - 28);
+    let addresses: String = FLOWS.map(|n| format!(" 10.2.0.{n}")).collect();
+    let said = lab.a.host.sh(&format!(
+        "for to in{addresses}; do ping -n -q -i 0.01 -W 1 -c {count} -s {bytes} $to & done; wait"
+    ));
+    said.lines().map(|line| u64::from(tests::netns::answered(line))).sum()
+}
+
+/// The bytes that have gone into each tunnel.
+fn entered(gateway: &Gateway) -> [u64; 2] {
+    let show = gateway.show();
+    [0, 1].map(|n| show["tunnels"][n]["out_bytes"].as_u64().expect("a count"))
+}
+
+/// How many bytes go into each tunnel while all flows talk and are answered.
+fn shares(lab: &Lab, gateway: &Gateway) -> [u64; 2] {
+    let before = entered(gateway);
+    assert_eq!(talk(lab), FLOWS.len() as u64 * EACH.0);
+    let after = entered(gateway);
+    [0, 1].map(|n| after[n] - before[n])
+}
+
+#[test]
+fn flows_share_two_tunnels_and_go_by_one_when_the_other_fails() {
+    let lab = Lab::new();
+    FLOWS.for_each(|n| {
+        lab.b.host.nic("eth0").address(&format!("10.2.0.{n}/24"));
+    });
+    let (a, b) = (start_with_two_ways(&lab.a), start_with_two_ways(&lab.b));
+    let target = |gateway: &Gateway, lan: &str| -> Option<String> {
+        let show = gateway.show();
+        let routes = show["routes"].as_array().expect("a list");
+        let route = routes.iter().find(|route| route["prefix"] == lan)?;
+        route["target"].as_str().map(str::to_owned)
+    };
+    let lead = |a_leads: &str| {
+        wait_for(&format!("routes by {a_leads}"), LIMIT, || {
+            let both = [target(&a, Side::B.lan()), target(&b, Side::A.lan())];
+            both.iter().all(|target| target.as_deref() == Some(a_leads)).then_some(())
+        });
+    };
+    lead("tunnel first, tunnel second");
+    lab.a.wait_for_other_host(LIMIT);
+    // Each flow has a way of its own; the hellos of a tunnel are less than one flow.
+    let flow = EACH.0 * EACH.1;
+    for (gateway, share) in [(&a, shares(&lab, &a)), (&b, shares(&lab, &b))] {
+        assert!(share.iter().all(|bytes| *bytes >= flow), "{share:?} {}", gateway.log());
+        let total = share.iter().sum::<u64>();
+        assert!(total >= FLOWS.len() as u64 * flow, "{share:?}");
+    }
+    let routes = a.show_section("ospf")["ospf"]["routes"].clone();
+    let routes = routes.as_array().expect("a list");
+    let learned = routes.iter().find(|route| route["prefix"] == Side::B.lan());
+    let hops = learned.expect("the other site's network")["next_hops"].clone();
+    assert_eq!(hops.as_array().expect("a list").len(), 2, "{hops:#}");
+    // The second one fails without a word.
+    lab.wire.sh(&format!(
+        "nft 'table bridge cut {{ chain second {{ type filter hook forward priority 0; \
+         ip daddr {{ {}, {} }} drop; }}; }}'",
+        SECOND[0], SECOND[1]
+    ));
+    lead("tunnel first");
+    for gateway in [&a, &b] {
+        let [first, second] = shares(&lab, gateway);
+        assert!(first >= FLOWS.len() as u64 * flow && second < flow, "{first} {second}");
+    }
+}
+
+/// The inside links between two gateways.
+const LINKS: [&str; 2] = ["in1", "in2"];
+
+/// A gateway whose kernel gets what OSPF learns over two inside links; `router` is more of its
+/// `[ospf]`.
+fn inside_links(side: Side, router: &str, socket: &std::path::Path) -> String {
+    let mut text = format!(
+        "[gateway]\nname = \"inside\"\ncontrol_socket = \"{}\"\n{}",
+        socket.display(),
+        port_tables(side)
+    );
+    for name in LINKS {
+        text += &format!("[[port]]\nname = \"{name}\"\ndevice = \"{name}\"\nrole = \"inside\"\n");
+    }
+    text += &format!("[ospf]\nkernel_routes = true\n{router}\n");
+    for name in LINKS {
+        text += &format!(
+            "[[ospf.interface]]\nname = \"{name}\"\nnetwork = \"point-to-point\"\nhello = 1\n"
+        );
+    }
+    text + "[[ospf.interface]]\nname = \"lan\"\npassive = true\n"
+}
+
+/// What `ip` shows of routes that fastgw has made, each line without doubled spaces.
+fn kernel_routes(end: &End) -> Vec<String> {
+    let text = end.gateway.ip("route show proto ospf metric 110");
+    text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// What `fastgw show ospf route` says leads through ports, as `ip` would put it.
+fn learned_routes(gateway: &Gateway) -> Vec<String> {
+    let routes = gateway.show_section("ospf")["ospf"]["routes"].clone();
+    let mut lines = Vec::new();
+    for route in routes.as_array().expect("a list") {
+        let hops = route["next_hops"].as_array().expect("a list").iter();
+        let hops = hops.filter_map(|hop| {
+            let word = |name: &str| hop[name].as_str().expect("a word").to_owned();
+            hop["gateway"].as_str().map(|router| format!("via {router} dev {}", word("interface")))
+        });
+        let hops: Vec<String> = hops.collect();
+        let prefix = route["prefix"].as_str().expect("a prefix");
+        match &hops[..] {
+            [] => {}
+            [hop] => lines.push(format!("{prefix} {hop}")),
+            _ => {
+                lines.push(prefix.to_owned());
+                lines.extend(hops.iter().map(|hop| format!("nexthop {hop} weight 1")));
+            }
+        }
+    }
+    lines
+}
+
+#[test]
+fn the_kernel_gets_what_is_learned_over_ports() {
+    let lab = Lab::new();
+    for (n, name) in (1..).zip(LINKS) {
+        veth(lab.a.gateway.nic(name), lab.b.gateway.nic(name), 1);
+        lab.a.gateway.nic(name).address(&format!("10.9.{n}.1/30"));
+        lab.b.gateway.nic(name).address(&format!("10.9.{n}.2/30"));
+    }
+    // From a run that had no time to clean up.
+    lab.a.gateway.ip("route add 172.31.0.0/16 via 10.1.0.2 proto ospf metric 110");
+    let told = "redistribute = \"kernel\"";
+    let a = Gateway::start(&lab.a.gateway, |socket| inside_links(Side::A, told, socket));
+    let _b = Gateway::start(&lab.b.gateway, |socket| inside_links(Side::B, "", socket));
+    let leads_by = |hops: usize| {
+        wait_for(&format!("a route by {hops} ways"), LIMIT, || {
+            let (shown, learned) = (kernel_routes(&lab.a), learned_routes(&a));
+            let ways = shown.iter().filter(|line| line.contains("via")).count();
+            (shown == learned && ways == hops).then_some(shown)
+        })
+    };
+    let both = leads_by(2);
+    let by = |n: u8| format!("nexthop via 10.9.{n}.2 dev in{n} weight 1");
+    assert_eq!(both, [Side::B.lan().to_owned(), by(1), by(2)], "{}", a.log());
+    // The gateway's own programs go by them, and workers by the same.
+    assert_eq!(lab.a.gateway.ping(Side::B.host(), 3, 56), 3);
+    lab.a.wait_for_other_host(LIMIT);
+    // What came by OSPF is not told as the kernel's.
+    let database = a.show_section("ospf")["ospf"]["database"].clone();
+    let database = database.as_array().expect("a list");
+    assert!(!database.is_empty() && database.iter().all(|lsa| lsa["kind"] == "Router"));
+    lab.b.gateway.ip("link set in2 down");
+    assert_eq!(leads_by(1), [format!("{} via 10.9.1.2 dev in1", Side::B.lan())]);
+    lab.b.gateway.ip("link set in2 up");
+    leads_by(2);
+    reload_and_wait(
+        &a,
+        &inside_links(Side::A, "", &a.socket()).replace("kernel_routes = true", ""),
+    );
+    assert_eq!(kernel_routes(&lab.a), [""; 0]);
+    reload_and_wait(&a, &inside_links(Side::A, "", &a.socket()));
+    leads_by(2);
+    let (status, log) = a.stop();
+    assert!(status.success(), "{log}");
+    assert_eq!(kernel_routes(&lab.a), [""; 0]);
 }

@@ -57,7 +57,10 @@ pub struct Bridge {
     numbering: u64,
     policies: Written,
     routes: Vec<(IpNet, Target)>,
-    learned: Vec<(IpNet, Learned)>,
+    learned: Vec<(IpNet, Vec<Learned>)>,
+    /// The paths of the learned routes that have several, as of the last build.
+    multipath: Vec<Vec<Route>>,
+    flow_seed: u64,
     nexthops: NexthopRegister,
     places: Places,
     changes: Changes,
@@ -161,6 +164,7 @@ impl Bridge {
         next.adopt_instances(self);
         next.numbering = self.numbering + 1;
         next.nexthops = std::mem::take(&mut self.nexthops);
+        next.flow_seed = self.flow_seed;
         *self = next;
         Ok(())
     }
@@ -175,6 +179,8 @@ impl Bridge {
             policies: Written::default(),
             routes: Vec::new(),
             learned: Vec::new(),
+            multipath: Vec::new(),
+            flow_seed: 0,
             nexthops: NexthopRegister::default(),
             places: Places::default(),
             changes: Changes::default(),
@@ -330,9 +336,10 @@ impl Bridge {
         };
         let owned = routes.iter().map(|(prefix, _)| (*prefix, !kernel_keeps(prefix)));
         let owned = owned.chain(links_own.map(|groups| (groups, false))).collect();
-        let tables = Tables {
+        let mut tables = Tables {
             ports: ports.into(),
             fib: Arc::new(Fib::build(routes.iter().copied())),
+            multipaths: Arc::default(),
             nexthops: self.nexthops(underlay),
             tunnels: tunnels.into(),
             numbering: self.numbering,
@@ -341,6 +348,7 @@ impl Bridge {
             sad: Arc::new(self.sad()),
             clear_tunnels: Arc::new(self.clear_tunnels()),
         };
+        tables.multipaths = self.multipaths(&tables);
         let mut endpoints: Vec<_> = self.tunnels.iter().map(|spec| spec.outer_ends.local).collect();
         endpoints.sort_unstable();
         endpoints.dedup();

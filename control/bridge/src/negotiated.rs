@@ -175,7 +175,10 @@ impl Bridge {
             false => self.nexthops(underlay),
         };
         let sad = Arc::new(current.sad.with(gone, inbound));
-        Tables { tunnels: current.tunnels.with(tunnels), nexthops, sad, ..current.clone() }
+        let tunnels = current.tunnels.with(tunnels);
+        let mut tables = Tables { tunnels, nexthops, sad, ..current.clone() };
+        tables.multipaths = self.multipaths(&tables);
+        tables
     }
 
     /// The inbound SAs of all tunnels.

@@ -256,6 +256,9 @@ section! {
         metric_type: i64 = "metric_type", "metric_type = 2";
         summarise: Words = "summarise", "summarise = \"172.16.0.0/12\"";
         paths: i64 = "paths", "paths = 8";
+        kernel_routes: bool = "kernel_routes", "kernel_routes = true";
+        reference_bandwidth: WordOrNumber =
+            "reference_bandwidth", "reference_bandwidth = \"100Gbit\"";
         stub_router: WordOrNumber = "stub_router", "stub_router = \"60s\"";
         stub_router_on_stop: WordOrNumber = "stub_router_on_stop", "stub_router_on_stop = \"10s\"";
         areas: Many<OspfArea> = "area", "[[ospf.area]]";
@@ -282,6 +285,7 @@ section! {
         area: WordOrNumber = "area", "area = 0";
         network: String = "network", "network = \"point-to-point\"";
         cost: i64 = "cost", "cost = 10";
+        bandwidth: WordOrNumber = "bandwidth", "bandwidth = \"1Gbit\"";
         passive: bool = "passive", "passive = true";
         priority: i64 = "priority", "priority = 1";
         hello: WordOrNumber = "hello", "hello = \"10s\"";

@@ -184,7 +184,9 @@ impl Gateway {
         in_udp.retain(|end| self.negotiator.as_ref().is_none_or(|ike| !ike.sockets().has(*end)));
         let refused = self.sockets.follow(&endpoints, &in_udp, &self.registry, OUTER);
         let no_ospf = self.follow_ospf();
+        let no_routes = self.teach_kernel();
         let problems = problems.into_iter().chain(no_ike).chain(refused).chain(no_ospf);
+        let problems = problems.chain(no_routes);
         let problems: BTreeSet<_> = problems.collect();
         self.endpoints.clone_from(&endpoints);
         for problem in problems.difference(&self.told) {
@@ -476,8 +478,11 @@ impl Gateway {
     }
 
     fn publish_nexthops(&mut self) {
-        let nexthops = self.with_underlay(|bridge, underlay| bridge.nexthops(underlay));
-        let tables = Tables { nexthops, ..Tables::clone(&self.publisher.newest()) };
+        let current = self.publisher.newest();
+        let follow = |bridge: &mut Bridge, machine: &dyn Underlay| {
+            bridge.follow_neighbours(&current, machine)
+        };
+        let tables = self.with_underlay(follow);
         self.publisher.publish(tables);
     }
 }

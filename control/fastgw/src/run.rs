@@ -48,7 +48,8 @@ pub fn run(
     warn_of_addresses(&config, &kernel);
     warn_of_weak_suites(&config);
     let mtus: Vec<u32> = config.ports.iter().map(|port| mtu_of(&kernel, port)).collect();
-    let bridge = Bridge::new(&config, &mut random_seed)?;
+    let mut bridge = Bridge::new(&config, &mut random_seed)?;
+    bridge.seed_flows(random_seed()?.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte)));
     let server = Server::bind(&config.gateway.control_socket)?;
     let Ports { workers, opened, steering } = ports::open(&config, &mtus)?;
     let cores = choose_cores(&config);

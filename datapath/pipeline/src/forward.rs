@@ -8,7 +8,7 @@ use tables::{
 
 use crate::context::Context;
 use crate::icmp::{Problem, report};
-use crate::ip::{Direction, Ip, decrement_ttl, upper};
+use crate::ip::{Direction, Ip, decrement_ttl, flow, upper};
 use crate::local::local;
 use crate::packet::{Origin, Packet, Verdict};
 use crate::{fragment, punt, replicate};
@@ -54,7 +54,14 @@ fn next(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReaso
         }
         decrement_ttl(packet.frame.data_mut());
     }
-    match *route {
+    let route = match *route {
+        Route::Multipath(id) => {
+            let path = tables.multipaths.choose(id, &flow(packet.frame.data())?);
+            path.ok_or(DropReason::NoRoute)?
+        }
+        single => single,
+    };
+    match route {
         Route::Tunnel(tunnel) if is_loop(packet, destination, tunnel) => {
             Err(DropReason::MulticastLoop)
         }
@@ -63,7 +70,7 @@ fn next(ctx: &mut Context<'_>, packet: &mut Packet) -> Result<Verdict, DropReaso
         Route::Via(id) => leave_through(ctx, packet, id),
         Route::Multipoint(cloud, via) => multipoint(ctx, packet, cloud, via, destination),
         Route::Policy(list) => by_policy(ctx, packet, list),
-        Route::Local | Route::Blackhole => Err(DropReason::NoRoute),
+        Route::Local | Route::Blackhole | Route::Multipath(_) => Err(DropReason::NoRoute),
     }
 }
 

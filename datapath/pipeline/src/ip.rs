@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use port::Frame;
-use tables::{DropReason, Inner, Upper, Version};
+use tables::{DropReason, Flow, Inner, Upper, Version};
 use wire::Malformed;
 use wire::ipv4::Ipv4;
 use wire::ipv6::{self, Ipv6};
@@ -151,6 +151,29 @@ pub(crate) fn upper(packet: &[u8], direction: Direction) -> Upper {
         })
     });
     Upper { protocol: Some(protocol), ports, hidden: has_ports && ports.is_none() }
+}
+
+/// The flow that a packet belongs to. One that is a fragment is of the flow between its addresses,
+/// whatever its place, so that all fragments of a packet take one path; so is one whose extension
+/// headers cannot be followed.
+///
+/// # Errors
+/// That the header is not whole.
+pub(crate) fn flow(packet: &[u8]) -> Result<Flow, DropReason> {
+    let ip = Ip::of(packet)?;
+    let is_fragment = match ip {
+        Ip::V4(header) => header.is_fragment(),
+        Ip::V6(_) => ipv6::upper(packet).is_none_or(|upper| upper.is_fragment),
+    };
+    let (protocol, ports) = match is_fragment {
+        true => (ip.protocol(), None),
+        false => {
+            let upper = upper(packet, Direction::Outbound);
+            (upper.protocol.unwrap_or_default(), upper.ports)
+        }
+    };
+    let ports = ports.unwrap_or_default();
+    Ok(Flow { source: ip.source(), destination: ip.destination(), protocol, ports })
 }
 
 /// The protocol behind IP and its bytes, which a later fragment does not start with. `None` where

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::{CloudId, NexthopId, PolicyListId, PortId, TunnelId};
+use crate::{CloudId, MultipathId, NexthopId, PolicyListId, PortId, TunnelId};
 
 /// Where packets for a prefix go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +28,8 @@ pub enum Route {
     Multipoint(CloudId, Option<IpAddr>),
     /// Where the policies of this list say.
     Policy(PolicyListId),
+    /// By one of these paths, each of which is a single way; the flow of a packet says by which.
+    Multipath(MultipathId),
     /// Nowhere, on purpose.
     Blackhole,
 }

@@ -19,6 +19,7 @@ mod drop_reason;
 mod fib;
 mod index;
 pub mod latency;
+mod multipath;
 mod nexthop;
 mod port;
 pub mod publish;
@@ -36,6 +37,7 @@ pub use demand::Demand;
 pub use drop_reason::DropReason;
 pub use fib::{Fib, Route};
 pub use index::Index;
+pub use multipath::{Flow, MultipathId, Multipaths};
 pub use nexthop::{Neighbour, Nexthop, NexthopId, Nexthops};
 pub use port::{PortEntry, PortId, Role};
 pub use rewrite::{
@@ -58,6 +60,8 @@ pub struct Tables {
     pub ports: Arc<[PortEntry]>,
     /// Where a destination goes.
     pub fib: Arc<Fib>,
+    /// The paths of routes with several, by [`MultipathId`].
+    pub multipaths: Arc<Multipaths>,
     /// Link-layer next hops, by [`NexthopId`].
     pub nexthops: Arc<Nexthops>,
     /// The tunnels, by [`TunnelId`].

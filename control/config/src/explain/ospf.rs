@@ -8,7 +8,7 @@ use ospf::{
     settings::{AreaKind, NetworkType},
 };
 
-use crate::model::{Ospf, OspfInterface};
+use crate::model::{Ospf, OspfCost, OspfInterface};
 
 /// An `[ospf]`.
 pub(super) fn router(out: &mut String, ospf: &Ospf) -> fmt::Result {
@@ -29,6 +29,9 @@ pub(super) fn router(out: &mut String, ospf: &Ospf) -> fmt::Result {
         let (sources, metric) = (sources.join(", "), told.metric);
         writeln!(out, "    others hear of {sources}, metric {metric} of type {kind}")?;
     }
+    if ospf.kernel_routes {
+        writeln!(out, "    what is learned over ports goes to the kernel's main table, too")?;
+    }
     for (id, area) in &ospf.areas {
         let kind = match area.kind {
             AreaKind::Normal => "normal",
@@ -48,9 +51,16 @@ pub(super) fn router(out: &mut String, ospf: &Ospf) -> fmt::Result {
 }
 
 fn interface(out: &mut String, interface: &OspfInterface) -> fmt::Result {
-    let OspfInterface { name, area, cost, .. } = interface;
+    let OspfInterface { name, area, .. } = interface;
+    let cost = match interface.cost {
+        OspfCost::Fixed(cost) => format!("cost {cost}"),
+        OspfCost::BySpeed { reference_kbit } => {
+            let mbit = reference_kbit as f64 / 1000.0;
+            format!("cost by the device's speed (1 at {mbit} Mbit/s)")
+        }
+    };
     if interface.is_passive {
-        return writeln!(out, "    {name}: told of in area {area}, cost {cost}; not spoken there");
+        return writeln!(out, "    {name}: told of in area {area}, {cost}; not spoken there");
     }
     let network = match interface.network {
         NetworkType::Broadcast => "broadcast",
@@ -66,7 +76,7 @@ fn interface(out: &mut String, interface: &OspfInterface) -> fmt::Result {
     let (hello, dead) = (seconds(interface.hello_interval), seconds(interface.dead_interval));
     writeln!(
         out,
-        "    {name}: area {area}, {network}, cost {cost}, hello every {hello}, dead after {dead}, \
+        "    {name}: area {area}, {network}, {cost}, hello every {hello}, dead after {dead}, \
          {authentication}"
     )
 }

@@ -23,6 +23,8 @@ pub struct Ospf {
     pub external_ranges: Vec<Ipv4Net>,
     /// Most next hops of a route.
     pub paths_max: usize,
+    /// Routes that are learned over ports go to the kernel's main table.
+    pub kernel_routes: bool,
     /// How long after the start no traffic is drawn through this router; zero for never.
     pub stub_router_for: Duration,
     /// How long, once told to stop, it goes on while no traffic is drawn through it; zero for not
@@ -56,6 +58,41 @@ pub enum OspfPlace {
     Tunnel(usize),
 }
 
+/// What it costs to send a packet through an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OspfCost {
+    /// So much.
+    Fixed(u16),
+    /// This bandwidth, in thousands of bits a second, divided by that of the port's device.
+    BySpeed {
+        /// The bandwidth that costs one.
+        reference_kbit: u64,
+    },
+}
+
+impl OspfCost {
+    /// That of an interface of which nothing is known.
+    pub const DEFAULT: u16 = 10;
+
+    /// The cost of `own_kbit` where `reference_kbit` costs one: at least that.
+    #[must_use]
+    pub fn of(reference_kbit: u64, own_kbit: u64) -> u16 {
+        let cost = reference_kbit / own_kbit.max(1);
+        u16::try_from(cost).unwrap_or(u16::MAX).max(1)
+    }
+
+    /// The cost now, if the device has this speed, or does not say.
+    #[must_use]
+    pub fn now(self, speed_kbit: Option<u64>) -> u16 {
+        match self {
+            Self::Fixed(cost) => cost,
+            Self::BySpeed { reference_kbit } => {
+                speed_kbit.map_or(Self::DEFAULT, |own| Self::of(reference_kbit, own))
+            }
+        }
+    }
+}
+
 /// Where OSPF is spoken.
 #[derive(Debug, PartialEq, Eq)]
 pub struct OspfInterface {
@@ -68,7 +105,7 @@ pub struct OspfInterface {
     /// What it leads to.
     pub network: NetworkType,
     /// Cost of sending a packet there.
-    pub cost: u16,
+    pub cost: OspfCost,
     /// Its networks are told of, but OSPF is not spoken.
     pub is_passive: bool,
     /// Our wish to be the designated router.

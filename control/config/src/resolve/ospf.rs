@@ -16,7 +16,7 @@ use ospf::{
 use toml::Spanned;
 
 use super::{
-    Surroundings, address, ospf_auth,
+    Surroundings, address, ospf_auth, ospf_cost,
     port::Ports,
     secrets::Secrets,
     tunnel::Tunnels,
@@ -39,13 +39,14 @@ const DEAD_SLOW: Duration = Duration::from_secs(120);
 const RETRANSMIT_DEFAULT: Duration = Duration::from_secs(5);
 const METRIC_DEFAULT: u32 = 20;
 const METRIC_MAX: i64 = 0x00ff_fffe;
-const COST_DEFAULT: u16 = 10;
 const PATHS_DEFAULT: usize = 8;
 
 /// What interfaces are looked up in.
 struct Places<'a> {
     ports: &'a Ports,
     tunnels: &'a Tunnels,
+    /// The bandwidth that costs one, in thousands of bits a second.
+    reference_kbit: Option<u64>,
 }
 
 /// Converts the section; `None` where there is none.
@@ -64,22 +65,11 @@ pub(super) fn resolve(
     let areas = areas(super::sections(section.areas.take()), found);
     let redistribute = redistribute(&mut section, found);
     let external_ranges = prefixes(section.summarise.take(), found);
-    let paths_max = number(section.paths.take().optional(), "paths", 1..=64, "", found);
-    let stub_router = duration(
-        section.stub_router.take().optional(),
-        "stub_router",
-        1..=86400,
-        &["never"],
-        found,
-    );
-    let on_stop = duration(
-        section.stub_router_on_stop.take().optional(),
-        "stub_router_on_stop",
-        1..=600,
-        &["never"],
-        found,
-    );
-    let places = Places { ports, tunnels };
+    let paths_max = number(section.paths.take().optional(), "paths", 1..=16, "", found);
+    let (stub_router_for, stub_router_on_stop) = stub_router(&mut section, found);
+    let kernel_routes = section.kernel_routes.take().optional().is_some_and(Spanned::into_inner);
+    let reference_kbit = ospf_cost::reference(&mut section, found);
+    let places = Places { ports, tunnels, reference_kbit };
     let interfaces = super::sections(section.interfaces.take());
     if interfaces.0.is_empty() {
         let error = found.error(at, "OSPF is spoken nowhere").label("no [[ospf.interface]] here");
@@ -97,9 +87,19 @@ pub(super) fn resolve(
         redistribute,
         external_ranges,
         paths_max: paths_max.unwrap_or(PATHS_DEFAULT),
-        stub_router_for: stub_router.flatten().unwrap_or_default(),
-        stub_router_on_stop: on_stop.flatten().unwrap_or_default(),
+        kernel_routes,
+        stub_router_for,
+        stub_router_on_stop,
     })
+}
+
+/// How long no traffic is drawn through the router, after its start and before its stop.
+fn stub_router(section: &mut schema::Ospf, found: &mut Findings) -> (Duration, Duration) {
+    let start = section.stub_router.take().optional();
+    let start = duration(start, "stub_router", 1..=86400, &["never"], found);
+    let stop = section.stub_router_on_stop.take().optional();
+    let stop = duration(stop, "stub_router_on_stop", 1..=600, &["never"], found);
+    (start.flatten().unwrap_or_default(), stop.flatten().unwrap_or_default())
 }
 
 fn router_id(field: Field<String>, found: &mut Findings) -> Option<Ipv4Addr> {
@@ -339,7 +339,7 @@ fn interface(
     let (hello_interval, dead_interval) = intervals(&mut section, network, found);
     let retransmit =
         duration(section.retransmit.take().optional(), "retransmit", 1..=3600, &[], found);
-    let cost = number(section.cost.take().optional(), "cost", 1..=65535, "", found);
+    let cost = ospf_cost::resolve(&mut section, place, places.reference_kbit, found);
     let priority = number(section.priority.take().optional(), "priority", 0..=255, "", found);
     let flag = |field: &mut Field<bool>| field.take().optional().is_some_and(Spanned::into_inner);
     let (is_passive, mtu_ignore) = (flag(&mut section.passive), flag(&mut section.mtu_ignore));
@@ -358,7 +358,7 @@ fn interface(
         name: name.get_ref().as_str().into(),
         area: area.unwrap_or(ospf::settings::BACKBONE),
         network,
-        cost: cost.unwrap_or(COST_DEFAULT),
+        cost,
         is_passive,
         priority: priority.unwrap_or(1),
         hello_interval,

@@ -158,6 +158,52 @@ pub(super) fn duration(
     None
 }
 
+/// Most that [`rate`] takes, in millions of bits a second: as much as other routers' settings.
+const RATE_MAX_MBIT: u64 = 4_294_967;
+
+/// A rate such as "64kbit", "100Mbit" or "2.5Gbit", in thousands of bits a second; a bare number is
+/// millions.
+pub(super) fn rate(
+    value: Option<Spanned<WordOrNumber>>,
+    key: &str,
+    found: &mut Findings,
+) -> Option<u64> {
+    let value = value?;
+    let kbit = match value.get_ref() {
+        WordOrNumber::Number(mbit) => u64::try_from(*mbit).ok().and_then(|n| n.checked_mul(1000)),
+        WordOrNumber::Word(word) => kbit_of(word),
+    };
+    let within = kbit.filter(|kbit| (1..=RATE_MAX_MBIT * 1000).contains(kbit));
+    if within.is_none() {
+        let title = match kbit {
+            Some(_) => format!("`{key}` is out of range"),
+            None => format!("`{key}` is not a rate"),
+        };
+        let error = found.error(value.span(), title);
+        let error = error.label(format!("not within 1kbit to {RATE_MAX_MBIT}Mbit"));
+        let help = format!("write a number with kbit, Mbit or Gbit: `{key} = \"100Gbit\"`");
+        found.push(error.help(help));
+    }
+    within
+}
+
+fn kbit_of(word: &str) -> Option<u64> {
+    let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let (exponent, unit) = match word.get(digits.len()..)?.to_ascii_lowercase().as_str() {
+        "kbit" => (0, 1),
+        "" | "mbit" => (3, 1000),
+        "gbit" => (6, 1_000_000),
+        _ => return None,
+    };
+    let (whole, fraction) = digits.trim().split_once('.').unwrap_or((digits.trim(), ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(fraction) || fraction.len() > exponent || !is_number(whole) {
+        return None;
+    }
+    let parts = format!("{fraction:0<exponent$}").parse::<u64>().unwrap_or_default();
+    whole.parse::<u64>().ok()?.checked_mul(unit)?.checked_add(parts)
+}
+
 fn seconds_of(word: &str) -> Option<u64> {
     let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match word.get(digits.len()..)?.trim() {

@@ -41,6 +41,8 @@ impl Gateway {
             ike.forget_all();
         }
         self.negotiate();
+        // Last: what was said just now may have gone that way.
+        self.withdraw_from_kernel();
     }
 
     /// Takes in what has come for IKE. True when workers should look.

@@ -10,6 +10,7 @@
 //!    everything is read again and the differences are told as if they had been events.
 
 mod address;
+mod install;
 mod link;
 mod neighbour;
 mod route;
@@ -24,6 +25,7 @@ use std::net::IpAddr;
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 
 pub use self::address::Address;
+pub use self::install::Learned;
 pub use self::neighbour::Resolution;
 use self::socket::{Delivery, Events, Requests};
 pub use self::state::{Change, State};
@@ -37,6 +39,8 @@ pub struct Kernel {
     untold: Vec<Change>,
     /// The mirror may differ from the kernel: read everything again.
     suspect: bool,
+    /// Routes of ours are in the main table.
+    has_installed: bool,
     /// How often events were lost, each time made good by reading everything.
     overruns: u64,
 }
@@ -49,7 +53,15 @@ impl Kernel {
         let events = Events::subscribe()?;
         let mut requests = Requests::open()?;
         let state = read_all(&mut requests)?;
-        Ok(Kernel { state, requests, events, untold: Vec::new(), suspect: false, overruns: 0 })
+        Ok(Kernel {
+            state,
+            requests,
+            events,
+            untold: Vec::new(),
+            suspect: false,
+            has_installed: false,
+            overruns: 0,
+        })
     }
 
     /// The socket to register with mio; readable means: call [`Kernel::read_events`].

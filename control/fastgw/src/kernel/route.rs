@@ -177,7 +177,7 @@ fn table(message: &RouteMessage) -> u32 {
 }
 
 /// The prefix; a default route has no destination attribute.
-fn prefix(message: &RouteMessage) -> Option<IpNet> {
+pub(super) fn prefix(message: &RouteMessage) -> Option<IpNet> {
     let address = message.attributes.iter().find_map(|attribute| match attribute {
         RouteAttribute::Destination(address) => ip(address),
         _ => None,

@@ -77,7 +77,6 @@ impl State {
     }
 
     /// All routes, by prefix; those of one prefix in the order in which the kernel tries them.
-    #[cfg(test)]
     pub fn routes(&self) -> impl Iterator<Item = &Route> {
         self.routes.values().flatten()
     }
@@ -101,10 +100,12 @@ impl State {
     }
 
     /// The prefixes that the kernel sends out of this link, each with the router behind which it
-    /// lies, or `None` when it is on the link: those whose deciding route has a live hop there.
+    /// lies, or `None` when it is on the link: those whose deciding route has a live hop there. What
+    /// we have put there ourselves, by [`super::Kernel::install`], is not among them.
     pub fn routes_through(&self, ifindex: u32) -> impl Iterator<Item = (IpNet, Option<IpAddr>)> {
         self.routes.keys().filter_map(move |prefix| {
-            let mut hops = self.deciding_route(prefix)?.live_hops();
+            let route = self.deciding_route(prefix).filter(|route| !route.is_ours())?;
+            let mut hops = route.live_hops();
             hops.find(|hop| hop.ifindex == ifindex).map(|hop| (*prefix, hop.gateway))
         })
     }

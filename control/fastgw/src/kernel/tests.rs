@@ -1,5 +1,6 @@
 //! The mirror against the running kernel, in network namespaces that each test makes and removes.
 
+mod installing;
 mod ipv6;
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use config::{OspfInterface, OspfPlace, RouteTarget};
+use config::{OspfCost, OspfInterface, OspfPlace, RouteTarget};
 use ipnet::{IpNet, Ipv4Net};
 use ospf::settings::ExternalRoute;
 use tables::{Entrance, PortId};
@@ -152,13 +152,17 @@ impl Gateway {
     fn found<'a>(&self, configured: &'a OspfInterface) -> Option<Found<'a>> {
         let tables = self.tables();
         let address = self.address_of(configured.place)?;
-        let found = Found { configured, device: None, address, is_up: false, mtu: 0 };
+        let found =
+            Found { configured, device: None, address, is_up: false, mtu: 0, speed_kbit: None };
         match configured.place {
             OspfPlace::Port(index) => {
                 let entry = tables.ports.get(index)?;
                 let (port, opened) = self.config.ports.get(index).zip(self.ports.get(index))?;
-                let device = Some((port.device.get_ref().clone(), opened.ifindex));
-                Some(Found { device, is_up: entry.up, mtu: entry.mtu, ..found })
+                let name = port.device.get_ref();
+                let by_speed = matches!(configured.cost, OspfCost::BySpeed { .. });
+                let speed_kbit = by_speed.then(|| speed_kbit(name)).flatten();
+                let device = Some((name.clone(), opened.ifindex));
+                Some(Found { device, is_up: entry.up, mtu: entry.mtu, speed_kbit, ..found })
             }
             OspfPlace::Tunnel(_) => {
                 let first = match self.bridge.entrance(&configured.name)? {
@@ -240,4 +244,13 @@ impl Gateway {
         }
         outcome.sent || outcome.routes
     }
+}
+
+/// What a device says of its speed, thousands of bits a second; `None` where it says nothing: it has
+/// no link, or is no real device.
+fn speed_kbit(device: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/sys/class/net/{device}/speed")).ok()?;
+    // Millions of bits a second; -1 is unknown, also as an unsigned number of 32 bits.
+    let mbit = text.trim().parse::<u64>().ok()?;
+    (mbit > 0 && mbit < u64::from(u32::MAX)).then(|| mbit * 1000)
 }

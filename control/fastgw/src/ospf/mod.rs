@@ -2,6 +2,7 @@
 //! tunnels, by the workers.
 
 mod inputs;
+mod kernel_routes;
 mod restart;
 mod router;
 mod sockets;

@@ -16,7 +16,7 @@ use ipnet::{IpNet, Ipv4Net};
 use mio::Registry;
 use ospf::output::{Event, Output};
 use ospf::settings::{ExternalRoute, InterfaceId, InterfaceSettings, Settings};
-use ospf::{NextHop, Ospf};
+use ospf::{NextHop, Ospf, Restart};
 use pipeline::Rings;
 use tables::{Entrance, PortId, Tables};
 
@@ -39,6 +39,8 @@ pub struct Router {
     /// What the engine has of other protocols.
     externals: BTreeMap<Ipv4Net, ExternalRoute>,
     learned: BTreeMap<Ipv4Net, ospf::routes::Route>,
+    /// What it was is being taken up after a restart.
+    resumes: bool,
 }
 
 /// What a turn has led to.
@@ -62,6 +64,8 @@ pub struct Found<'a> {
     pub is_up: bool,
     /// Largest IP packet, bytes.
     pub mtu: u16,
+    /// What the device says of its speed, thousands of bits a second.
+    pub speed_kbit: Option<u64>,
 }
 
 impl Router {
@@ -81,6 +85,7 @@ impl Router {
             open: BTreeMap::new(),
             externals: BTreeMap::new(),
             learned: BTreeMap::new(),
+            resumes: false,
         })
     }
 
@@ -257,6 +262,10 @@ impl Router {
                 Output::Event(event) => outcome.routes |= self.take(event),
             }
         }
+        let resumes = self.engine.restart() == Restart::Resuming;
+        // What was kept meanwhile may have to go.
+        outcome.routes |= self.resumes && !resumes;
+        self.resumes = resumes;
         outcome
     }
 
@@ -290,7 +299,7 @@ impl Router {
     }
 
     /// What has been learned, as the bridge takes it.
-    pub fn learned(&self) -> Vec<(IpNet, Learned)> {
+    pub fn learned(&self) -> Vec<(IpNet, Vec<Learned>)> {
         let target = |hop: &NextHop| match (self.places.get(&hop.interface)?, hop.gateway) {
             // The network is our own there.
             (_, None) => None,
@@ -298,11 +307,9 @@ impl Router {
             (Interface::Tunnel(id), Some(_)) => Some(Learned::Tunnel(*id)),
             (Interface::Cloud(id), Some(gateway)) => Some(Learned::Peer(*id, gateway.into())),
         };
-        let all = self.learned.iter();
-        all.filter_map(|(prefix, route)| {
-            Some((IpNet::V4(*prefix), route.next_hops.iter().find_map(target)?))
-        })
-        .collect()
+        let ways =
+            |route: &ospf::routes::Route| route.next_hops.iter().filter_map(target).collect();
+        self.learned.iter().map(|(prefix, route)| (IpNet::V4(*prefix), ways(route))).collect()
     }
 }
 
@@ -316,7 +323,7 @@ fn settings_of(found: &Found<'_>) -> InterfaceSettings {
         is_up: found.is_up,
         mtu: found.mtu,
         mtu_ignore: configured.mtu_ignore,
-        cost: configured.cost,
+        cost: configured.cost.now(found.speed_kbit),
         is_passive: configured.is_passive,
         priority: configured.priority,
         hello_interval: configured.hello_interval,

@@ -251,6 +251,10 @@ impl Sources<'_> {
             tables::Route::Tunnel(id) => format!("tunnel {}", self.tunnel_name(id.0)),
             tables::Route::Multipoint(_, None) => "peers".to_owned(),
             tables::Route::Multipoint(_, Some(peer)) => format!("peer {peer}"),
+            tables::Route::Multipath(id) => {
+                let paths = self.tables.multipaths.paths(id).iter();
+                paths.map(|path| self.target(*path)).collect::<Vec<_>>().join(", ")
+            }
             tables::Route::Policy(list) => match self.tables.spd.list(list) {
                 // One tunnel and no choice.
                 [tables::Policy { action: tables::Action::Protect(id), .. }] => {

@@ -250,7 +250,8 @@ pub struct Route {
     /// Where packets are going.
     pub prefix: IpNet,
     /// What becomes of them: `local`, `blackhole`, `port P`, `tunnel T`, `via A on P`, `policy`
-    /// where policies decide, or `peer A` or `peers` of a multipoint tunnel.
+    /// where policies decide, or `peer A` or `peers` of a multipoint tunnel. Of a route with
+    /// several ways, those that packets can take now, with commas.
     pub target: String,
 }
 

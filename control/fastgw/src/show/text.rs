@@ -218,7 +218,7 @@ fn drops(drops: &[DropCount]) -> String {
 }
 
 fn routes(routes: &[Route], rows_max: usize) -> String {
-    let mut table = Table::new([("ROUTE", Left), ("TARGET", Left)]);
+    let mut table = Table::new([("ROUTE", Left), ("TARGET", Wrap)]);
     for route in routes.iter().take(rows_max) {
         table.row([route.prefix.to_string(), route.target.clone()]);
     }

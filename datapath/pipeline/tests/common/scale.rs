@@ -99,6 +99,7 @@ impl Scale {
                 .map(|(name, role, address)| roomy(port(name, role, of_v4(address))))
                 .into(),
             fib: Arc::new(Fib::build(self.routes(join, &prefixes, mirrored).chain(own))),
+            multipaths: Arc::default(),
             nexthops: Arc::new(Nexthops::build(hops)),
             tunnels: tunnels.into(),
             numbering: 0,

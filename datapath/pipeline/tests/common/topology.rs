@@ -346,6 +346,7 @@ pub fn tables(join: Join, esn: bool, mirrored: bool) -> Tables {
         ports: [port("lan", Role::Inside, addresses), port("wan", Role::Outside, of_v4(wan))]
             .into(),
         fib: Arc::new(Fib::build(routes)),
+        multipaths: Arc::default(),
         nexthops: Arc::new(Nexthops::build(hops.collect())),
         tunnels: [Arc::new(tunnel)].into(),
         numbering: 0,
