@@ -16,7 +16,8 @@ use ospf::{
 use toml::Spanned;
 
 use super::{
-    Surroundings, address, ospf_auth, ospf_cost,
+    Surroundings, address, ospf_auth,
+    ospf_cost::{self, Reference},
     port::Ports,
     secrets::Secrets,
     tunnel::Tunnels,
@@ -45,8 +46,7 @@ const PATHS_DEFAULT: usize = 8;
 struct Places<'a> {
     ports: &'a Ports,
     tunnels: &'a Tunnels,
-    /// The bandwidth that costs one, in thousands of bits a second.
-    reference_kbit: Option<u64>,
+    reference: Reference,
 }
 
 /// Converts the section; `None` where there is none.
@@ -68,8 +68,8 @@ pub(super) fn resolve(
     let paths_max = number(section.paths.take().optional(), "paths", 1..=16, "", found);
     let (stub_router_for, stub_router_on_stop) = stub_router(&mut section, found);
     let kernel_routes = section.kernel_routes.take().optional().is_some_and(Spanned::into_inner);
-    let reference_kbit = ospf_cost::reference(&mut section, found);
-    let places = Places { ports, tunnels, reference_kbit };
+    let reference = Reference::resolve(&mut section, found);
+    let places = Places { ports, tunnels, reference };
     let interfaces = super::sections(section.interfaces.take());
     if interfaces.0.is_empty() {
         let error = found.error(at, "OSPF is spoken nowhere").label("no [[ospf.interface]] here");
@@ -339,7 +339,7 @@ fn interface(
     let (hello_interval, dead_interval) = intervals(&mut section, network, found);
     let retransmit =
         duration(section.retransmit.take().optional(), "retransmit", 1..=3600, &[], found);
-    let cost = ospf_cost::resolve(&mut section, place, places.reference_kbit, found);
+    let cost = ospf_cost::resolve(&mut section, place, places.reference, found);
     let priority = number(section.priority.take().optional(), "priority", 0..=255, "", found);
     let flag = |field: &mut Field<bool>| field.take().optional().is_some_and(Spanned::into_inner);
     let (is_passive, mtu_ignore) = (flag(&mut section.passive), flag(&mut section.mtu_ignore));

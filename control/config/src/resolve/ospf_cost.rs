@@ -12,27 +12,37 @@ use crate::{
     schema,
 };
 
-/// The bandwidth that costs one, in thousands of bits a second; `None` where costs do not follow
-/// bandwidths.
-pub(super) fn reference(section: &mut schema::Ospf, found: &mut Findings) -> Option<u64> {
-    rate(section.reference_bandwidth.take().optional(), "reference_bandwidth", found)
+/// The bandwidth that costs one.
+#[derive(Clone, Copy)]
+pub(super) struct Reference {
+    is_given: bool,
+    /// In thousands of bits a second.
+    kbit: Option<u64>,
+}
+
+impl Reference {
+    pub(super) fn resolve(section: &mut schema::Ospf, found: &mut Findings) -> Self {
+        let is_given = !section.reference_bandwidth.is_absent();
+        let value = section.reference_bandwidth.take().optional();
+        Self { is_given, kbit: rate(value, "reference_bandwidth", found) }
+    }
 }
 
 /// The cost of an interface.
 pub(super) fn resolve(
     section: &mut schema::OspfInterface,
     place: Option<OspfPlace>,
-    reference_kbit: Option<u64>,
+    reference: Reference,
     found: &mut Findings,
 ) -> OspfCost {
     let cost = number(section.cost.take().optional(), "cost", 1..=65535, "", found);
     let bandwidth = section.bandwidth.take().optional();
     let at = bandwidth.as_ref().map(Spanned::span);
     let bandwidth_kbit = rate(bandwidth, "bandwidth", found);
-    if let (Some(at), None, None) = (at, reference_kbit, cost) {
+    if let (Some(at), Some(_), None, false) = (at, bandwidth_kbit, cost, reference.is_given) {
         found.push(without_reference(at, found));
     }
-    match (cost, reference_kbit, bandwidth_kbit) {
+    match (cost, reference.kbit, bandwidth_kbit) {
         (Some(cost), _, _) => OspfCost::Fixed(cost),
         (None, Some(reference), Some(own)) => OspfCost::Fixed(OspfCost::of(reference, own)),
         (None, Some(reference_kbit), None) if matches!(place, Some(OspfPlace::Port(_))) => {

@@ -100,8 +100,8 @@ impl State {
     }
 
     /// The prefixes that the kernel sends out of this link, each with the router behind which it
-    /// lies, or `None` when it is on the link: those whose deciding route has a live hop there. What
-    /// we have put there ourselves, by [`super::Kernel::install`], is not among them.
+    /// lies, or `None` when it is on the link: those whose deciding route has a live hop there.
+    /// What we have put there ourselves, by [`super::Kernel::install`], is not among them.
     pub fn routes_through(&self, ifindex: u32) -> impl Iterator<Item = (IpNet, Option<IpAddr>)> {
         self.routes.keys().filter_map(move |prefix| {
             let route = self.deciding_route(prefix).filter(|route| !route.is_ours())?;

@@ -246,8 +246,8 @@ impl Gateway {
     }
 }
 
-/// What a device says of its speed, thousands of bits a second; `None` where it says nothing: it has
-/// no link, or is no real device.
+/// What a device says of its speed, thousands of bits a second; `None` where it says nothing: it
+/// has no link, or is no real device.
 fn speed_kbit(device: &str) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/sys/class/net/{device}/speed")).ok()?;
     // Millions of bits a second; -1 is unknown, also as an unsigned number of 32 bits.
