@@ -35,7 +35,7 @@ impl Gateway {
     /// Takes back what the kernel was taught, unless neighbours wait for a restart and go on
     /// sending here.
     pub(crate) fn withdraw_from_kernel(&mut self) {
-        if self.kernel.has_installed() && self.restart() == Restart::No {
+        if self.kernel.has_installed() && self.restart() != Restart::Announced {
             for problem in self.kernel.install(&kernel::Learned::new(), false) {
                 tracing::warn!("{problem}");
             }
