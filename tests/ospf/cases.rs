@@ -41,7 +41,7 @@ pub struct Case {
     pub twist: Twist,
 }
 
-const PLAIN: Case = Case {
+pub const PLAIN: Case = Case {
     name: "",
     interface: "",
     router: "",
@@ -56,7 +56,7 @@ const PLAIN: Case = Case {
     twist: Twist::None,
 };
 
-const P2P: Case = Case {
+pub const P2P: Case = Case {
     interface: "network = \"point-to-point\"",
     frr_interface: "ip ospf network point-to-point",
     roles: ("PointToPoint", "-"),

@@ -1,6 +1,7 @@
 //! FRR's zebra and ospfd, from the files of the guests' disk.
 
 use std::{
+    collections::BTreeSet,
     io::{self, Read, Write},
     os::unix::net::UnixStream,
     process::Command,
@@ -17,8 +18,8 @@ use tests::{
 use crate::cases::Case;
 
 /// FRR looks its users up by these names.
-const PASSWD: &str = "root:x:0:0::/:/bin/bash\nfrr:x:104:104::/nonexistent:/bin/false\n";
-const GROUP: &str = "root:x:0:\nfrr:x:104:\nfrrvty:x:105:frr\n";
+pub const PASSWD: &str = "root:x:0:0::/:/bin/bash\nfrr:x:104:104::/nonexistent:/bin/false\n";
+pub const GROUP: &str = "root:x:0:\nfrr:x:104:\nfrrvty:x:105:frr\n";
 
 const START: &str = "
 mkdir -p /run/frr /var/tmp/frr
@@ -41,7 +42,7 @@ impl Frr {
         let userland = Userland::new(netns, Disk::Guests);
         userland.write("/etc/passwd", PASSWD);
         userland.write("/etc/group", GROUP);
-        userland.write("/etc/frr/all.conf", &config(case));
+        userland.write("/etc/frr/all.conf", &config(case, "eth0"));
         Self { userland }
     }
 
@@ -97,7 +98,21 @@ impl Frr {
     }
 }
 
-fn config(case: &Case) -> String {
+/// The state of fastgw in what `show ip ospf neighbor` says, or all of that.
+pub fn state_of_us(shown: &Value) -> String {
+    let ours = &shown["neighbors"]["10.1.0.1"][0];
+    let state = ours["nbrState"].as_str().or(ours["state"].as_str());
+    state.map_or_else(|| shown.to_string(), str::to_owned)
+}
+
+/// The prefixes in what `show ip ospf route` says.
+pub fn prefixes(shown: &Value) -> BTreeSet<String> {
+    let all = shown.as_object().into_iter().flatten().map(|(prefix, _)| prefix.clone());
+    all.filter(|prefix| prefix.contains('/')).collect()
+}
+
+/// The file of all daemons, for OSPF on the device `link`.
+pub fn config(case: &Case, link: &str) -> String {
     let Case { area, frr_interface, frr_router, .. } = case;
     // An interface's own area cannot stand beside one by network.
     let area_of_lan = if frr_interface.contains("ip ospf area") {
@@ -118,7 +133,7 @@ fn config(case: &Case) -> String {
     let backbone = if networks.is_empty() { "" } else { "interface stub4\nip ospf area 0\n" };
     format!(
         "log stdout\n\
-         interface eth0\n{area_of_lan}\n{intervals}\n{more}\n\
+         interface {link}\n{area_of_lan}\n{intervals}\n{more}\n\
          interface stub0\nip ospf area {area}\nip ospf passive\n{backbone}\
          router ospf\nospf router-id 10.3.0.1\n{}\n",
         others.join("\n")
