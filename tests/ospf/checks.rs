@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::Value;
-use tests::{gateway::Gateway, netns::Netns};
+use tests::{gateway::Gateway, netns::Netns, process::wait_for};
 
 use crate::{
     cases::{Case, Twist},
@@ -146,6 +146,30 @@ fn agree(case: &Case, ours: &BTreeSet<String>, theirs: &BTreeSet<String>) -> Out
     }
 }
 
+/// No packet is lost while FRR's ospfd is gone, for longer than its silence is suffered otherwise,
+/// and until it is back.
+fn frr_restarts_gracefully(lab: &Lab) -> Outcome {
+    let neighbor = || lab.gateway.show()["ospf"]["neighbors"][0].clone();
+    let mut pings = lab.host.spawn(&format!("ping -n -q -i 0.05 -W 2 {BEHIND_FRR}"));
+    lab.frr.prepare_restart()?;
+    eventually(|| match neighbor()["restarting"].as_bool() {
+        Some(true) => Ok(String::new()),
+        _ => Err("fastgw does not wait for FRR".to_owned()),
+    })?;
+    lab.frr.end_ospfd(&lab.router);
+    eventually(|| match lab.gateway.log().matches("10.3.0.1 has restarted").count() {
+        1 => Ok(String::new()),
+        _ => Err(format!("FRR has not come back: {}", neighbor())),
+    })?;
+    thread::sleep(Duration::from_secs(1));
+    pings.signal("INT");
+    wait_for("end of the pings", Duration::from_secs(5), || pings.ended());
+    match pings.log().contains(" 0% packet loss") {
+        true => Ok(String::new()),
+        false => Err(pings.log()),
+    }
+}
+
 /// FRR has the route to what is behind fastgw, all this time.
 fn keeps_route(lab: &Lab, time: Duration) -> Outcome {
     let start = Instant::now();
@@ -182,6 +206,9 @@ pub fn after(lab: &mut Lab, case: &Case, twist: Twist) -> Outcome {
         Twist::FrrRestarts => {
             lab.frr.kill(&lab.router);
             lab.frr.start();
+        }
+        Twist::FrrRestartsGracefully => {
+            frr_restarts_gracefully(lab)?;
         }
         Twist::FastgwRestarts => {
             lab.gateway.kill();

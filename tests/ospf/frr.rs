@@ -4,14 +4,12 @@ use std::{
     collections::BTreeSet,
     io::{self, Read, Write},
     os::unix::net::UnixStream,
-    process::Command,
     time::Duration,
 };
 
 use serde_json::Value;
 use tests::{
     netns::Netns,
-    process::output,
     userland::{Disk, Userland},
 };
 
@@ -25,6 +23,10 @@ const START: &str = "
 mkdir -p /run/frr /var/tmp/frr
 chown frr:frr /run/frr /var/tmp/frr
 /usr/lib/frr/zebra -d -f /etc/frr/all.conf
+/usr/lib/frr/ospfd -f /etc/frr/all.conf
+# What it leaves when it is to be back.
+[ -e /run/frr/ospfd-gr.json ] || exit
+sleep 6
 exec /usr/lib/frr/ospfd -f /etc/frr/all.conf
 ";
 
@@ -53,15 +55,20 @@ impl Frr {
 
     /// Ends them without a word to anybody.
     pub fn kill(&mut self, netns: &Netns) {
-        // The daemon that put itself into the background as well.
-        let pids = netns.sh("ip netns pids $(ip netns identify)");
         self.userland.kill();
-        for pid in pids.split_whitespace() {
-            let _gone = output(
-                Command::new("sh")
-                    .args(["-c", &format!("grep -q zebra /proc/{pid}/comm && kill -KILL {pid}")]),
-            );
+        for name in ["ospfd", "zebra"] {
+            signal(netns, "KILL", name);
         }
+    }
+
+    /// Has ospfd ask its neighbours to wait for it.
+    pub fn prepare_restart(&self) -> Result<(), String> {
+        self.ask("graceful-restart prepare ip ospf").map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Ends ospfd, which is back after some seconds if it has prepared for that.
+    pub fn end_ospfd(&self, netns: &Netns) {
+        signal(netns, "TERM", "ospfd");
     }
 
     /// What a `show` command of ospfd says; a text, if it is no JSON.
@@ -96,6 +103,13 @@ impl Frr {
     pub fn log(&self) -> String {
         self.userland.log()
     }
+}
+
+/// Sends a signal to a daemon in a namespace.
+fn signal(netns: &Netns, signal: &str, name: &str) {
+    let is_it = format!("grep -q {name} /proc/$pid/comm");
+    let every = "for pid in $(ip netns pids $(ip netns identify))";
+    netns.sh(&format!("{every}; do if {is_it}; then kill -{signal} $pid; fi; done"));
 }
 
 /// The state of fastgw in what `show ip ospf neighbor` says, or all of that.
