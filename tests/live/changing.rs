@@ -1,6 +1,6 @@
 //! What changes while the gateway runs: its configuration, its peers, the way to them.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use tests::{
     capture::Capture,

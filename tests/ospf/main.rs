@@ -1,5 +1,6 @@
-//! fastgw and FRR's ospfd on one LAN, BIRD there, and FRR behind tunnels: adjacency, routing tables that agree, and packets that follow
-//! them, in each role, with each kind of area and authentication, through restarts.
+//! fastgw and FRR's ospfd on one LAN, BIRD there, and FRR behind tunnels: adjacency, routing tables
+//! that agree, and packets that follow them, in each role, with each kind of area and
+//! authentication, through restarts.
 //!
 //! ```text
 //! host             fastgw                     LAN                     FRR

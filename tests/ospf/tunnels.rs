@@ -13,7 +13,7 @@ use tests::{
     gateway::Gateway,
     manual_sa::{Sa, Suite},
     netns::{Netns, answered, veth},
-    peer::Peer,
+    peer::{Peer, batched},
     process::{output, said},
     report::Row,
 };
@@ -160,8 +160,8 @@ mtu = 1400
 
     /// What makes the guest the other end.
     fn script(&self) -> String {
-        let mut lines = "pkill -x 'zebra|ospfd' || true
-            while pgrep -x 'zebra|ospfd'; do sleep 0.05; done
+        let mut lines = "pkill -x ospfd || true
+            while pgrep -x ospfd; do sleep 0.05; done
             ip link del tunnel0 2> /dev/null || true
             ip xfrm state flush
             ip xfrm policy flush\n"
@@ -201,10 +201,9 @@ mtu = 1400
         }
         let config = frr::config(&self.case, "tunnel0")
             .replace("log stdout", "log file /tmp/log\nline vty\nno login");
-        lines
+        batched(&lines)
             + &format!(
-                "rm -f /tmp/log\ncat > /etc/frr/all.conf <<'END'\n{config}\nEND\n\
-                 /usr/lib/frr/zebra -d -f /etc/frr/all.conf\n\
+                "\nrm -f /tmp/log\ncat > /etc/frr/all.conf <<'END'\n{config}\nEND\n\
                  /usr/lib/frr/ospfd -d -f /etc/frr/all.conf"
             )
     }
@@ -219,7 +218,7 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Boots the guest.
+    /// Boots the guest, with zebra.
     pub fn new() -> Self {
         let (host, middle, wire) = (Netns::new("host"), Netns::new("fastgw"), Netns::new("wire"));
         veth(host.nic("eth0"), middle.nic("site0"), 1);
@@ -248,7 +247,8 @@ impl Ground {
             cat > /etc/passwd <<'END'\n{passwd}END
             cat > /etc/group <<'END'\n{group}END
             mkdir -p /run/frr /var/tmp/frr /etc/frr
-            chown frr:frr /run/frr /var/tmp/frr",
+            chown frr:frr /run/frr /var/tmp/frr
+            /usr/lib/frr/zebra -d",
             ASIDE[1],
         ));
         Self { host, middle, wire, peer }
