@@ -28,7 +28,7 @@ use crate::{
     bird::BirdCase,
     cases::{Case, Twist},
     lab::Lab,
-    tunnels::{Ground, Tunnel},
+    tunnels::Tunnel,
 };
 
 /// Rows at a time: each mostly waits for intervals to pass.
@@ -52,11 +52,8 @@ fn frr_in_a_guest_and_fastgw_learn_each_others_networks_through_tunnels() {
     if tunnels.is_empty() {
         return;
     }
-    let ground = Ground::new();
-    let mut report = Report::new("OSPF with FRR through");
-    report.extend(tunnels.iter().map(|tunnel| ground.try_out(tunnel)));
-    report.print();
-    report.assert_all_passed();
+    let (peer, places) = tunnels::boot(tunnels);
+    in_parallel("OSPF with FRR through", &places, |place| place.try_out(&peer));
 }
 
 /// Those that are to be tried.

@@ -1,9 +1,10 @@
-//! fastgw and FRR in a guest, on the ends of a tunnel that the guest's kernel makes.
+//! fastgw and FRR in a guest, on the ends of a tunnel that the guest's kernel makes. Each row has a
+//! NIC and a namespace of the guest for itself.
 //!
 //! ```text
-//! host             fastgw                     wire                    the guest
-//! eth0 ------- site0     wan0 203.0.113.1 -- bridge -- eth0 203.0.113.2   stub0 ------- site
-//! 10.2.0.2   10.2.0.1  10.1.0.1 ============ tunnel ============ 10.1.0.2  10.3.0.1  10.3.0.2
+//! host             fastgw                     wire                the guest
+//! eth0 ------- site0     wan0 203.0.113.1 -- bridge -- eth0 203.0.113.2   stub0
+//! 10.2.0.2   10.2.0.1  10.1.0.1 ============ tunnel ============ 10.1.0.2  10.3.0.1
 //! ```
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
@@ -26,11 +27,11 @@ use crate::{
 
 const OURS: &str = "203.0.113.1";
 const THEIRS: &str = "203.0.113.2";
-/// The host behind fastgw, and the one behind FRR.
-const HOSTS: [&str; 2] = ["10.2.0.2", "10.3.0.2"];
+/// The host behind fastgw, and FRR's router on its own network.
+const HOSTS: [&str; 2] = ["10.2.0.2", "10.3.0.1"];
 
-/// The test and the guest, on a link beside the wire.
-const ASIDE: [&str; 2] = ["198.51.100.1", "198.51.100.2"];
+/// The test, on the wire.
+const ASIDE: &str = "203.0.113.3";
 /// The network of the host behind fastgw.
 const OUR_SITE: &str = "10.2.0.0/24";
 
@@ -158,14 +159,17 @@ mtu = 1400
         )
     }
 
-    /// What makes the guest the other end.
-    fn script(&self) -> String {
-        let mut lines = "pkill -x ospfd || true
-            while pgrep -x ospfd; do sleep 0.05; done
-            ip link del tunnel0 2> /dev/null || true
-            ip xfrm state flush
-            ip xfrm policy flush\n"
-            .to_owned();
+    /// What makes a namespace of the guest, with its NIC, the other end.
+    fn script(&self, number: usize) -> String {
+        let mut lines = format!(
+            "ip link set lo up
+            ip addr add {THEIRS}/24 dev eth{number}
+            ip link set eth{number} up
+            ip link add stub0 type dummy
+            ip addr add {}/24 dev stub0
+            ip link set stub0 up\n",
+            HOSTS[1],
+        );
         let between = format!("local {THEIRS} remote {OURS}");
         let (kind, mode, selector) = match self.kind {
             Kind::Gre => (format!("gre {between} ttl 64"), "transport", "proto 47"),
@@ -199,28 +203,56 @@ mtu = 1400
                 lines += &format!("ip neigh add {neighbor}\n");
             }
         }
+        let (place, setup) = (format!("row{number}"), batched(&lines));
         let config = frr::config(&self.case, "tunnel0")
-            .replace("log stdout", "log file /tmp/log\nline vty\nno login");
-        batched(&lines)
-            + &format!(
-                "\nrm -f /tmp/log\ncat > /etc/frr/all.conf <<'END'\n{config}\nEND\n\
-                 /usr/lib/frr/ospfd -d -f /etc/frr/all.conf"
-            )
+            .replace("log stdout", &format!("log file /tmp/{place}.log\nline vty\nno login"));
+        let daemon = |name| format!("/usr/lib/frr/{name} -d -N {place} -f /tmp/{place}.conf");
+        format!(
+            "ip netns add {place}
+            ip link set eth{number} netns {place}
+            mkdir /run/frr/{place} /var/tmp/frr/{place}
+            chown frr:frr /run/frr/{place} /var/tmp/frr/{place}
+            ip netns exec {place} bash -e <<'ROW'
+echo 1 > /proc/sys/net/ipv4/ip_forward
+{setup}
+cat > /tmp/{place}.conf <<'END'\n{config}\nEND
+{}
+{}
+ROW",
+            daemon("zebra"),
+            daemon("ospfd"),
+        )
     }
 }
 
-/// The network, with the guest up and nothing running.
-pub struct Ground {
-    host: Netns,
-    middle: Netns,
+/// A row with its place in the guest.
+pub struct Place {
+    tunnel: Tunnel,
+    number: usize,
     wire: Netns,
-    peer: Peer,
 }
 
-impl Ground {
-    /// Boots the guest, with zebra.
-    pub fn new() -> Self {
-        let (host, middle, wire) = (Netns::new("host"), Netns::new("fastgw"), Netns::new("wire"));
+/// A guest with a place for each tunnel.
+pub fn boot(tunnels: Vec<Tunnel>) -> (Peer, Vec<Place>) {
+    let place = |(number, tunnel)| Place { tunnel, number, wire: Netns::new("wire") };
+    let places: Vec<Place> = tunnels.into_iter().enumerate().map(place).collect();
+    let taps: Vec<_> = places.iter().map(|place| place.wire.nic("tap")).collect();
+    let peer = Peer::boot("frr", &taps);
+    let (passwd, group) = (frr::PASSWD, frr::GROUP);
+    peer.exec(&format!(
+        "cat > /etc/passwd <<'END'\n{passwd}END
+        cat > /etc/group <<'END'\n{group}END
+        mkdir -p /run/frr /var/tmp/frr
+        chown frr:frr /run/frr /var/tmp/frr"
+    ));
+    (peer, places)
+}
+
+impl Place {
+    /// Sets up the tunnel on both sides and looks at it.
+    pub fn try_out(&self, peer: &Peer) -> Row {
+        let (wire, case) = (&self.wire, &self.tunnel.case);
+        let (host, middle) = (Netns::new("host"), Netns::new("fastgw"));
         veth(host.nic("eth0"), middle.nic("site0"), 1);
         veth(middle.nic("wan0"), wire.nic("wan"), 1);
         host.nic("eth0").address(&format!("{}/24", HOSTS[0]));
@@ -228,63 +260,33 @@ impl Ground {
         middle.nic("site0").address("10.2.0.1/24");
         middle.nic("wan0").address(&format!("{OURS}/24"));
         wire.bridge("bridge");
+        wire.nic("bridge").address(&format!("{ASIDE}/24"));
         wire.nic("wan").enslave("bridge");
-        let peer = Peer::boot("frr", &[wire.nic("tap"), wire.nic("aside")]);
-        wire.nic("aside").address(&format!("{}/24", ASIDE[0]));
         wire.nic("tap").enslave("bridge");
-        let (site, passwd, group) = (HOSTS[1], frr::PASSWD, frr::GROUP);
-        peer.exec(&format!(
-            "sysctl -qw net.ipv4.ip_forward=1
-            ip addr add {THEIRS}/24 dev eth0
-            ip addr add {}/24 dev eth1
-            ip netns add site
-            ip link add stub0 type veth peer name eth0 netns site
-            ip addr add 10.3.0.1/24 dev stub0
-            ip link set stub0 up
-            ip -n site addr add {site}/24 dev eth0
-            ip -n site link set eth0 up
-            ip -n site route add default via 10.3.0.1
-            cat > /etc/passwd <<'END'\n{passwd}END
-            cat > /etc/group <<'END'\n{group}END
-            mkdir -p /run/frr /var/tmp/frr /etc/frr
-            chown frr:frr /run/frr /var/tmp/frr
-            /usr/lib/frr/zebra -d",
-            ASIDE[1],
-        ));
-        Self { host, middle, wire, peer }
-    }
-
-    /// Sets up one tunnel on both sides and has a row of it.
-    pub fn try_out(&self, tunnel: &Tunnel) -> Row {
-        self.peer.exec(&tunnel.script());
-        let gateway = Gateway::start(&self.middle, |socket| tunnel.config(socket));
-        let both = Both { ground: self, gateway };
-        let (case, mut row) = (&tunnel.case, Row::new(tunnel.case.name));
+        peer.exec(&self.tunnel.script(self.number));
+        let gateway = Gateway::start(&middle, |socket| self.tunnel.config(socket));
+        let both = Both { place: self, peer, host, _middle: middle, gateway };
+        let mut row = Row::new(case.name);
         row.check("adjacency", checks::adjacency(&both, case));
         row.check("routes", checks::routes(&both, case));
         row.check("ping ->", checks::pings(&both, case));
         row.check("ping <-", both.pings_back());
         row.check("cut", both.cut());
         row.check("afterwards", both.afterwards(case));
-        row.explain_failures(&format!(
-            "{}\n{:#}\n{}\n{}",
-            case.name,
-            both.gateway.show(),
-            both.gateway.log(),
-            self.guest_says("cat /tmp/log; ip addr; ip route; ip xfrm state"),
-        ));
+        let shown = both.gateway.show_section("ospf");
+        let theirs = both.guest_says("cat /tmp/$(ip netns identify).log; ip addr; ip route");
+        let log = both.gateway.log();
+        row.explain_failures(&format!("{}\n{shown:#}\n{log}\n{theirs}", case.name));
         row
-    }
-
-    /// What a script says in the guest, whether it succeeds or not.
-    fn guest_says(&self, script: &str) -> String {
-        self.peer.try_exec(script, LIMIT).unwrap_or_else(|said| said)
     }
 }
 
 /// Both routers at work.
 struct Both<'a> {
-    ground: &'a Ground,
+    place: &'a Place,
+    peer: &'a Peer,
+    host: Netns,
+    _middle: Netns,
     gateway: Gateway,
 }
 
@@ -294,7 +296,7 @@ impl Ends for Both<'_> {
     }
 
     fn host(&self) -> &Netns {
-        &self.ground.host
+        &self.host
     }
 
     fn state_of_us(&self) -> String {
@@ -311,35 +313,42 @@ impl Both<'_> {
     fn frr_shows(&self, what: &str) -> Value {
         // Through its own terminal: vtysh would take the guest a second and a half.
         let ask = format!(
-            "exec 3<> /dev/tcp/{}/2604\nprintf 'terminal length 0\nshow {what} json\nexit\n' >&3\n\
-             timeout 5 cat <&3",
-            ASIDE[1],
+            "exec 3<> /dev/tcp/{THEIRS}/2604\n\
+             printf 'terminal length 0\nshow {what} json\nexit\n' >&3\n\
+             timeout 5 cat <&3"
         );
-        let said = said(&output(self.ground.wire.command("bash").args(["-c", &ask])));
+        let said = said(&output(self.place.wire.command("bash").args(["-c", &ask])));
         let json = said.split_once('{').and_then(|(_, rest)| rest.rsplit_once('}'));
         let json = json.and_then(|(json, _)| serde_json::from_str(&format!("{{{json}}}")).ok());
         json.unwrap_or(Value::String(said))
     }
 
-    /// From the host behind FRR to the one behind fastgw.
+    /// From FRR's network to the host behind fastgw.
     fn pings_back(&self) -> Outcome {
-        let ping = format!("ip netns exec site ping -n -q -i 0.1 -W 2 -c 5 -s 1000 {}", HOSTS[0]);
-        match answered(&self.ground.guest_says(&ping)) {
+        let [to, from] = HOSTS;
+        let ping = format!("ping -n -q -i 0.1 -W 2 -c 5 -s 1000 -I {from} {to}");
+        match answered(&self.guest_says(&ping)) {
             5 => Ok("5 of 5".to_owned()),
             count => Err(format!("{count} of 5 answers")),
         }
     }
 
+    /// What a line of shell says in the row's place in the guest, whether it succeeds or not.
+    fn guest_says(&self, line: &str) -> String {
+        let script = format!("ip netns exec row{} bash -c '{line}'", self.place.number);
+        self.peer.try_exec(&script, LIMIT).unwrap_or_else(|said| said)
+    }
+
     /// The tunnel's far end is silent, though no link at either end is down; then it is back.
     fn cut(&self) -> Outcome {
-        self.ground.wire.ip("link set tap nomaster");
+        self.place.wire.ip("link set wan nomaster");
         let outcome = checks::route_goes(self).and_then(|_| {
             checks::eventually(|| match self.prefixes().contains(OUR_SITE) {
                 true => Err("FRR still has the route".to_owned()),
                 false => Ok("gone".to_owned()),
             })
         });
-        self.ground.wire.nic("tap").enslave("bridge");
+        self.place.wire.nic("wan").enslave("bridge");
         outcome
     }
 
