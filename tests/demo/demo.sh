@@ -10,6 +10,8 @@ fastgw=${CARGO_TARGET_DIR:-target}/release/fastgw
 run=fgwdemo-$$
 places=(host-a gw-a wire gw-b host-b)
 scratch=$(mktemp -d)
+site_a=$scratch/site-a.toml
+site_b=$scratch/site-b.toml
 pids=()
 failed=0
 bold='' dim='' red='' plain=''
@@ -27,15 +29,20 @@ main() {
 	make_network
 
 	heading "A gateway for each site"
-	# The gateways as configured, but for one line: without it nobody can read what is on the wire.
-	write_config core.toml
-	write_config core-peer.toml
-	start_gateway gw-a "$scratch/core.toml"
-	start_gateway gw-b "$scratch/core-peer.toml"
+	write_config site-a ospf.toml
+	write_config site-b ospf-peer.toml
+	start_gateway gw-a "$site_a"
+	start_gateway gw-b "$site_b"
 	await_keys
 
 	heading "What they have negotiated"
-	show gw-a fastgw show ike --config "$scratch/core.toml"
+	show gw-a fastgw show ike --config "$site_a"
+
+	heading "What they have learned of each other through the tunnel"
+	await_routes
+	show gw-a fastgw show ospf neighbor --config "$site_a"
+	show gw-a fastgw show ospf route --config "$site_a"
+	show gw-b fastgw show ospf route --config "$site_b"
 
 	heading "Ping from site a to site b"
 	record host-a eth0 icmp
@@ -44,22 +51,23 @@ main() {
 	stop_recording
 
 	heading "The first packet as host-a sends it"
-	decode host-a -Y icmp -O ip,icmp
+	decode host-a icmp -O ip,icmp
 	heading "The same packet on the wire"
-	decode wire -O ip,esp
+	ping=$(first_ping)
+	decode wire "frame.number == $ping" -O ip,esp
 	heading "What is in it, for those who have the keys that gateway a has negotiated"
 	# tshark cannot check an ICV over an extended sequence number.
-	decode wire -O esp,icmp -o esp.enable_encryption_decode:TRUE "${keys[@]}"
+	decode wire "frame.number == $ping" -O esp,icmp "${keys[@]}"
 
 	heading "iperf3 from site a to site b, and what both gateways count meanwhile"
 	load
 	sleep 1.5
-	show gw-a fastgw show --config "$scratch/core.toml"
-	show gw-b fastgw show --config "$scratch/core-peer.toml"
+	show gw-a fastgw show --config "$site_a"
+	show gw-b fastgw show --config "$site_b"
 	heading "New keys in the midst of it"
-	show gw-a fastgw ike rekey site-b --config "$scratch/core.toml"
+	show gw-a fastgw ike rekey site-b --config "$site_a"
 	sleep 0.5
-	show gw-a fastgw show sa --config "$scratch/core.toml"
+	show gw-a fastgw show sa --config "$site_a"
 	finish_load
 
 	heading "iperf3 from site b to site a"
@@ -67,7 +75,7 @@ main() {
 	finish_load
 
 	heading "Counters for programs"
-	show gw-a fastgw show tunnels --json --config "$scratch/core.toml"
+	show gw-a fastgw show tunnels --json --config "$site_a"
 
 	if [ $failed -ne 0 ]; then
 		heading "${red}The sites did NOT reach each other as they should"
@@ -180,34 +188,61 @@ stop_recording() {
 	recorders=()
 }
 
-# decode PLACE OPTIONS...: the first packet recorded there, as tshark reads it.
+# decode PLACE FILTER OPTIONS...: the first such packet recorded there, as tshark reads it.
 decode() {
-	tshark -n -r "$scratch/$1.pcap" -c 1 "${@:2}" 2> /dev/null || failed=1
+	local out
+	out=$(tshark -n -r "$scratch/$1.pcap" -Y "$2" "${@:3}" 2> /dev/null) || failed=1
+	[ -n "$out" ] || failed=1
+	awk '/^Frame / && seen++ { exit } { print }' <<< "$out"
 }
 
-# write_config NAME: configs/NAME, with a folder to log keys in.
+# first_ping: the number of the first of them on the wire, where OSPF's packets are too.
+first_ping() {
+	tshark -n -r "$scratch/wire.pcap" -Y icmp -T fields -e frame.number "${keys[@]}" \
+		2> /dev/null | awk 'NR == 1'
+}
+
+# write_config SITE NAME: configs/NAME with a control socket of its own, a folder to log keys in,
+# without which nobody can read what is on the wire, and hellos for those who cannot wait.
 write_config() {
-	local line="ike_keylog = \"$scratch/keys-${1%.toml}\""
-	(umask 077; sed "/^\[gateway\]/a $line" "configs/$1" > "$scratch/$1")
+	(umask 077; {
+		printf '[gateway]\nname = "%s"\nike_keylog = "%s"\n' "$1" "$scratch/keys-$1"
+		sed 's/^cost = 20$/&\nhello = "1s"\ndead = "4s"/' "configs/$2"
+	} > "$scratch/$1.toml")
 }
 
 # await_keys: until both gateways have ESP SAs; the keys as options of tshark.
 await_keys() {
-	local log=$scratch/keys-core/esp_sa row tries=0
-	until [ -s "$log" ] && [ -s "$scratch/keys-core-peer/esp_sa" ]; do
+	local log=$scratch/keys-site-a/esp_sa row tries=0
+	until [ -s "$log" ] && [ -s "$scratch/keys-site-b/esp_sa" ]; do
 		tries=$((tries + 1))
 		[ $tries -lt 100 ] || die "the gateways have not negotiated"
 		sleep 0.1
 	done
 	while read -r row; do keys+=(-o "uat:esp_sa:$row"); done < "$log"
 }
-keys=()
+keys=(-o esp.enable_encryption_decode:TRUE)
+
+# await_routes: until each gateway has learned of the network behind the other.
+await_routes() {
+	local tries=0
+	until has_learned "$site_a" 10.2.0.0/24 && has_learned "$site_b" 10.1.0.0/24; do
+		tries=$((tries + 1))
+		[ $tries -lt 200 ] || die "the gateways have not learned of each other's networks"
+		sleep 0.1
+	done
+}
+
+# has_learned CONFIG PREFIX: whether OSPF has told that gateway of it.
+has_learned() {
+	"$fastgw" show ospf route --config "$1" | grep -q "^N  *$2 .* via "
+}
 
 # load [-R]: TCP between the hosts for 3 s, in the background; -R is from b to a.
 load() {
 	ip netns exec "$run-host-b" iperf3 -s -1 --forceflush > "$scratch/server" 2>&1 &
 	pids+=($!)
-	until grep -q 'Server listening' "$scratch/server"; do sleep 0.1; done
+	until grep -qs 'Server listening' "$scratch/server"; do sleep 0.1; done
 	printf '%shost-a# iperf3 -c 10.2.0.2 -t 3 %s%s\n' "$dim" "$*" "$plain"
 	ip netns exec "$run-host-a" iperf3 -c 10.2.0.2 -t 3 --connect-timeout 5000 "$@" \
 		> "$scratch/client" 2>&1 &

@@ -7,7 +7,7 @@ mod ip;
 mod l2tp;
 mod linux;
 
-pub use linux::{RESET, batched};
+pub use linux::RESET;
 use tests::manual_sa::{Sa, Suite};
 
 use crate::lab::{Family, GATEWAY, PEER, SITE_MTU, Side};

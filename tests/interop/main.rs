@@ -20,11 +20,12 @@ use tests::{
     capture::Capture,
     gateway::Gateway,
     iperf::Way,
+    peer::batched,
     report::{Report, Row},
 };
 
 use crate::{
-    cases::{Case, RESET, batched},
+    cases::{Case, RESET},
     lab::{GATEWAY, Lab, PEER},
 };
 

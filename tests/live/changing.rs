@@ -1,6 +1,6 @@
 //! What changes while the gateway runs: its configuration, its peers, the way to them.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use tests::{
     capture::Capture,
@@ -46,20 +46,6 @@ fn cloud(side: Side, with_peer: bool, more: &str, socket: &std::path::Path) -> S
     )
 }
 
-/// Gives the gateway another file and has it read it.
-fn reload(gateway: &Gateway, text: &str) {
-    fs::write(gateway.config(), text).expect("a file of ours");
-    run(std::process::Command::new("kill").args(["-HUP", &gateway.id().to_string()]));
-}
-
-/// The same, and waits until it has taken it.
-pub fn reload_and_wait(gateway: &Gateway, text: &str) {
-    let applied = || gateway.log().matches("is applied").count();
-    let before = applied();
-    reload(gateway, text);
-    wait_for("applied configuration", EFFECT, || (applied() > before).then_some(()));
-}
-
 fn sequence(gateway: &Gateway) -> u64 {
     let show = gateway.show();
     let sas = show["sas"].as_array().expect("SAs");
@@ -78,23 +64,23 @@ fn peers_of_a_multipoint_tunnel_come_and_go_and_the_rest_is_not_touched() {
     assert!(Status(a.show()).drops("nbma_unknown") > 0);
 
     let text = |with_peer, more: &str| cloud(Side::A, with_peer, more, &a.socket());
-    reload_and_wait(&a, &text(true, ""));
+    a.reload(&text(true, ""));
     lab.a.wait_for_other_host(EFFECT);
     assert_eq!(lab.a.host.ping(Side::B.host(), 3, 1000), 3);
 
     // The SA goes on counting: with a number that was seen before its packets would be dropped.
     let before = sequence(&a);
-    reload_and_wait(&a, &text(true, "mtu = 1300"));
+    a.reload(&text(true, "mtu = 1300"));
     assert_eq!(sequence(&a), before);
     assert_eq!(number(&Status(a.show()).named("tunnels", "other")["mtu"]), 1300);
     assert_eq!(lab.a.host.ping(Side::B.host(), 3, 1000), 3);
 
-    reload(&a, "[gateway]\nname = 7\n");
+    a.try_to_reload("[gateway]\nname = 7\n");
     let told = || a.log().contains("is not applied; all stays as it was").then_some(());
     wait_for("refusal of a broken file", EFFECT, told);
     assert!(lab.a.reaches_other_host());
 
-    reload_and_wait(&a, &text(false, ""));
+    a.reload(&text(false, ""));
     assert!(!answers(&lab.a.host, Side::B.host()));
     let (status, _) = a.stop();
     assert!(status.success());

@@ -9,7 +9,6 @@ use tests::{
 };
 
 use crate::{
-    changing::reload_and_wait,
     lab::answers,
     negotiation::{established, spis},
 };
@@ -165,7 +164,7 @@ fn branches_of_unknown_address_reach_the_hub_and_each_other() {
 
     // Another peer in the file changes nothing for those that are there.
     let before = spis(&hub_gateway);
-    reload_and_wait(&hub_gateway, &(hub(&hub_gateway.socket()) + WRITTEN_DOWN));
+    hub_gateway.reload(&(hub(&hub_gateway.socket()) + WRITTEN_DOWN));
     assert_eq!(spis(&hub_gateway), before);
     for branch in [&two, &three] {
         assert_eq!(one.host.ping(&branch.address(), 3, 1000), 3, "{}", hub_gateway.log());

@@ -10,10 +10,7 @@ use tests::{
     site::{Side, port_tables},
 };
 
-use crate::{
-    changing::reload_and_wait,
-    lab::{End, Lab},
-};
+use crate::lab::{End, Lab};
 
 /// Longest time in which sites find each other, or again.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -302,12 +299,9 @@ fn the_kernel_gets_what_is_learned_over_ports() {
     assert_eq!(leads_by(1), [format!("{} via 10.9.1.2 dev in1", Side::B.lan())]);
     lab.b.gateway.ip("link set in2 up");
     leads_by(2);
-    reload_and_wait(
-        &a,
-        &inside_links(Side::A, "", &a.socket()).replace("kernel_routes = true", ""),
-    );
+    a.reload(&inside_links(Side::A, "", &a.socket()).replace("kernel_routes = true", ""));
     assert_eq!(kernel_routes(&lab.a), [""; 0]);
-    reload_and_wait(&a, &inside_links(Side::A, "", &a.socket()));
+    a.reload(&inside_links(Side::A, "", &a.socket()));
     leads_by(2);
     let (status, log) = a.stop();
     assert!(status.success(), "{log}");

@@ -7,6 +7,8 @@ pub enum Twist {
     None,
     /// FRR ends without a word and starts again.
     FrrRestarts,
+    /// FRR's ospfd asks fastgw to wait, ends and starts again; its zebra goes on forwarding.
+    FrrRestartsGracefully,
     /// fastgw ends without a word and starts again.
     FastgwRestarts,
     /// fastgw asks FRR to wait, ends and starts again; FRR's routes stay.
@@ -41,7 +43,7 @@ pub struct Case {
     pub twist: Twist,
 }
 
-const PLAIN: Case = Case {
+pub const PLAIN: Case = Case {
     name: "",
     interface: "",
     router: "",
@@ -56,7 +58,7 @@ const PLAIN: Case = Case {
     twist: Twist::None,
 };
 
-const P2P: Case = Case {
+pub const P2P: Case = Case {
     interface: "network = \"point-to-point\"",
     frr_interface: "ip ospf network point-to-point",
     roles: ("PointToPoint", "-"),
@@ -252,6 +254,21 @@ fn refusals() -> Vec<Case> {
 fn twists() -> Vec<Case> {
     vec![
         Case { name: "FRR restarts", twist: Twist::FrrRestarts, ..P2P },
+        Case {
+            name: "FRR restarts gracefully",
+            frr_router: "graceful-restart grace-period 60\ncapability opaque",
+            twist: Twist::FrrRestartsGracefully,
+            ..P2P
+        },
+        Case {
+            name: "FRR, the DR, restarts gracefully",
+            interface: "priority = 1",
+            frr_interface: "ip ospf priority 9",
+            frr_router: "graceful-restart grace-period 60\ncapability opaque",
+            roles: ("Backup", "DR"),
+            twist: Twist::FrrRestartsGracefully,
+            ..PLAIN
+        },
         Case { name: "fastgw restarts", twist: Twist::FastgwRestarts, ..P2P },
         Case {
             name: "fastgw restarts gracefully",

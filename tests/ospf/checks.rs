@@ -7,13 +7,25 @@ use std::{
 };
 
 use serde_json::Value;
+use tests::{gateway::Gateway, netns::Netns, process::wait_for};
 
 use crate::{
     cases::{Case, Twist},
     lab::{BEHIND_FRR, Lab},
 };
 
-type Outcome = Result<String, String>;
+pub type Outcome = Result<String, String>;
+
+/// fastgw and its neighbour on one link.
+pub trait Ends {
+    fn gateway(&self) -> &Gateway;
+    /// The host behind fastgw.
+    fn host(&self) -> &Netns;
+    /// The state in which the neighbour has fastgw, or what it says instead.
+    fn state_of_us(&self) -> String;
+    /// What the neighbour's OSPF has routes to.
+    fn prefixes(&self) -> BTreeSet<String>;
+}
 
 /// How long an adjacency, or a routing table, may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -21,7 +33,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 const REFUSED_FOR: Duration = Duration::from_secs(10);
 
 /// Asks until the answer is good; the last complaint, if it never is.
-fn eventually(mut ask: impl FnMut() -> Outcome) -> Outcome {
+pub fn eventually(mut ask: impl FnMut() -> Outcome) -> Outcome {
     let start = Instant::now();
     loop {
         match ask() {
@@ -40,12 +52,12 @@ fn text(value: &Value) -> &str {
 }
 
 /// Both sides say that they are full, in the roles that they should have.
-pub fn adjacency(lab: &Lab, case: &Case) -> Outcome {
+pub fn adjacency(lab: &impl Ends, case: &Case) -> Outcome {
     if let Some(reason) = case.refuses {
         return refusal(lab, reason);
     }
     eventually(|| {
-        let status = lab.gateway.show();
+        let status = lab.gateway().show();
         let neighbors = list(&status["ospf"]["neighbors"]);
         let [neighbor] = neighbors[..] else {
             return Err(format!("fastgw has {} neighbours", neighbors.len()));
@@ -55,16 +67,12 @@ pub fn adjacency(lab: &Lab, case: &Case) -> Outcome {
             .find(|interface| interface["name"] == "lan")
             .map(|interface| text(&interface["state"]).to_owned());
         let ours = (lan.unwrap_or_default(), text(&neighbor["role"]).to_owned());
-        let is_full = neighbor["state"] == "Full";
-        let theirs = lab.frr.show("ip ospf neighbor");
-        let state = theirs["neighbors"]["10.1.0.1"][0]["nbrState"].clone();
-        let state = if state.is_null() {
-            theirs["neighbors"]["10.1.0.1"][0]["state"].clone()
-        } else {
-            state
-        };
-        if !is_full || !text(&state).starts_with("Full") {
-            return Err(format!("fastgw says {}, FRR says {theirs}", neighbor["state"]));
+        if neighbor["state"] != "Full" {
+            return Err(format!("fastgw says {}", neighbor["state"]));
+        }
+        let theirs = lab.state_of_us();
+        if !theirs.starts_with("Full") {
+            return Err(format!("fastgw says Full, the neighbour says {theirs}"));
         }
         let (wanted, wanted_theirs) = case.roles;
         if ours != (wanted.to_owned(), wanted_theirs.to_owned()) {
@@ -74,30 +82,30 @@ pub fn adjacency(lab: &Lab, case: &Case) -> Outcome {
     })
 }
 
-fn refusal(lab: &Lab, reason: &str) -> Outcome {
-    eventually(|| match lab.gateway.log().matches(reason).count() {
+fn refusal(lab: &impl Ends, reason: &str) -> Outcome {
+    eventually(|| match lab.gateway().log().matches(reason).count() {
         0 => Err(format!("the log does not say {reason:?}")),
         _ => Ok(String::new()),
     })?;
     thread::sleep(REFUSED_FOR);
-    let status = lab.gateway.show();
+    let status = lab.gateway().show();
     let neighbors = list(&status["ospf"]["neighbors"]);
     if neighbors.iter().any(|neighbor| neighbor["state"] == "Full") {
         return Err("the neighbour is full all the same".to_owned());
     }
-    match lab.gateway.log().matches(reason).count() {
+    match lab.gateway().log().matches(reason).count() {
         1 => Ok("refused, once".to_owned()),
         count => Err(format!("the log says {reason:?} {count} times")),
     }
 }
 
 /// Each learns what the other has, of the type that it should be, and their tables agree.
-pub fn routes(lab: &Lab, case: &Case) -> Outcome {
+pub fn routes(lab: &impl Ends, case: &Case) -> Outcome {
     if case.refuses.is_some() {
         return Ok("none".to_owned());
     }
     eventually(|| {
-        let status = lab.gateway.show_section("ospf");
+        let status = lab.gateway().show_section("ospf");
         let ours: BTreeMap<String, String> = list(&status["ospf"]["routes"])
             .into_iter()
             .map(|route| (text(&route["prefix"]).to_owned(), text(&route["kind"]).to_owned()))
@@ -107,17 +115,10 @@ pub fn routes(lab: &Lab, case: &Case) -> Outcome {
                 return Err(format!("fastgw has {:?} for {prefix}", ours.get(*prefix)));
             }
         }
-        let theirs = lab.frr.show("ip ospf route");
-        let theirs: BTreeSet<String> = theirs
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(prefix, _)| prefix.clone())
-            .filter(|prefix| prefix.contains('/'))
-            .collect();
+        let theirs = lab.prefixes();
         for prefix in case.tells.iter().chain(&["10.2.0.0/24"]) {
             if !theirs.contains(*prefix) {
-                return Err(format!("FRR lacks {prefix}"));
+                return Err(format!("the neighbour lacks {prefix}"));
             }
         }
         agree(case, &ours.keys().cloned().collect(), &theirs)
@@ -141,7 +142,31 @@ fn agree(case: &Case, ours: &BTreeSet<String>, theirs: &BTreeSet<String>) -> Out
     if only_ours.is_empty() && only_theirs.is_empty() {
         Ok(format!("{} agree", ours.intersection(theirs).count()))
     } else {
-        Err(format!("only fastgw has {only_ours:?}, only FRR has {only_theirs:?}"))
+        Err(format!("only fastgw has {only_ours:?}, only the neighbour has {only_theirs:?}"))
+    }
+}
+
+/// No packet is lost while FRR's ospfd is gone, for longer than its silence is suffered otherwise,
+/// and until it is back.
+fn frr_restarts_gracefully(lab: &Lab) -> Outcome {
+    let neighbor = || lab.gateway.show()["ospf"]["neighbors"][0].clone();
+    let mut pings = lab.host.spawn(&format!("ping -n -q -i 0.05 -W 2 {BEHIND_FRR}"));
+    lab.frr.prepare_restart()?;
+    eventually(|| match neighbor()["restarting"].as_bool() {
+        Some(true) => Ok(String::new()),
+        _ => Err("fastgw does not wait for FRR".to_owned()),
+    })?;
+    lab.frr.end_ospfd(&lab.router);
+    eventually(|| match lab.gateway.log().matches("10.3.0.1 has restarted").count() {
+        1 => Ok(String::new()),
+        _ => Err(format!("FRR has not come back: {}", neighbor())),
+    })?;
+    thread::sleep(Duration::from_secs(1));
+    pings.signal("INT");
+    wait_for("end of the pings", Duration::from_secs(5), || pings.ended());
+    match pings.log().contains(" 0% packet loss") {
+        true => Ok(String::new()),
+        false => Err(pings.log()),
     }
 }
 
@@ -161,14 +186,14 @@ fn keeps_route(lab: &Lab, time: Duration) -> Outcome {
 }
 
 /// Packets of the host reach what is behind FRR, and answers come back.
-pub fn pings(lab: &Lab, case: &Case) -> Outcome {
+pub fn pings(lab: &impl Ends, case: &Case) -> Outcome {
     if case.refuses.is_some() {
-        return match lab.host.ping(BEHIND_FRR, 2, 56) {
+        return match lab.host().ping(BEHIND_FRR, 2, 56) {
             0 => Ok("none".to_owned()),
             count => Err(format!("{count} answers without a route")),
         };
     }
-    eventually(|| match lab.host.ping(BEHIND_FRR, 5, 1000) {
+    eventually(|| match lab.host().ping(BEHIND_FRR, 5, 1000) {
         5 => Ok("5 of 5".to_owned()),
         count => Err(format!("{count} of 5 answers")),
     })
@@ -181,6 +206,9 @@ pub fn after(lab: &mut Lab, case: &Case, twist: Twist) -> Outcome {
         Twist::FrrRestarts => {
             lab.frr.kill(&lab.router);
             lab.frr.start();
+        }
+        Twist::FrrRestartsGracefully => {
+            frr_restarts_gracefully(lab)?;
         }
         Twist::FastgwRestarts => {
             lab.gateway.kill();
@@ -202,18 +230,23 @@ pub fn after(lab: &mut Lab, case: &Case, twist: Twist) -> Outcome {
         }
         Twist::LinkFails => {
             lab.router.ip("link set eth0 down");
-            eventually(|| {
-                let status = lab.gateway.show_section("ospf");
-                let routes = list(&status["ospf"]["routes"]);
-                match routes.iter().any(|route| route["prefix"] == "10.3.0.0/24") {
-                    true => Err("the route stays though its link is down".to_owned()),
-                    false => Ok(String::new()),
-                }
-            })?;
+            route_goes(lab)?;
             lab.router.ip("link set eth0 up");
         }
     }
     adjacency(lab, case)?;
     routes(lab, case)?;
     pings(lab, case)
+}
+
+/// The route to what is behind FRR does not outlive the link.
+pub fn route_goes(lab: &impl Ends) -> Outcome {
+    eventually(|| {
+        let status = lab.gateway().show_section("ospf");
+        let routes = list(&status["ospf"]["routes"]);
+        match routes.iter().any(|route| route["prefix"] == "10.3.0.0/24") {
+            true => Err("the route stays though its link is down".to_owned()),
+            false => Ok("gone".to_owned()),
+        }
+    })
 }

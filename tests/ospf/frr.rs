@@ -1,29 +1,32 @@
 //! FRR's zebra and ospfd, from the files of the guests' disk.
 
 use std::{
+    collections::BTreeSet,
     io::{self, Read, Write},
     os::unix::net::UnixStream,
-    process::Command,
     time::Duration,
 };
 
 use serde_json::Value;
 use tests::{
     netns::Netns,
-    process::output,
     userland::{Disk, Userland},
 };
 
 use crate::cases::Case;
 
 /// FRR looks its users up by these names.
-const PASSWD: &str = "root:x:0:0::/:/bin/bash\nfrr:x:104:104::/nonexistent:/bin/false\n";
-const GROUP: &str = "root:x:0:\nfrr:x:104:\nfrrvty:x:105:frr\n";
+pub const PASSWD: &str = "root:x:0:0::/:/bin/bash\nfrr:x:104:104::/nonexistent:/bin/false\n";
+pub const GROUP: &str = "root:x:0:\nfrr:x:104:\nfrrvty:x:105:frr\n";
 
 const START: &str = "
 mkdir -p /run/frr /var/tmp/frr
 chown frr:frr /run/frr /var/tmp/frr
 /usr/lib/frr/zebra -d -f /etc/frr/all.conf
+/usr/lib/frr/ospfd -f /etc/frr/all.conf
+# What it leaves when it is to be back.
+[ -e /run/frr/ospfd-gr.json ] || exit
+sleep 6
 exec /usr/lib/frr/ospfd -f /etc/frr/all.conf
 ";
 
@@ -41,7 +44,7 @@ impl Frr {
         let userland = Userland::new(netns, Disk::Guests);
         userland.write("/etc/passwd", PASSWD);
         userland.write("/etc/group", GROUP);
-        userland.write("/etc/frr/all.conf", &config(case));
+        userland.write("/etc/frr/all.conf", &config(case, "eth0"));
         Self { userland }
     }
 
@@ -52,15 +55,20 @@ impl Frr {
 
     /// Ends them without a word to anybody.
     pub fn kill(&mut self, netns: &Netns) {
-        // The daemon that put itself into the background as well.
-        let pids = netns.sh("ip netns pids $(ip netns identify)");
         self.userland.kill();
-        for pid in pids.split_whitespace() {
-            let _gone = output(
-                Command::new("sh")
-                    .args(["-c", &format!("grep -q zebra /proc/{pid}/comm && kill -KILL {pid}")]),
-            );
+        for name in ["ospfd", "zebra"] {
+            signal(netns, "KILL", name);
         }
+    }
+
+    /// Has ospfd ask its neighbours to wait for it.
+    pub fn prepare_restart(&self) -> Result<(), String> {
+        self.ask("graceful-restart prepare ip ospf").map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Ends ospfd, which is back after some seconds if it has prepared for that.
+    pub fn end_ospfd(&self, netns: &Netns) {
+        signal(netns, "TERM", "ospfd");
     }
 
     /// What a `show` command of ospfd says; a text, if it is no JSON.
@@ -97,7 +105,28 @@ impl Frr {
     }
 }
 
-fn config(case: &Case) -> String {
+/// Sends a signal to a daemon in a namespace.
+fn signal(netns: &Netns, signal: &str, name: &str) {
+    let is_it = format!("grep -q {name} /proc/$pid/comm");
+    let every = "for pid in $(ip netns pids $(ip netns identify))";
+    netns.sh(&format!("{every}; do if {is_it}; then kill -{signal} $pid; fi; done"));
+}
+
+/// The state of fastgw in what `show ip ospf neighbor` says, or all of that.
+pub fn state_of_us(shown: &Value) -> String {
+    let ours = &shown["neighbors"]["10.1.0.1"][0];
+    let state = ours["nbrState"].as_str().or(ours["state"].as_str());
+    state.map_or_else(|| shown.to_string(), str::to_owned)
+}
+
+/// The prefixes in what `show ip ospf route` says.
+pub fn prefixes(shown: &Value) -> BTreeSet<String> {
+    let all = shown.as_object().into_iter().flatten().map(|(prefix, _)| prefix.clone());
+    all.filter(|prefix| prefix.contains('/')).collect()
+}
+
+/// The file of all daemons, for OSPF on the device `link`.
+pub fn config(case: &Case, link: &str) -> String {
     let Case { area, frr_interface, frr_router, .. } = case;
     // An interface's own area cannot stand beside one by network.
     let area_of_lan = if frr_interface.contains("ip ospf area") {
@@ -118,7 +147,7 @@ fn config(case: &Case) -> String {
     let backbone = if networks.is_empty() { "" } else { "interface stub4\nip ospf area 0\n" };
     format!(
         "log stdout\n\
-         interface eth0\n{area_of_lan}\n{intervals}\n{more}\n\
+         interface {link}\n{area_of_lan}\n{intervals}\n{more}\n\
          interface stub0\nip ospf area {area}\nip ospf passive\n{backbone}\
          router ospf\nospf router-id 10.3.0.1\n{}\n",
         others.join("\n")

@@ -1,5 +1,6 @@
-//! fastgw and FRR's ospfd on one LAN: adjacency, routing tables that agree, and packets that follow
-//! them, in each role, with each kind of area and authentication, through restarts.
+//! fastgw and FRR's ospfd on one LAN, BIRD there, and FRR behind tunnels: adjacency, routing tables
+//! that agree, and packets that follow them, in each role, with each kind of area and
+//! authentication, through restarts.
 //!
 //! ```text
 //! host             fastgw                     LAN                     FRR
@@ -12,18 +13,22 @@
 
 #![forbid(unsafe_code)]
 
+mod bird;
 mod cases;
 mod checks;
 mod frr;
 mod lab;
+mod tunnels;
 
 use std::{env, sync::Mutex, thread};
 
 use tests::report::{Report, Row};
 
 use crate::{
+    bird::BirdCase,
     cases::{Case, Twist},
     lab::Lab,
+    tunnels::Tunnel,
 };
 
 /// Rows at a time: each mostly waits for intervals to pass.
@@ -31,10 +36,36 @@ const AT_ONCE: usize = 4;
 
 #[test]
 fn frr_and_fastgw_learn_each_others_networks() {
+    let cases = chosen(cases::all(), |case| case.name);
+    in_parallel("OSPF with FRR", &cases, try_out);
+}
+
+#[test]
+fn bird_and_fastgw_learn_each_others_networks() {
+    let cases = chosen(bird::all(), BirdCase::name);
+    in_parallel("OSPF with BIRD", &cases, BirdCase::try_out);
+}
+
+#[test]
+fn frr_in_a_guest_and_fastgw_learn_each_others_networks_through_tunnels() {
+    let tunnels = chosen(tunnels::all(), Tunnel::name);
+    if tunnels.is_empty() {
+        return;
+    }
+    let (peer, places) = tunnels::boot(tunnels);
+    in_parallel("OSPF with FRR through", &places, |place| place.try_out(&peer));
+}
+
+/// Those that are to be tried.
+fn chosen<T>(mut all: Vec<T>, name: impl Fn(&T) -> &'static str) -> Vec<T> {
     let only = env::var("OSPF_ONLY").unwrap_or_default();
-    let cases: Vec<Case> =
-        cases::all().into_iter().filter(|case| case.name.contains(&only)).collect();
-    let (report, next) = (Mutex::new(Report::new("OSPF with FRR")), Mutex::new(cases.iter()));
+    all.retain(|case| name(case).contains(&only));
+    all
+}
+
+/// Tries all, some at a time.
+fn in_parallel<T: Sync>(what: &'static str, cases: &[T], try_out: impl Fn(&T) -> Row + Sync) {
+    let (report, next) = (Mutex::new(Report::new(what)), Mutex::new(cases.iter()));
     thread::scope(|scope| {
         for _ in 0..AT_ONCE.min(cases.len()) {
             scope.spawn(|| {

@@ -90,6 +90,20 @@ impl Gateway {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("show --json: {error}\n{text}"))
     }
 
+    /// Gives it another configuration and waits until it has taken that.
+    pub fn reload(&self, text: &str) {
+        let applied = || self.log().matches("is applied").count();
+        let before = applied();
+        self.try_to_reload(text);
+        wait_for("applied configuration", START_LIMIT, || (applied() > before).then_some(()));
+    }
+
+    /// Gives it another configuration and tells it to take that.
+    pub fn try_to_reload(&self, text: &str) {
+        fs::write(self.config(), text).expect("a file of ours");
+        self.process.signal("HUP");
+    }
+
     /// Runs `fastgw ike` with these words; panics when it is refused.
     pub fn ike(&self, words: &[&str]) {
         self.order("ike", words);

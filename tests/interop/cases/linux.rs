@@ -14,30 +14,6 @@ pub const RESET: &str = "ip xfrm state flush
     nft flush ruleset
     ip route flush cache";
 
-/// Gives adjacent lines that are nothing but one `ip` command each to one process: to start one
-/// costs an emulated guest more than what it does.
-pub fn batched(script: &str) -> String {
-    let mut lines = Vec::new();
-    let mut batch: Vec<&str> = Vec::new();
-    for line in script.lines().map(str::trim).chain([""]) {
-        let plain = line.strip_prefix("ip ").filter(|rest| {
-            !rest.starts_with("-n")
-                && !rest.starts_with("netns")
-                && !rest.contains(['|', '>', '\''])
-        });
-        if let Some(rest) = plain {
-            batch.push(rest);
-            continue;
-        }
-        if !batch.is_empty() {
-            lines.push(format!("ip -batch - <<'END'\n{}\nEND", batch.join("\n")));
-            batch.clear();
-        }
-        lines.push(line.to_owned());
-    }
-    lines.join("\n")
-}
-
 /// The tunnel's device; `tunnel0` is a PPP interface until it is renamed.
 const RENAME_PPP: &str = "ip link set ppp0 name tunnel0";
 
