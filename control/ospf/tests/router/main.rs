@@ -6,3 +6,4 @@ mod grace;
 mod hostile;
 mod sim;
 mod way_through;
+mod watching;
