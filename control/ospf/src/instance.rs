@@ -149,6 +149,7 @@ impl Ospf {
             return;
         }
         let was_watched = known.map(|known| known.bfd);
+        let has_other_mtu = known.is_some_and(|known| known.mtu != settings.mtu);
         let is_watched = settings.bfd;
         if known.is_some_and(|known| !keeps_neighbors(known, &settings)) {
             self.take_out(id);
@@ -166,6 +167,9 @@ impl Ospf {
         }
         if was_watched.is_some_and(|was| was != is_watched) {
             self.watch_all(id, is_watched);
+        }
+        if has_other_mtu {
+            self.mtu_changes(id);
         }
         let is_up = self.interfaces.get(&id).is_some_and(|interface| interface.settings.is_up);
         let event = if is_up { InterfaceEvent::InterfaceUp } else { InterfaceEvent::InterfaceDown };
