@@ -1,4 +1,4 @@
-//! FRR's zebra and ospfd, from the files of the guests' disk.
+//! FRR's zebra, ospfd and, where it is asked for, bfdd, from the files of the guests' disk.
 
 use std::{
     io::{self, Read, Write},
@@ -24,10 +24,15 @@ const START: &str = "
 mkdir -p /run/frr /var/tmp/frr
 chown frr:frr /run/frr /var/tmp/frr
 /usr/lib/frr/zebra -d -f /etc/frr/all.conf
+if grep -q ^bfd /etc/frr/all.conf; then /usr/lib/frr/bfdd -d -f /etc/frr/all.conf; fi
 exec /usr/lib/frr/ospfd -f /etc/frr/all.conf
 ";
 
-/// How long ospfd may take to answer.
+/// A profile of BFD's intervals.
+const BFD: &str = "bfd\n profile fast\n  transmit-interval 100\n  receive-interval 100\n  \
+                   detect-multiplier 3\n";
+
+/// How long a daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The routing daemons in a namespace.
@@ -56,16 +61,17 @@ impl Frr {
         let pids = netns.sh("ip netns pids $(ip netns identify)");
         self.userland.kill();
         for pid in pids.split_whitespace() {
-            let _gone = output(
-                Command::new("sh")
-                    .args(["-c", &format!("grep -q zebra /proc/{pid}/comm && kill -KILL {pid}")]),
-            );
+            let _gone = output(Command::new("sh").args([
+                "-c",
+                &format!("grep -qE 'zebra|bfdd' /proc/{pid}/comm && kill -KILL {pid}"),
+            ]));
         }
     }
 
-    /// What a `show` command of ospfd says; a text, if it is no JSON.
+    /// What a `show` command says; a text, if it is no JSON.
     pub fn show(&self, what: &str) -> Value {
-        match self.ask(&format!("show {what} json")) {
+        let daemon = if what.starts_with("bfd") { "bfdd" } else { "ospfd" };
+        match self.ask(daemon, &format!("show {what} json")) {
             Ok(said) => serde_json::from_str(&said).unwrap_or(Value::String(said)),
             Err(error) => Value::String(format!("no answer: {error}")),
         }
@@ -73,8 +79,8 @@ impl Frr {
 
     /// The socket that vtysh would ask: a command ends in a zero byte, an answer in three and a
     /// status.
-    fn ask(&self, command: &str) -> io::Result<String> {
-        let socket = format!("/proc/{}/root/run/frr/ospfd.vty", self.userland.id());
+    fn ask(&self, daemon: &str, command: &str) -> io::Result<String> {
+        let socket = format!("/proc/{}/root/run/frr/{daemon}.vty", self.userland.id());
         let mut stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let mut answer = String::new();
@@ -116,11 +122,12 @@ fn config(case: &Case) -> String {
     let others: Vec<&str> =
         frr_router.lines().filter(|line| !line.starts_with("network ")).collect();
     let backbone = if networks.is_empty() { "" } else { "interface stub4\nip ospf area 0\n" };
+    let bfd = if frr_interface.contains("bfd") { BFD } else { "" };
     format!(
         "log stdout\n\
          interface eth0\n{area_of_lan}\n{intervals}\n{more}\n\
          interface stub0\nip ospf area {area}\nip ospf passive\n{backbone}\
-         router ospf\nospf router-id 10.3.0.1\n{}\n",
+         router ospf\nospf router-id 10.3.0.1\n{}\n{bfd}",
         others.join("\n")
     )
 }

@@ -2,7 +2,9 @@
 
 use toml::Spanned;
 
-use crate::section::{FlagOr, KeyText, Many, One, OneOrName, Section, WordOrNumber, Words, section};
+use crate::section::{
+    FlagOr, KeyText, Many, One, OneOrName, Section, WordOrNumber, Words, section,
+};
 
 /// Every section that has keys of its own, to tell a user where a misplaced key belongs.
 pub(crate) const HOMES: &[(&str, &[&str])] = &[

@@ -58,8 +58,7 @@ impl Ospf {
     pub(crate) fn watch_elsewhere(&mut self, id: NeighborId, before: Ipv4Addr) {
         let is_heard =
             self.neighbor(id).is_some_and(|neighbor| neighbor.state >= NeighborState::TwoWay);
-        let is_watched =
-            self.interfaces.get(&id.interface).is_some_and(|known| known.settings.bfd);
+        let is_watched = self.interfaces.get(&id.interface).is_some_and(|known| known.settings.bfd);
         if is_heard && is_watched {
             self.tell_watch(id.interface, before, false);
             self.watch(id, true);

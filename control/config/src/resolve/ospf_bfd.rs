@@ -11,10 +11,8 @@ use crate::{
 };
 
 /// What routers with BFD have if nothing else is said.
-const DEFAULT: Bfd = Bfd {
-    interval: Duration::from_millis(300),
-    multiplier: NonZeroU8::MIN.saturating_add(2),
-};
+const DEFAULT: Bfd =
+    Bfd { interval: Duration::from_millis(300), multiplier: NonZeroU8::MIN.saturating_add(2) };
 
 /// `None` is without it. `passive` is where it is said that OSPF is not spoken.
 pub(super) fn resolve(
@@ -31,8 +29,7 @@ pub(super) fn resolve(
     };
     let bounds = Duration::from_millis(10)..=Duration::from_secs(60);
     let interval = interval(section.interval.take().optional(), "interval", bounds, found);
-    let multiplier =
-        number(section.multiplier.take().optional(), "multiplier", 1..=255, "", found);
+    let multiplier = number(section.multiplier.take().optional(), "multiplier", 1..=255, "", found);
     let wanted = Bfd {
         interval: interval.unwrap_or(DEFAULT.interval),
         multiplier: multiplier.and_then(NonZeroU8::new).unwrap_or(DEFAULT.multiplier),

@@ -5,5 +5,5 @@ mod convergence;
 mod grace;
 mod hostile;
 mod sim;
-mod way_through;
 mod watching;
+mod way_through;
