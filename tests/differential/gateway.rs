@@ -192,6 +192,7 @@ fn tables(suite: Suite, kind: Kind) -> Tables {
         demand: None,
         addresses: Addresses::default(),
         punts_ospf: false,
+        punts_bfd: false,
         sequences: Arc::default(),
         counters: Arc::default(),
     };

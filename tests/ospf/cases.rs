@@ -15,6 +15,8 @@ pub enum Twist {
     FastgwRestartsGracefully,
     /// The link goes down and comes back.
     LinkFails,
+    /// Packets are lost without a word, which BFD notices, and then are not.
+    PathFails,
 }
 
 /// One row.
@@ -284,5 +286,14 @@ fn twists() -> Vec<Case> {
             ..PLAIN
         },
         Case { name: "the link fails and comes back", twist: Twist::LinkFails, ..P2P },
+        Case {
+            name: "the path fails, and BFD tells",
+            interface: "network = \"point-to-point\"\nhello = 2\ndead = 30\n\
+                        bfd = { interval = \"100ms\", multiplier = 3 }",
+            frr_interface: "ip ospf network point-to-point\nip ospf hello-interval 2\n\
+                            ip ospf dead-interval 30\nip ospf bfd\nip ospf bfd profile fast",
+            twist: Twist::PathFails,
+            ..P2P
+        },
     ]
 }

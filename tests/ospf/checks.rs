@@ -31,6 +31,8 @@ pub trait Ends {
 const LIMIT: Duration = Duration::from_secs(60);
 /// How long refused packets are sent in vain.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
+/// Half of the dead interval of the row whose path fails: hellos would not tell before twice that.
+const DEAD_UNHEARD: Duration = Duration::from_secs(15);
 
 /// Asks until the answer is good; the last complaint, if it never is.
 pub fn eventually(mut ask: impl FnMut() -> Outcome) -> Outcome {
@@ -233,6 +235,7 @@ pub fn after(lab: &mut Lab, case: &Case, twist: Twist) -> Outcome {
             route_goes(lab)?;
             lab.router.ip("link set eth0 up");
         }
+        Twist::PathFails => path_fails(lab)?,
     }
     adjacency(lab, case)?;
     routes(lab, case)?;
@@ -249,4 +252,53 @@ pub fn route_goes(lab: &impl Ends) -> Outcome {
             false => Ok("gone".to_owned()),
         }
     })
+}
+
+/// A path on which all packets are lost is found to be dead by both ends long before anybody has
+/// been silent for the dead interval.
+fn path_fails(lab: &Lab) -> Result<(), String> {
+    bfd_is_up(lab)?;
+    let start = Instant::now();
+    lab.router.sh("nft 'table inet cut {
+        chain in { type filter hook input priority 0; policy drop; }
+        chain out { type filter hook output priority 0; policy drop; }
+    }'");
+    eventually(|| {
+        let status = lab.gateway.show_section("ospf");
+        let theirs = lab.frr.show("ip ospf neighbor");
+        let routes = list(&status["ospf"]["routes"]);
+        let knows = routes.iter().any(|route| route["prefix"] == "10.3.0.0/24");
+        let is_heard = !list(&status["ospf"]["neighbors"]).is_empty();
+        let hears = theirs["neighbors"]["10.1.0.1"].is_array();
+        match (knows, is_heard, hears) {
+            (false, false, false) => Ok(String::new()),
+            _ => Err(format!("of the dead: route {knows}, neighbours {is_heard} {theirs}")),
+        }
+    })?;
+    let took = start.elapsed();
+    println!("both ends have left a dead path after {took:?}");
+    if took > DEAD_UNHEARD {
+        return Err(format!("{took:?} is not BFD's doing"));
+    }
+    lab.router.sh("nft delete table inet cut");
+    bfd_is_up(lab)
+}
+
+fn bfd_is_up(lab: &Lab) -> Result<(), String> {
+    eventually(|| {
+        let ours = lab.gateway.show()["bfd"].clone();
+        let theirs = lab.frr.show("bfd peers");
+        let is_up = list(&ours).iter().any(|session| {
+            session["neighbor"] == "10.1.0.2" && session["interface"] == "lan" && {
+                session["state"] == "up" && session["detection_time_us"] == 300_000
+            }
+        });
+        let is_up_there =
+            list(&theirs).iter().any(|peer| peer["peer"] == "10.1.0.1" && peer["status"] == "up");
+        match is_up && is_up_there {
+            true => Ok(String::new()),
+            false => Err(format!("BFD is not up: {ours}, FRR says {theirs}")),
+        }
+    })
+    .map(|_| ())
 }

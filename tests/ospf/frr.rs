@@ -1,4 +1,4 @@
-//! FRR's zebra and ospfd, from the files of the guests' disk.
+//! FRR's zebra, ospfd and, where it is asked for, bfdd, from the files of the guests' disk.
 
 use std::{
     collections::BTreeSet,
@@ -23,6 +23,7 @@ const START: &str = "
 mkdir -p /run/frr /var/tmp/frr
 chown frr:frr /run/frr /var/tmp/frr
 /usr/lib/frr/zebra -d -f /etc/frr/all.conf
+if grep -q ^bfd /etc/frr/all.conf; then /usr/lib/frr/bfdd -d -f /etc/frr/all.conf; fi
 /usr/lib/frr/ospfd -f /etc/frr/all.conf
 # What it leaves when it is to be back.
 [ -e /run/frr/ospfd-gr.json ] || exit
@@ -30,7 +31,11 @@ sleep 6
 exec /usr/lib/frr/ospfd -f /etc/frr/all.conf
 ";
 
-/// How long ospfd may take to answer.
+/// A profile of BFD's intervals.
+const BFD: &str = "bfd\n profile fast\n  transmit-interval 100\n  receive-interval 100\n  \
+                   detect-multiplier 3\n";
+
+/// How long a daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The routing daemons in a namespace.
@@ -56,14 +61,16 @@ impl Frr {
     /// Ends them without a word to anybody.
     pub fn kill(&mut self, netns: &Netns) {
         self.userland.kill();
-        for name in ["ospfd", "zebra"] {
+        for name in ["ospfd", "bfdd", "zebra"] {
             signal(netns, "KILL", name);
         }
     }
 
     /// Has ospfd ask its neighbours to wait for it.
     pub fn prepare_restart(&self) -> Result<(), String> {
-        self.ask("graceful-restart prepare ip ospf").map(drop).map_err(|error| error.to_string())
+        self.ask("ospfd", "graceful-restart prepare ip ospf")
+            .map(drop)
+            .map_err(|error| error.to_string())
     }
 
     /// Ends ospfd, which is back after some seconds if it has prepared for that.
@@ -71,9 +78,10 @@ impl Frr {
         signal(netns, "TERM", "ospfd");
     }
 
-    /// What a `show` command of ospfd says; a text, if it is no JSON.
+    /// What a `show` command says; a text, if it is no JSON.
     pub fn show(&self, what: &str) -> Value {
-        match self.ask(&format!("show {what} json")) {
+        let daemon = if what.starts_with("bfd") { "bfdd" } else { "ospfd" };
+        match self.ask(daemon, &format!("show {what} json")) {
             Ok(said) => serde_json::from_str(&said).unwrap_or(Value::String(said)),
             Err(error) => Value::String(format!("no answer: {error}")),
         }
@@ -81,8 +89,8 @@ impl Frr {
 
     /// The socket that vtysh would ask: a command ends in a zero byte, an answer in three and a
     /// status.
-    fn ask(&self, command: &str) -> io::Result<String> {
-        let socket = format!("/proc/{}/root/run/frr/ospfd.vty", self.userland.id());
+    fn ask(&self, daemon: &str, command: &str) -> io::Result<String> {
+        let socket = format!("/proc/{}/root/run/frr/{daemon}.vty", self.userland.id());
         let mut stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let mut answer = String::new();
@@ -145,11 +153,12 @@ pub fn config(case: &Case, link: &str) -> String {
     let others: Vec<&str> =
         frr_router.lines().filter(|line| !line.starts_with("network ")).collect();
     let backbone = if networks.is_empty() { "" } else { "interface stub4\nip ospf area 0\n" };
+    let bfd = if frr_interface.contains("bfd") { BFD } else { "" };
     format!(
         "log stdout\n\
          interface {link}\n{area_of_lan}\n{intervals}\n{more}\n\
          interface stub0\nip ospf area {area}\nip ospf passive\n{backbone}\
-         router ospf\nospf router-id 10.3.0.1\n{}\n",
+         router ospf\nospf router-id 10.3.0.1\n{}\n{bfd}",
         others.join("\n")
     )
 }

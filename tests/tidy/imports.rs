@@ -27,7 +27,7 @@ const TABLE: [(&str, &[&str]); 16] = [
         "fastgw",
         &[
             "wire", "simd", "esp", "af_xdp", "port", "tables", "pipeline", "engine", "ike", "ospf",
-            "config", "bridge",
+            "bfd", "config", "bridge",
         ],
     ),
     (

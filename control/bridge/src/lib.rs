@@ -286,16 +286,23 @@ impl Bridge {
     /// Has workers hand over the OSPF packets that come out of these tunnels, and no others, from
     /// the next [`Bridge::build`] until the configuration changes.
     pub fn punt_ospf(&mut self, from: &[Entrance]) {
-        for spec in &mut self.tunnels {
-            spec.punts_ospf = false;
-        }
+        self.punt(from, |spec, punts| spec.punts_ospf = punts);
+    }
+
+    /// The same of BFD packets.
+    pub fn punt_bfd(&mut self, from: &[Entrance]) {
+        self.punt(from, |spec, punts| spec.punts_bfd = punts);
+    }
+
+    fn punt(&mut self, from: &[Entrance], set: fn(&mut TunnelSpec, bool)) {
+        self.tunnels.iter_mut().for_each(|spec| set(spec, false));
         let ids = from.iter().flat_map(|entrance| match *entrance {
             Entrance::Tunnel(id) => vec![id],
             Entrance::AllPeers(id) => self.peers_of(id),
         });
         for id in ids.collect::<Vec<_>>() {
             if let Some(spec) = self.tunnels.get_mut(id.0 as usize) {
-                spec.punts_ospf = true;
+                set(spec, true);
             }
         }
     }

@@ -63,6 +63,8 @@ pub(super) struct TunnelSpec {
     pub(super) is_template: bool,
     /// Whether workers hand over the OSPF packets that come out of it.
     pub(super) punts_ospf: bool,
+    /// The same of BFD packets.
+    pub(super) punts_bfd: bool,
     mtu: Option<u16>,
     mss: Mss,
     addresses: Addresses,
@@ -128,6 +130,7 @@ impl TunnelSpec {
             configured,
             is_template: peer.remote.is_none() && tunnel.peers.is_empty(),
             punts_ospf: false,
+            punts_bfd: false,
             mtu: tunnel.mtu,
             mss: tunnel.mss,
             addresses: addresses(own),
@@ -165,6 +168,7 @@ impl TunnelSpec {
             configured: self.configured,
             is_template: false,
             punts_ospf: self.punts_ospf,
+            punts_bfd: self.punts_bfd,
             mtu: self.mtu,
             mss: self.mss,
             addresses: self.addresses,
@@ -265,6 +269,7 @@ impl TunnelSpec {
             padded_len: None,
             addresses: self.error_sources(ports),
             punts_ospf: self.punts_ospf,
+            punts_bfd: self.punts_bfd,
             sequences: Arc::clone(&self.sequences),
             counters: Arc::clone(&self.counters),
         };

@@ -41,9 +41,9 @@ pub use self::{
     diagnostic::{Diagnostic, Report, Severity},
     diff::PeerChange,
     model::{
-        Action, AddressRange, Config, Crypto, Df, Dscp, Ecn, EspMode, Gateway, Gre, Idle, L2tp,
-        Lifetime, Limit, ManualSa, Mss, NegotiatedSa, Ospf, OspfCost, OspfInterface, OspfPlace,
-        OuterRules, Peer, Policy, Port, PortMode, Protection, Redistribute, Role, Route,
+        Action, AddressRange, Bfd, Config, Crypto, Df, Dscp, Ecn, EspMode, Gateway, Gre, Idle,
+        L2tp, Lifetime, Limit, ManualSa, Mss, NegotiatedSa, Ospf, OspfCost, OspfInterface,
+        OspfPlace, OuterRules, Peer, Policy, Port, PortMode, Protection, Redistribute, Role, Route,
         RouteTarget, SaKeys, Selector, Tfc, Ttl, Tunnel, TunnelKind,
     },
     source::Source,

@@ -16,7 +16,7 @@ use toml::Spanned;
 
 pub use self::{
     gateway::{Crypto, Gateway, Idle},
-    ospf::{Ospf, OspfCost, OspfInterface, OspfPlace, Redistribute},
+    ospf::{Bfd, Ospf, OspfCost, OspfInterface, OspfPlace, Redistribute},
     protection::{EspMode, Lifetime, Limit, ManualSa, NegotiatedSa, Protection, SaKeys, Tfc},
 };
 use crate::{diagnostic::Diagnostic, source::Source};

@@ -9,6 +9,7 @@ mod ike;
 mod ike_auth;
 mod ospf;
 mod ospf_auth;
+mod ospf_bfd;
 mod ospf_cost;
 mod outer;
 mod peer;

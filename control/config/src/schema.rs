@@ -2,7 +2,9 @@
 
 use toml::Spanned;
 
-use crate::section::{KeyText, Many, One, OneOrName, Section, WordOrNumber, Words, section};
+use crate::section::{
+    FlagOr, KeyText, Many, One, OneOrName, Section, WordOrNumber, Words, section,
+};
 
 /// Every section that has keys of its own, to tell a user where a misplaced key belongs.
 pub(crate) const HOMES: &[(&str, &[&str])] = &[
@@ -22,6 +24,7 @@ pub(crate) const HOMES: &[(&str, &[&str])] = &[
     (OspfArea::PLACE, OspfArea::KEYS),
     (OspfInterface::PLACE, OspfInterface::KEYS),
     (OspfKey::PLACE, OspfKey::KEYS),
+    (Bfd::PLACE, Bfd::KEYS),
 ];
 
 section! {
@@ -294,6 +297,7 @@ section! {
         retransmit: WordOrNumber = "retransmit", "retransmit = \"5s\"";
         mtu_ignore: bool = "mtu_ignore", "mtu_ignore = true";
         neighbors: Words = "neighbors", "neighbors = \"10.255.0.2\"";
+        bfd: FlagOr<Bfd> = "bfd", "bfd = true";
         password: KeyText = "password", "password = \"file:ospf.password\"";
         keys: Many<OspfKey> = "key", "[[ospf.interface.key]]";
     }
@@ -305,5 +309,13 @@ section! {
         id: i64 = "id", "id = 1";
         algorithm: String = "algorithm", "algorithm = \"hmac-sha256\"";
         secret: KeyText = "secret", "secret = \"file:ospf.key\"";
+    }
+}
+
+section! {
+    /// How closely BFD watches neighbours.
+    Bfd at "[ospf.interface.bfd]" {
+        interval: WordOrNumber = "interval", "interval = \"50ms\"";
+        multiplier: i64 = "multiplier", "multiplier = 3";
     }
 }

@@ -137,6 +137,12 @@ pub(crate) struct One<S>(pub(crate) S);
 /// A section inside a section, or just the value of its first key.
 pub(crate) struct OneOrName<S>(pub(crate) S);
 
+/// Whether something is wanted at all, or a section that says how.
+pub(crate) enum FlagOr<S> {
+    Flag(bool),
+    Section(S),
+}
+
 /// A section that may be repeated.
 pub(crate) struct Many<S>(pub(crate) Vec<Spanned<S>>);
 
@@ -258,6 +264,19 @@ impl<S: Section> Value for OneOrName<S> {
             return None;
         };
         Some(Self(S::read(table, found)))
+    }
+}
+
+impl<S: Section> Value for FlagOr<S> {
+    const WHAT: &'static str = "`true`, `false` or a table";
+
+    fn read(value: Spanned<DeValue<'_>>, asked: Asked, found: &mut Findings) -> Option<Self> {
+        match value.get_ref() {
+            DeValue::Table(_) => {
+                One::read(value, asked, found).map(|One(section)| Self::Section(section))
+            }
+            _ => typed(value, Self::WHAT, asked, found).map(Self::Flag),
+        }
     }
 }
 

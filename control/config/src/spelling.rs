@@ -1,5 +1,7 @@
 //! Words for messages: the nearest name, lists, and foreign text made safe to print.
 
+use std::time::Duration;
+
 /// Longest piece of a user's text that a message repeats, in characters.
 const SHOWN_MAX: usize = 60;
 
@@ -56,6 +58,14 @@ pub(crate) fn spell_seconds(seconds: u64) -> String {
         _ if seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
         _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
         _ => format!("{seconds}s"),
+    }
+}
+
+/// The same of a time that may be less than a second: "300ms", "60s".
+pub(crate) fn spell_millis(time: Duration) -> String {
+    match time.subsec_millis() {
+        0 => spell_seconds(time.as_secs()),
+        _ => format!("{}ms", time.as_millis()),
     }
 }
 

@@ -40,7 +40,7 @@ fn ospf_is_spoken_in_the_tunnel_and_on_the_lan() {
     for line in [
         "OSPF router 10.255.0.1",
         "    to-b: area 0.0.0.0, point-to-point, cost 20, hello every 10 s, dead after 40 s, \
-         proven by digests",
+         proven by digests, watched by BFD, 3 x 300 ms",
         "    lan: area 0.0.0.0, broadcast, cost 10, hello every 10 s, dead after 40 s, \
          nothing proven",
     ] {

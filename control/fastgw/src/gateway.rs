@@ -22,6 +22,7 @@ use crate::kernel_underlay::KernelUnderlay;
 use crate::ospf::Router;
 use crate::outer::{Keepalives, PathMtus, Quoted, Sockets};
 use crate::ports::{OpenedPort, Steering};
+use crate::show::bfd::BfdSession;
 use crate::show::ospf::OspfStatus;
 use crate::show::status::{Attach, CopyMode, Status};
 use crate::show::{self, PortFacts, Request, Response, Section, Sources};
@@ -406,7 +407,10 @@ impl Gateway {
         let ospf = self.router.as_ref().filter(|_| section.has(Section::Ospf));
         let ospf =
             ospf.map(|router| OspfStatus::collect(router.engine(), section == Section::Ospf));
-        let mut status = Status { ike, ospf, ..sources.status(section) };
+        let bfd = self.router.as_ref().filter(|_| section.has(Section::Bfd));
+        let bfd = bfd.map(|router| router.watched().map(BfdSession::from).collect::<Vec<_>>());
+        let bfd = bfd.filter(|all| section == Section::Bfd || !all.is_empty());
+        let mut status = Status { ike, ospf, bfd, ..sources.status(section) };
         self.tell_workers(&mut status);
         status
     }

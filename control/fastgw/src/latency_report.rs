@@ -151,6 +151,7 @@ mod tests {
         }
         let status = Status {
             ospf: None,
+            bfd: None,
             name: "site-a".to_owned(),
             version: "0.1.0".to_owned(),
             pid: 1234,

@@ -1,6 +1,7 @@
 //! fastgw: a VPN gateway for Linux on AF_XDP.
 #![deny(unsafe_code)]
 
+mod bfd;
 mod check;
 mod cli;
 mod explain;
@@ -20,6 +21,7 @@ mod ports;
 mod run;
 mod sampling;
 mod show;
+mod tunnel_io;
 mod worker_thread;
 
 use std::{error::Error, path::Path, process::ExitCode};

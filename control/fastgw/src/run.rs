@@ -13,6 +13,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use pipeline::{Worker, WorkerId};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use crate::bfd::BFD;
 use crate::gateway::{CONFIRM, Gateway, OUTER, Parts, TICK, random_seed, warn_of_weak_suites};
 use crate::ike::{IKE, Negotiator};
 use crate::kernel::Kernel;
@@ -156,7 +157,7 @@ impl Control {
                     WORKERS => {}
                     OUTER => news |= gateway.read_outer(),
                     IKE => has_ike = true,
-                    OSPF => {}
+                    OSPF | BFD => {}
                     token => {
                         let registry = self.poll.registry();
                         let mut answer = |request: &_| -> Response { gateway.answer(request) };

@@ -190,16 +190,6 @@ impl Ospf {
         self.log(Level::Info, text);
     }
 
-    fn watch(&mut self, id: NeighborId, watch: bool) {
-        let Some(interface) = self.interfaces.get(&id.interface) else { return };
-        let Some(neighbor) = interface.neighbors.get(&id.key) else { return };
-        if interface.settings.bfd {
-            let address = neighbor.address;
-            let event = Event::Watch { interface: id.interface, address, watch };
-            self.outputs.push_back(Output::Event(event));
-        }
-    }
-
     /// Forgets a neighbour, unless it is one that is called.
     fn forget(&mut self, id: NeighborId) {
         let Some(interface) = self.interfaces.get_mut(&id.interface) else { return };

@@ -9,7 +9,7 @@ use crate::msg::{
 use crate::neighbor::{NeighborEvent, NeighborId, NeighborState};
 use crate::refusal::Refusal;
 use crate::scope::Scope;
-use crate::settings::NetworkType;
+use crate::settings::{InterfaceId, NetworkType};
 
 /// Most LSAs that are asked of one neighbour: what it describes is not believed without end.
 const REQUESTS_MAX: usize = 1 << 18;
@@ -110,10 +110,24 @@ impl Ospf {
     }
 
     fn say_description(&mut self, id: NeighborId) {
-        let Some(neighbor) = self.neighbor(id) else { return };
-        let Some(said) = neighbor.last_said.clone() else { return };
+        let Some(interface) = self.interfaces.get(&id.interface) else { return };
+        let Some(neighbor) = interface.neighbors.get(&id.key) else { return };
+        let Some(mut said) = neighbor.last_said.clone() else { return };
+        // What is said again is said of the interface as it is now: a neighbour that has refused
+        // the MTU would do so for ever.
+        said.mtu = interface.settings.mtu;
         let address = self.address_to(id, neighbor.address);
         self.transmit(id.interface, address, Body::DatabaseDescription(said));
+    }
+
+    /// The MTU is another than was said: neighbours that have not agreed to it hear of it now.
+    pub(crate) fn mtu_changes(&mut self, interface: InterfaceId) {
+        let Some(known) = self.interfaces.get(&interface) else { return };
+        let starting = known.neighbors.iter();
+        let starting = starting.filter(|(_, neighbor)| neighbor.state == NeighborState::ExStart);
+        let ids: alloc::vec::Vec<NeighborId> =
+            starting.map(|(key, _)| NeighborId { interface, key: *key }).collect();
+        ids.into_iter().for_each(|id| self.describe_again(id));
     }
 
     /// A description of ours was not answered.

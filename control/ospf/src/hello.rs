@@ -126,7 +126,7 @@ impl Ospf {
         let neighbor =
             known.neighbors.entry(key).or_insert_with(|| Neighbor::new(router_id, source, now));
         let before = (neighbor.priority, neighbor.designated, neighbor.backup);
-        let has_moved = neighbor.address != source;
+        let moved_from = (neighbor.address != source).then_some(neighbor.address);
         neighbor.router_id = router_id;
         neighbor.address = source;
         // Who restarts stays what it was, and does not know yet that it is (RFC 3623 section 3).
@@ -137,8 +137,9 @@ impl Ospf {
         }
         neighbor.crypto_sequence = crypto_sequence;
         let is_new = neighbor.state < NeighborState::Init;
-        if has_moved {
+        if let Some(before) = moved_from {
             self.interface_changes(interface);
+            self.watch_elsewhere(id, before);
         }
         self.neighbor_event(id, NeighborEvent::HelloReceived);
         if is_new && network == NetworkType::Nbma {

@@ -148,6 +148,9 @@ impl Ospf {
         if known == Some(&settings) {
             return;
         }
+        let was_watched = known.map(|known| known.bfd);
+        let has_other_mtu = known.is_some_and(|known| known.mtu != settings.mtu);
+        let is_watched = settings.bfd;
         if known.is_some_and(|known| !keeps_neighbors(known, &settings)) {
             self.take_out(id);
         }
@@ -161,6 +164,12 @@ impl Ospf {
             None => {
                 self.interfaces.insert(id, Interface::new(id, settings));
             }
+        }
+        if was_watched.is_some_and(|was| was != is_watched) {
+            self.watch_all(id, is_watched);
+        }
+        if has_other_mtu {
+            self.mtu_changes(id);
         }
         let is_up = self.interfaces.get(&id).is_some_and(|interface| interface.settings.is_up);
         let event = if is_up { InterfaceEvent::InterfaceUp } else { InterfaceEvent::InterfaceDown };
@@ -205,25 +214,6 @@ impl Ospf {
         self.externals_change();
         if was_boundary != self.is_as_boundary() {
             self.all_routers_change();
-        }
-        self.settle();
-    }
-
-    /// A path that was to be watched has failed.
-    pub fn path_failed(
-        &mut self,
-        now: Instant,
-        wall: UnixTime,
-        interface: InterfaceId,
-        address: Ipv4Addr,
-    ) {
-        self.tick(now, wall);
-        let key = self.interfaces.get(&interface).and_then(|interface| {
-            let mut all = interface.neighbors.iter();
-            all.find(|(_, neighbor)| neighbor.address == address).map(|(key, _)| *key)
-        });
-        if let Some(key) = key {
-            self.neighbor_event(NeighborId { interface, key }, NeighborEvent::Gone);
         }
         self.settle();
     }

@@ -36,6 +36,7 @@ pub mod settings;
 mod spf;
 pub mod status;
 mod summarise;
+mod watch;
 
 pub use self::instance::Ospf;
 pub use self::interface::{ALL_D_ROUTERS, ALL_SPF_ROUTERS, InterfaceState};

@@ -189,6 +189,12 @@ impl Ospf {
         self.timers.set(Timer::Compute, at + self.compute_wait);
     }
 
+    /// What has failed is left now, however often routes were computed of late.
+    pub(crate) fn routes_change_at_once(&mut self) {
+        self.routes_change();
+        self.timers.set_by(Timer::Compute, self.now + WAIT_FIRST);
+    }
+
     /// Computes all routes, and tells of those that are other than before.
     pub(crate) fn compute(&mut self) {
         let now = self.now;

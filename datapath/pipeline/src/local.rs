@@ -101,6 +101,7 @@ fn udp(
             plain_outer(ip, header_len)?;
             open(ctx, payload)
         }
+        udp::BFD_PORT => punt::wanted(ctx, packet).unwrap_or(Err(DropReason::NotServed)),
         udp::L2TP_PORT => {
             plain_outer(ip, header_len)?;
             let header = l2tp::parse(payload).map_err(|_| DropReason::L2tpMalformed)?;

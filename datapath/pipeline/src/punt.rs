@@ -21,6 +21,9 @@ pub const PUNT_LEN_MAX: usize = 4096;
 /// The groups of OSPF routers and of their designated routers (RFC 2328 A.1).
 const OSPF_GROUPS: [Ipv4Addr; 2] = [Ipv4Addr::new(224, 0, 0, 5), Ipv4Addr::new(224, 0, 0, 6)];
 
+/// What a neighbour's BFD packets have, and no packet that has passed a router (RFC 5881 5).
+const BFD_TTL: u8 = 255;
+
 /// A packet that came out of a tunnel, for control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Punted<'a> {
@@ -109,20 +112,28 @@ pub enum Injected {
 /// Where control leaves packets for a worker.
 pub type InjectRing = ArrayQueue<Injected>;
 
-/// The verdict on a packet that control asked for; `None` for any other.
+/// The verdict on a packet that control asked for; `None` for any other. UDP is BFD's: other ports
+/// are not asked for here.
 #[cold]
 pub(crate) fn wanted(ctx: &Context<'_>, packet: &Packet) -> Option<Result<Verdict, DropReason>> {
     let Origin::Tunnel(id) = packet.origin else { return None };
-    let tunnel = ctx.tables.tunnels.get(id.0 as usize).filter(|tunnel| tunnel.punts_ospf)?;
+    let tunnel = ctx.tables.tunnels.get(id.0 as usize)?;
     let Ok(Ip::V4(header)) = Ip::of(packet.frame.data()) else { return None };
     let to = header.destination_addr();
-    let is_to_us = OSPF_GROUPS.contains(&to) || tunnel.addresses.v4 == Some(to);
-    if header.protocol != protocol::OSPF || !is_to_us {
-        return None;
-    }
-    Some(match header.is_fragment() {
-        true => Err(DropReason::PuntFragment),
-        false => Ok(Verdict::Punt(id)),
+    let is_ours = tunnel.addresses.v4 == Some(to);
+    let is_wanted = match header.protocol {
+        protocol::OSPF => tunnel.punts_ospf && (is_ours || OSPF_GROUPS.contains(&to)),
+        protocol::UDP => tunnel.punts_bfd && is_ours,
+        _ => false,
+    };
+    is_wanted.then(|| {
+        if header.is_fragment() {
+            Err(DropReason::PuntFragment)
+        } else if header.protocol == protocol::UDP && header.ttl != BFD_TTL {
+            Err(DropReason::BfdTtl)
+        } else {
+            Ok(Verdict::Punt(id))
+        }
     })
 }
 

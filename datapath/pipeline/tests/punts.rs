@@ -8,6 +8,7 @@ use common::*;
 use esp::Suite;
 use pipeline::{Event, Injected, PUNT_LEN_MAX};
 use tables::{DropReason, Entrance, Protection, Selector, Selectors, TunnelId};
+use wire::ipv4::Ipv4;
 use wire::protocol;
 
 const ALL_ROUTERS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 5);
@@ -102,6 +103,33 @@ fn nothing_is_punted_but_ospf_to_us_out_of_a_tunnel() {
     assert_eq!(a.punted(), []);
     assert_eq!(a.peer_sends(&gre(&hello)), Vec::<Vec<u8>>::new());
     assert_eq!(a.punted(), [(TUNNEL, hello)]);
+}
+
+#[test]
+fn bfd_is_punted_where_it_was_asked_for_and_only_from_a_neighbour() {
+    let bfd = |ttl, port: u16| {
+        let mut sent = with_header(packet(B_LAN, A_LAN, 52), |header| header.ttl = ttl);
+        sent[22..24].copy_from_slice(&port.to_be_bytes());
+        sent[24..26].copy_from_slice(&32_u16.to_be_bytes());
+        sent
+    };
+    let mut a = asking(Site::a(Join::Gre));
+    assert_eq!(a.refusal(WAN, &frame(&gre(&bfd(255, 3784)))), DropReason::NotServed);
+    a.change_tunnel(|tunnel| tunnel.punts_bfd = true);
+    let with_more = with_header(bfd(255, 3784), |header| header.flags_offset.set(Ipv4::MF));
+    for (from, packet, reason) in [
+        (WAN, gre(&bfd(254, 3784)), DropReason::BfdTtl),
+        (WAN, gre(&bfd(255, 3785)), DropReason::NotServed),
+        (WAN, gre(&with_more), DropReason::PuntFragment),
+        (WAN, bfd(255, 3784), DropReason::NotServed),
+        (LAN, bfd(255, 3784), DropReason::NotServed),
+    ] {
+        assert_eq!(a.refusal(from, &frame(&packet)), reason, "{packet:02x?}");
+    }
+    assert_eq!(a.punted(), []);
+    assert_eq!(a.peer_sends(&gre(&bfd(255, 3784))), Vec::<Vec<u8>>::new());
+    assert_eq!(a.punted(), [(TUNNEL, bfd(255, 3784))]);
+    a.end();
 }
 
 #[test]

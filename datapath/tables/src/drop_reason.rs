@@ -74,6 +74,9 @@ drop_reasons! {
     PuntFull => "punt_full",
     /// A protocol packet for control in fragments, which nobody puts together.
     PuntFragment => "punt_fragment",
+    /// A BFD packet for control that has passed a router, so that no neighbour sent it: its TTL is
+    /// not 255 (RFC 5881 5).
+    BfdTtl => "bfd_ttl",
     /// A fragment of a tunnel's outer packet; the kernel reassembles those.
     OuterFragment => "outer_fragment",
     /// A tunnel's outer packet carries IP options, which no gateway sends, or extension headers,

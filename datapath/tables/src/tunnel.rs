@@ -77,6 +77,8 @@ pub struct Tunnel {
     pub addresses: Addresses,
     /// Whether control wants the OSPF packets (RFC 2328) that come out of it for us.
     pub punts_ospf: bool,
+    /// Whether control wants the BFD packets (RFC 5881) that come out of it for us.
+    pub punts_bfd: bool,
     /// Sequence numbers of its own header, which are not ESP's.
     pub sequences: Arc<Sequences>,
     /// What it has carried.
@@ -266,6 +268,7 @@ mod tests {
             padded_len: Some(1000),
             addresses: Addresses::default(),
             punts_ospf: false,
+            punts_bfd: false,
             sequences: Arc::default(),
             counters: Arc::default(),
         };

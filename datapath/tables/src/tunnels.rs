@@ -106,6 +106,7 @@ mod tests {
             narrowed: None,
             worker_sas: crate::WorkerSas::default(),
             punts_ospf: false,
+            punts_bfd: false,
             egress: None,
             mtu: 1480,
             mss: None,

@@ -7,6 +7,8 @@ use crate::Malformed;
 
 /// ESP in UDP, and IKE behind a marker of four zero bytes (RFC 3948 2).
 pub const ESP_PORT: u16 = 4500;
+/// BFD over one hop (RFC 5881 4).
+pub const BFD_PORT: u16 = 3784;
 /// L2TP (RFC 2661 8.1).
 pub const L2TP_PORT: u16 = 1701;
 

@@ -8,7 +8,7 @@ use ospf::{
     settings::{AreaKind, NetworkType},
 };
 
-use crate::model::{Ospf, OspfCost, OspfInterface};
+use crate::model::{Bfd, Ospf, OspfCost, OspfInterface};
 
 /// An `[ospf]`.
 pub(super) fn router(out: &mut String, ospf: &Ospf) -> fmt::Result {
@@ -74,11 +74,15 @@ fn interface(out: &mut String, interface: &OspfInterface) -> fmt::Result {
         Authentication::Cryptographic(_) => "proven by digests",
     };
     let (hello, dead) = (seconds(interface.hello_interval), seconds(interface.dead_interval));
-    writeln!(
+    write!(
         out,
         "    {name}: area {area}, {network}, {cost}, hello every {hello}, dead after {dead}, \
          {authentication}"
-    )
+    )?;
+    if let Some(Bfd { interval, multiplier }) = interface.bfd {
+        write!(out, ", watched by BFD, {multiplier} x {}", seconds(interval))?;
+    }
+    writeln!(out)
 }
 
 fn seconds(time: Duration) -> String {

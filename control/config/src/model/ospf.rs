@@ -1,6 +1,6 @@
 //! `[ospf]` as the rest of fastgw works with it.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, num::NonZeroU8, sync::Arc, time::Duration};
 
 use ipnet::Ipv4Net;
 use ospf::{
@@ -122,4 +122,15 @@ pub struct OspfInterface {
     pub authentication: Arc<Authentication>,
     /// Neighbours that cannot be found by multicast.
     pub neighbors: Vec<Ipv4Addr>,
+    /// How closely BFD watches neighbours; `None` where it does not.
+    pub bfd: Option<Bfd>,
+}
+
+/// How closely the path to a neighbour is watched (RFC 5880).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bfd {
+    /// Time between packets, both ways.
+    pub interval: Duration,
+    /// Packets in a row whose loss means that the path has failed.
+    pub multiplier: NonZeroU8,
 }

@@ -16,7 +16,7 @@ use ospf::{
 use toml::Spanned;
 
 use super::{
-    Surroundings, address, ospf_auth,
+    Surroundings, address, ospf_auth, ospf_bfd,
     ospf_cost::{self, Reference},
     port::Ports,
     secrets::Secrets,
@@ -341,6 +341,8 @@ fn interface(
         duration(section.retransmit.take().optional(), "retransmit", 1..=3600, &[], found);
     let cost = ospf_cost::resolve(&mut section, place, places.reference, found);
     let priority = number(section.priority.take().optional(), "priority", 0..=255, "", found);
+    let passive_at = section.passive.given().filter(|is| **is).and(section.passive.span());
+    let bfd = ospf_bfd::resolve(section.bfd.take(), passive_at, found);
     let flag = |field: &mut Field<bool>| field.take().optional().is_some_and(Spanned::into_inner);
     let (is_passive, mtu_ignore) = (flag(&mut section.passive), flag(&mut section.mtu_ignore));
     if !is_passive && places.is_outside(place) {
@@ -367,6 +369,7 @@ fn interface(
         mtu_ignore,
         authentication: Arc::new(authentication.unwrap_or(Authentication::None)),
         neighbors,
+        bfd,
     })
 }
 

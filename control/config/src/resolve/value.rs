@@ -11,7 +11,7 @@ use toml::Spanned;
 use crate::{
     findings::Findings,
     section::WordOrNumber,
-    spelling::{list, nearest, shown, spell_seconds},
+    spelling::{list, nearest, shown, spell_millis, spell_seconds},
 };
 
 /// Longest name of a gateway, port or tunnel.
@@ -202,6 +202,34 @@ fn kbit_of(word: &str) -> Option<u64> {
     }
     let parts = format!("{fraction:0<exponent$}").parse::<u64>().unwrap_or_default();
     whole.parse::<u64>().ok()?.checked_mul(unit)?.checked_add(parts)
+}
+
+/// A time such as "50ms", "1s" or what else [`duration`] takes, of whole milliseconds.
+pub(super) fn interval(
+    value: Option<Spanned<WordOrNumber>>,
+    key: &str,
+    bounds: RangeInclusive<Duration>,
+    found: &mut Findings,
+) -> Option<Duration> {
+    let value = value?;
+    let time = match value.get_ref() {
+        WordOrNumber::Number(seconds) => u64::try_from(*seconds).ok().map(Duration::from_secs),
+        WordOrNumber::Word(word) => match word.strip_suffix("ms") {
+            Some(digits) => digits.trim().parse().ok().map(Duration::from_millis),
+            None => seconds_of(word).map(Duration::from_secs),
+        },
+    };
+    if let Some(time) = time.filter(|time| bounds.contains(time)) {
+        return Some(time);
+    }
+    let title = match time {
+        Some(_) => format!("`{key}` is out of range"),
+        None => format!("`{key}` is not a time"),
+    };
+    let (low, high) = (spell_millis(*bounds.start()), spell_millis(*bounds.end()));
+    let error = found.error(value.span(), title).label(format!("not within {low} to {high}"));
+    found.push(error.help(format!("write a number with ms or s: `{key} = \"{low}\"`")));
+    None
 }
 
 fn seconds_of(word: &str) -> Option<u64> {

@@ -60,12 +60,13 @@ impl Gateway {
     /// Tells the neighbours that we go, so that they need not miss us first, unless they have
     /// agreed to wait.
     pub fn leave_ospf(&mut self) {
-        if self.is_waited_for() {
-            return;
-        }
-        let tables = self.tables();
+        let (tables, is_waited_for) = (self.tables(), self.is_waited_for());
         if let Some(router) = &mut self.router {
-            router.leave();
+            if is_waited_for {
+                router.leave_bfd();
+            } else {
+                router.leave();
+            }
             router.act(&tables, &self.rings);
         }
     }
@@ -103,7 +104,7 @@ impl Gateway {
             // Addresses may have come.
             self.configure_ospf();
         }
-        let (mut places, mut entrances) = (BTreeMap::new(), Vec::new());
+        let (mut places, mut entrances, mut watched) = (BTreeMap::new(), Vec::new(), Vec::new());
         for interface in self.config.ospf.iter().flat_map(|ospf| &ospf.interfaces) {
             let entrance = match interface.place {
                 OspfPlace::Tunnel(_) => self.bridge.entrance(&interface.name),
@@ -113,8 +114,10 @@ impl Gateway {
                 places.insert(interface.name.clone(), at);
             }
             entrances.extend(entrance.filter(|_| !interface.is_passive));
+            watched.extend(entrance.filter(|_| interface.bfd.is_some()));
         }
         self.bridge.punt_ospf(&entrances);
+        self.bridge.punt_bfd(&watched);
         if let Some(router) = &mut self.router {
             router.place(places, &entrances);
             self.bridge.learn(router.learned());

@@ -3,6 +3,7 @@
 //! 1. What comes in (packets, the time, links and addresses as they change) goes to the engine.
 //! 2. What it wants is done in its order: packets are sent, routes go to the bridge, and with the
 //!    next snapshot to the workers.
+//! 3. Neighbours that it wants watched have BFD sessions, whose failures it is told of at once.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -20,14 +21,18 @@ use ospf::{NextHop, Ospf, Restart};
 use pipeline::Rings;
 use tables::{Entrance, PortId, Tables};
 
-use super::{Interface, Io};
+use super::Io;
+use crate::bfd::{self, Action, Place, Sessions};
 use crate::gateway::random_seed;
 use crate::ike::wall;
+use crate::tunnel_io::{self, Interface, NotSent};
 
 /// The engine of a gateway and what it runs on.
 pub struct Router {
     engine: Ospf,
     io: Io,
+    sessions: Sessions,
+    bfd_sockets: bfd::Sockets,
     start: Instant,
     /// What the engine calls each interface that there has been; a number is given once.
     ids: BTreeMap<Box<str>, InterfaceId>,
@@ -35,7 +40,7 @@ pub struct Router {
     places: BTreeMap<InterfaceId, Interface>,
     is_deaf: bool,
     /// The sockets that are open: device, index and address.
-    open: BTreeMap<PortId, (String, u32, Ipv4Addr)>,
+    open: BTreeMap<PortId, Place>,
     /// What the engine has of other protocols.
     externals: BTreeMap<Ipv4Net, ExternalRoute>,
     learned: BTreeMap<Ipv4Net, ospf::routes::Route>,
@@ -78,6 +83,8 @@ impl Router {
         Ok(Self {
             engine: Ospf::new(engine::Instant::default(), settings, random),
             io: Io::new(),
+            sessions: Sessions::new(random_seed()?),
+            bfd_sockets: bfd::Sockets::default(),
             start: Instant::now(),
             ids: BTreeMap::new(),
             places: BTreeMap::new(),
@@ -92,6 +99,11 @@ impl Router {
     /// The engine, to look at.
     pub fn engine(&self) -> &Ospf {
         &self.engine
+    }
+
+    /// Neighbours that BFD watches.
+    pub fn watched(&self) -> impl Iterator<Item = bfd::SessionStatus<'_>> {
+        self.sessions.statuses(self.now().0)
     }
 
     fn now(&self) -> (engine::Instant, UnixTime) {
@@ -124,6 +136,7 @@ impl Router {
             }
         }
         self.open_sockets(&there, registry, &mut problems);
+        problems.extend(self.listen_for_bfd(&there, registry));
         self.is_deaf = !problems.is_empty();
         for (id, found) in there {
             let can_speak = found.configured.is_passive
@@ -132,6 +145,9 @@ impl Router {
                     Some(_) => true,
                     None => false,
                 };
+            if let Some(wanted) = found.configured.bfd {
+                self.sessions.configure(now, id, &found.configured.name, wanted);
+            }
             let settings = settings_of(found);
             let settings = InterfaceSettings { is_up: settings.is_up && can_speak, ..settings };
             self.engine.set_interface(now, wall, id, settings);
@@ -166,6 +182,12 @@ impl Router {
     pub fn resume(&mut self, left: Duration) {
         let (now, wall) = self.now();
         self.engine.resume(now, wall, left);
+    }
+
+    /// Tells the neighbours that nobody watches them any more, and nothing else.
+    pub fn leave_bfd(&mut self) {
+        let (now, _) = self.now();
+        self.sessions.watch_nobody(now);
     }
 
     fn open_sockets(
@@ -204,6 +226,20 @@ impl Router {
         }
     }
 
+    /// Opens BFD's sockets where OSPF has them and BFD is wanted.
+    fn listen_for_bfd(
+        &mut self,
+        found: &BTreeMap<InterfaceId, &Found<'_>>,
+        registry: &Registry,
+    ) -> Vec<String> {
+        let watched = found.iter().filter(|(_, found)| found.configured.bfd.is_some());
+        let places = watched.filter_map(|(id, _)| match self.places.get(id)? {
+            Interface::Port(port) => Some((*port, self.open.get(port)?.clone())),
+            Interface::Tunnel(_) | Interface::Cloud(_) => None,
+        });
+        self.bfd_sockets.follow(&places.collect(), registry)
+    }
+
     /// Tells the autonomous system of these routes of other protocols, and of no others.
     pub fn redistribute(&mut self, wanted: BTreeMap<Ipv4Net, ExternalRoute>) {
         let mut changes: Vec<(Ipv4Net, Option<ExternalRoute>)> = Vec::new();
@@ -222,18 +258,32 @@ impl Router {
     /// Reads what has come.
     pub fn read(&mut self, tables: &Tables, rings: &[Rings]) {
         let (now, wall) = self.now();
-        let (engine, places) = (&mut self.engine, &self.places);
-        self.io.read(tables, rings, |interface, source, destination, packet| {
-            let place = places.iter().find(|(_, place)| **place == interface);
-            if let Some((id, _)) = place {
+        let (engine, sessions, places) = (&mut self.engine, &mut self.sessions, &self.places);
+        let id_of = |interface| places.iter().find(|(_, place)| **place == interface);
+        let to_ospf = |interface, source, destination, packet: &[u8]| {
+            if let Some((id, _)) = id_of(interface) {
                 engine.handle_packet(now, wall, *id, source, destination, packet);
             }
+        };
+        let mut to_bfd = |interface, source, payload: &[u8]| {
+            if let Some((id, _)) = id_of(interface) {
+                sessions.handle_packet(now, *id, source, payload);
+            }
+        };
+        self.io.read(tables, rings, to_ospf, |interface, header, datagram| {
+            if let Some(payload) = bfd::payload_of(header, datagram) {
+                to_bfd(interface, header.source_addr(), payload);
+            }
+        });
+        self.bfd_sockets.read(|port, source, payload| {
+            to_bfd(Interface::Port(port), source, payload);
         });
     }
 
-    /// Has the engine do what is due.
+    /// Has the engine and the sessions do what is due.
     pub fn on_timeout(&mut self) {
         let (now, wall) = self.now();
+        self.sessions.handle_timeout(now);
         if self.engine.deadline().is_some_and(|due| due <= now) {
             self.engine.handle_timeout(now, wall);
         }
@@ -241,32 +291,66 @@ impl Router {
 
     /// How long the control thread may sleep.
     pub fn patience(&self) -> Option<Duration> {
-        if self.io.has_unread() {
+        if self.io.has_unread() || self.bfd_sockets.has_unread() {
             return Some(Duration::ZERO);
         }
-        self.engine.deadline().map(|due| due.since(self.now().0))
+        let due = [self.engine.deadline(), self.sessions.deadline()];
+        due.into_iter().flatten().min().map(|due| due.since(self.now().0))
     }
 
     /// Does what the engine wants.
     pub fn act(&mut self, tables: &Tables, rings: &[Rings]) -> Outcome {
         let mut outcome = Outcome::default();
-        while let Some(output) = self.engine.poll_output() {
-            match output {
-                Output::Transmit { interface, destination, packet } => {
-                    let Some(place) = self.places.get(&interface) else { continue };
-                    match self.io.send(tables, rings, *place, destination, &packet) {
-                        Ok(()) => outcome.sent |= !matches!(place, Interface::Port(_)),
-                        Err(error) => tracing::debug!("no OSPF to {destination}: {error}"),
+        loop {
+            while let Some(output) = self.engine.poll_output() {
+                match output {
+                    Output::Transmit { interface, destination, packet } => {
+                        let Some(place) = self.places.get(&interface) else { continue };
+                        match self.io.send(tables, rings, *place, destination, &packet) {
+                            Ok(()) => outcome.sent |= !matches!(place, Interface::Port(_)),
+                            Err(error) => tracing::debug!("no OSPF to {destination}: {error}"),
+                        }
                     }
+                    Output::Event(event) => outcome.routes |= self.take(event),
                 }
-                Output::Event(event) => outcome.routes |= self.take(event),
             }
+            let Some(action) = self.sessions.poll_action() else { break };
+            outcome.sent |= self.act_for_bfd(tables, rings, action);
         }
         let resumes = self.engine.restart() == Restart::Resuming;
         // What was kept meanwhile may have to go.
         outcome.routes |= self.resumes && !resumes;
         self.resumes = resumes;
         outcome
+    }
+
+    /// Does what a session wants. True when workers have packets to send.
+    fn act_for_bfd(&mut self, tables: &Tables, rings: &[Rings], action: Action) -> bool {
+        match action {
+            Action::Send { path: (interface, to), source_port, packet } => {
+                let Some(place) = self.places.get(&interface) else { return false };
+                let sent = match place {
+                    Interface::Port(port) => {
+                        let sent = self.bfd_sockets.send(*port, source_port, to, &packet);
+                        sent.map_err(NotSent::Refused)
+                    }
+                    _ => {
+                        let whole = |from| bfd::whole_packet(from, to, source_port, &packet);
+                        tunnel_io::send(tables, rings, *place, to, whole)
+                    }
+                };
+                if let Err(error) = &sent {
+                    tracing::debug!("no BFD to {to}: {error}");
+                }
+                return sent.is_ok() && !matches!(place, Interface::Port(_));
+            }
+            Action::Failed((interface, address)) => {
+                let (now, wall) = self.now();
+                self.engine.path_failed(now, wall, interface, address);
+            }
+            Action::Release(source_port) => self.bfd_sockets.release(source_port),
+        }
+        false
     }
 
     /// True when routes have changed.
@@ -293,7 +377,10 @@ impl Router {
             Event::Log(Level::Info, text) => tracing::info!("{text}"),
             Event::Log(Level::Warning, text) => tracing::warn!("{text}"),
             Event::Log(Level::Error, text) => tracing::error!("{text}"),
-            Event::Watch { .. } => {}
+            Event::Watch { interface, address, watch } => {
+                let (now, _) = self.now();
+                self.sessions.watch(now, (interface, address), watch);
+            }
         }
         false
     }
@@ -332,7 +419,7 @@ fn settings_of(found: &Found<'_>) -> InterfaceSettings {
         transmit_delay: 1,
         authentication: configured.authentication.clone(),
         neighbors: configured.neighbors.clone(),
-        bfd: false,
+        bfd: configured.bfd.is_some(),
     }
 }
 

@@ -14,7 +14,8 @@ use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket, Type};
 use wire::ipv4::Ipv4;
 use wire::protocol;
 
-use super::{ALL_ROUTERS, DESIGNATED_ROUTERS, TOS, TTL};
+use super::{ALL_ROUTERS, DESIGNATED_ROUTERS, TTL};
+use crate::tunnel_io::TOS;
 
 /// Most packets that are read from one socket at a time: the rest waits for the next turn.
 const READ_MAX: usize = 64;

@@ -72,6 +72,7 @@ impl Sources<'_> {
             // The gateway adds these: no table knows of them.
             ike: None,
             ospf: None,
+            bfd: None,
             drops: section.has(Section::Drops).then(|| self.drops()),
             routes: section.has(Section::Routes).then(|| self.routes()),
             neighbors: section.has(Section::Neighbors).then(|| self.neighbors()),

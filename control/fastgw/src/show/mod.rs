@@ -6,6 +6,7 @@
 //!    counters.
 //! 4. The client prints it ([`text`]), or passes on the JSON.
 
+pub mod bfd;
 mod bind;
 pub mod client;
 pub mod collect;

@@ -85,6 +85,8 @@ pub enum Section {
     Ike,
     /// What OSPF knows: neighbours, interfaces, LSAs, routes
     Ospf,
+    /// Neighbours whose paths BFD watches
+    Bfd,
     /// Why packets went no further
     Drops,
     /// Where destinations go

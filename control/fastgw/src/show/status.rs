@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{ike::IkeSa, ospf::OspfStatus};
+use super::{bfd::BfdSession, ike::IkeSa, ospf::OspfStatus};
 
 /// What a gateway is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct Status {
     /// What OSPF knows, if it is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ospf: Option<OspfStatus>,
+    /// Neighbours that BFD watches, by interface and address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bfd: Option<Vec<BfdSession>>,
     /// Every reason for a drop, in the order of a packet's way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drops: Option<Vec<DropCount>>,

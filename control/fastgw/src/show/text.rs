@@ -5,6 +5,7 @@ use std::fmt::{Display, Write};
 use tables::latency::Stage;
 
 use super::{
+    bfd::BfdSession,
     ike::IkeSa,
     status::{
         Attach, CopyMode, Direction, DropCount, Latency, Neighbor, NeighborState, Port, Role,
@@ -38,6 +39,7 @@ pub fn text(status: &Status, rows_max: usize) -> String {
     add(status.sas.as_deref().map(|all| sas(all, rows_max)));
     add(status.ike.as_deref().map(|all| ike(all, rows_max)));
     add(status.ospf.as_ref().map(|status| super::ospf::text(status, WIDTH, rows_max)));
+    add(status.bfd.as_deref().map(|all| bfd(all, rows_max)));
     add(status.workers.as_deref().map(|all| workers(all, rows_max)));
     add(status.drops.as_deref().map(drops));
     add(status.routes.as_deref().map(|all| routes(all, rows_max)));
@@ -166,6 +168,11 @@ fn sas(sas: &[Sa], rows_max: usize) -> String {
         ]);
     }
     cut(table.render(WIDTH), sas.len(), rows_max, "sas")
+}
+
+fn bfd(all: &[BfdSession], rows_max: usize) -> String {
+    let table = super::bfd::text(all.get(..rows_max).unwrap_or(all), WIDTH);
+    cut(table, all.len(), rows_max, "bfd")
 }
 
 fn ike(all: &[IkeSa], rows_max: usize) -> String {

@@ -481,3 +481,18 @@ fn who_leaves_is_not_waited_for() {
     net.run(SECOND);
     assert!(!net.costs(0).contains_key(&lan));
 }
+
+#[test]
+fn an_mtu_that_changes_while_an_exchange_begins_keeps_nobody_apart() {
+    let mut net = routers(2);
+    let link = net.add_segment(NetworkType::PointToPoint, &[(0, 1), (1, 1)]);
+    while net.states(0) != [NeighborState::ExStart] || net.states(1) != [NeighborState::ExStart] {
+        net.run(Duration::from_micros(100));
+        assert!(net.now.since(Default::default()) < MINUTE, "{:?}", net.states(0));
+    }
+    for end in net.segments[link].ends.clone() {
+        net.change(end, |settings| settings.mtu = 1400);
+    }
+    let is_full = |net: &Net| [0, 1].iter().all(|n| net.states(*n) == [NeighborState::Full]);
+    net.run_until(10 * SECOND, is_full);
+}

@@ -243,3 +243,14 @@ fn who_comes_back_to_neighbours_that_have_not_waited_speaks_at_once() {
     let far = net.segments[3].prefix;
     net.run_until(MINUTE, |net| net.costs(1).get(&far) == Some(&8));
 }
+
+#[test]
+fn a_restarting_neighbour_is_kept_though_its_path_is_said_to_have_failed() {
+    let mut net = restarting();
+    let (near, far) = (net.segments[0].ends[0], net.segments[0].ends[1].address);
+    net.with(0, |ospf, now, wall| ospf.path_failed(now, wall, near.interface, far));
+    net.run(Duration::from_secs(u64::from(PERIOD) - 5));
+    assert!(knows_the_far_network(&net));
+    let told = net.nodes[0].log.iter().filter(|line| line.contains("kept without BFD")).count();
+    assert_eq!(told, 1, "{:?}", net.nodes[0].log);
+}

@@ -5,4 +5,5 @@ mod convergence;
 mod grace;
 mod hostile;
 mod sim;
+mod watching;
 mod way_through;

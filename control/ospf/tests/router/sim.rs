@@ -50,6 +50,8 @@ pub struct Node {
     pub log: Vec<String>,
     /// Nothing comes from it or to it, though its networks are up.
     pub is_gone: bool,
+    /// Neighbours whose paths it wants watched.
+    pub watched: BTreeSet<(InterfaceId, Ipv4Addr)>,
     hears_designated: BTreeSet<InterfaceId>,
     interfaces: u32,
 }
@@ -135,6 +137,7 @@ impl Net {
             fib: BTreeMap::new(),
             log: Vec::new(),
             is_gone: false,
+            watched: BTreeSet::new(),
             hears_designated: BTreeSet::new(),
             interfaces: 0,
         });
@@ -164,6 +167,7 @@ impl Net {
         begin(&mut self.nodes[node].ospf, now, wall);
         self.nodes[node].fib.clear();
         self.nodes[node].hears_designated.clear();
+        self.nodes[node].watched.clear();
         for (id, status) in interfaces {
             let (now, wall) = (self.now, self.wall());
             self.nodes[node].ospf.set_interface(now, wall, id, status.settings);
@@ -309,7 +313,14 @@ impl Net {
                     };
                 }
                 Output::Event(Event::Log(_, text)) => self.nodes[node].log.push(text),
-                Output::Event(Event::Watch { .. }) => {}
+                Output::Event(Event::Watch { interface, address, watch }) => {
+                    let watched = &mut self.nodes[node].watched;
+                    let is_news = match watch {
+                        true => watched.insert((interface, address)),
+                        false => watched.remove(&(interface, address)),
+                    };
+                    assert!(is_news, "{address} is told of twice");
+                }
             }
         }
         let due = self.nodes[node].ospf.deadline();

@@ -279,6 +279,7 @@ impl Shape {
             demand: None,
             addresses,
             punts_ospf: false,
+            punts_bfd: false,
             sequences: Arc::default(),
             counters: Arc::default(),
         };

@@ -6,9 +6,9 @@ use bridge::Bridge;
 use pipeline::{Worker, WorkerId};
 use port::memory::MemoryPort;
 use port::{FramePool, Umem, UmemConfig};
-use tables::DropReason;
 use tables::counters::WorkerCounters;
 use tables::publish::Publisher;
+use tables::{CloudId, DropReason, TunnelId};
 
 use super::*;
 use crate::offline::Machine;
@@ -114,9 +114,11 @@ addresses = ["203.0.113.{n}/24"]
         }
         self.settle();
         let mut found = Vec::new();
-        self.io.read(&self.publisher.newest(), &self.rings, |interface, from, to, packet| {
+        let each = |interface, from, to, packet: &[u8]| {
             found.push((interface, from, to, packet.to_vec()));
-        });
+        };
+        let tables = self.publisher.newest();
+        self.io.read(&tables, &self.rings, each, |_, header, _| panic!("{header:?}"));
         found
     }
 
@@ -226,7 +228,7 @@ fn what_waits_from_before_tunnels_were_numbered_anew_is_not_read_as_anothers() {
     assert_eq!(b.counters.punted.value(), 1);
     let renumbered = Tables { numbering: 7, ..Tables::clone(&b.publisher.newest()) };
     let mut read = 0;
-    b.io.read(&renumbered, &b.rings, |_, _, _, _| read += 1);
+    b.io.read(&renumbered, &b.rings, |_, _, _, _| read += 1, |_, header, _| panic!("{header:?}"));
     assert_eq!(read, 0);
 }
 

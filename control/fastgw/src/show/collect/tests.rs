@@ -90,6 +90,7 @@ fn tunnel(name: &str, protection: Protection, egress: Option<NexthopId>) -> tabl
         demand: None,
         addresses: Addresses::default(),
         punts_ospf: false,
+        punts_bfd: false,
         sequences: Arc::default(),
         counters: Arc::default(),
     }

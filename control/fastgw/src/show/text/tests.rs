@@ -9,6 +9,7 @@ use crate::show::status::{Percentiles, WorkerLatency};
 pub(in crate::show) fn status() -> Status {
     Status {
         ospf: None,
+        bfd: None,
         name: "site-a".to_owned(),
         version: "0.1.0".to_owned(),
         pid: 1234,
