@@ -49,7 +49,7 @@ pub const OSPF: &str = "org.fastgw.Ospf";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum OspfAction {
-    /// Ask the neighbours to keep their routes while the gateway is stopped and started
+    /// Ask the neighbours to keep their routes while the gateway restarts
     PrepareRestart,
 }
 
