@@ -19,8 +19,8 @@ help:
 	@echo '  make rfc2544 throughput, latency, loss and bursts through the two gateways of the demo,'
 	@echo '               with an HTML report in target/rfc2544 (root, 2 minutes)'
 	@echo '  make bench   cycles per packet of each pipeline and bytes per SA in memory; handshakes of'
-	@echo '               IKE, and new keys for 10,000 tunnels under traffic; packets per second on'
-	@echo '               veths, beside DPDK testpmd and a bare loop (root, 4 minutes)'
+	@echo '               IKE, and new keys for 10,000 tunnels under traffic; OSPF beside FRR; packets on'
+	@echo '               veths, beside DPDK testpmd and a bare loop (root, 10 minutes)'
 	@echo
 	@echo 'demo, test and bench install the Debian packages they miss. Parts of test, each on its own:'
 	@echo

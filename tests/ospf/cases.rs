@@ -207,8 +207,13 @@ fn externals() -> Vec<Case> {
     vec![
         Case {
             name: "externals both ways",
-            router: "redistribute = [\"static\", \"default\"]\nmetric_type = 1",
-            sections: "[[route]]\nprefix = \"172.20.0.0/16\"\nvia = \"10.2.0.2\"\n",
+            router: "redistribute = [\"static\", \"default\"]\nmetric_type = 1\n\
+                     redistribute_within = \"172.16.0.0/12\"\n\
+                     redistribute_except = \"172.21.0.0/16\"",
+            // The last two are kept back.
+            sections: "[[route]]\nprefix = \"172.20.0.0/16\"\nvia = \"10.2.0.2\"\n\
+                       [[route]]\nprefix = \"172.21.7.0/24\"\nvia = \"10.2.0.2\"\n\
+                       [[route]]\nprefix = \"10.77.0.0/16\"\nvia = \"10.2.0.2\"\n",
             frr_router: "redistribute kernel",
             learns: &[("10.3.0.0/24", "N"), ("172.30.0.0/16", "N E2")],
             tells: &["172.20.0.0/16", "0.0.0.0/0"],

@@ -255,6 +255,10 @@ section! {
     Ospf at "[ospf]" {
         router_id: String = "router_id", "router_id = \"10.1.0.1\"";
         redistribute: Words = "redistribute", "redistribute = [\"connected\", \"static\"]";
+        redistribute_within: Words =
+            "redistribute_within", "redistribute_within = \"10.0.0.0/8\"";
+        redistribute_except: Words =
+            "redistribute_except", "redistribute_except = \"10.99.0.0/16\"";
         metric: i64 = "metric", "metric = 20";
         metric_type: i64 = "metric_type", "metric_type = 2";
         summarise: Words = "summarise", "summarise = \"172.16.0.0/12\"";

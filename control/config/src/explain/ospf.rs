@@ -28,6 +28,12 @@ pub(super) fn router(out: &mut String, ospf: &Ospf) -> fmt::Result {
         let kind = if told.is_type2 { 2 } else { 1 };
         let (sources, metric) = (sources.join(", "), told.metric);
         writeln!(out, "    others hear of {sources}, metric {metric} of type {kind}")?;
+        for (word, prefixes) in [("only", &told.within), ("but not", &told.except)] {
+            let prefixes: Vec<String> = prefixes.iter().map(ToString::to_string).collect();
+            if !prefixes.is_empty() {
+                writeln!(out, "        {word} what is within {}", prefixes.join(", "))?;
+            }
+        }
     }
     if ospf.kernel_routes {
         writeln!(out, "    what is learned over ports goes to the kernel's main table, too")?;

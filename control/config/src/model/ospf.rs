@@ -33,7 +33,7 @@ pub struct Ospf {
 }
 
 /// Routes of other protocols that OSPF tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redistribute {
     /// Networks of inside ports that OSPF is not spoken on.
     pub connected: bool,
@@ -43,10 +43,23 @@ pub struct Redistribute {
     pub kernel: bool,
     /// A default route, whatever there is.
     pub default: bool,
+    /// What a prefix must be within to be told of; anything, if there are none of these.
+    pub within: Vec<Ipv4Net>,
+    /// What is not told of, with all that is within it.
+    pub except: Vec<Ipv4Net>,
     /// Their metric.
     pub metric: u32,
     /// Whether the metric is of type 2.
     pub is_type2: bool,
+}
+
+impl Redistribute {
+    /// Whether a prefix of another protocol is told of; the default route of [`Self::default`] is
+    /// in any case.
+    pub fn passes(&self, prefix: &Ipv4Net) -> bool {
+        let is_in = |all: &[Ipv4Net]| all.iter().any(|known| known.contains(prefix));
+        (self.within.is_empty() || is_in(&self.within)) && !is_in(&self.except)
+    }
 }
 
 /// Which interface of the gateway.

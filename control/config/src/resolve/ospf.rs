@@ -241,6 +241,8 @@ fn redistribute(section: &mut schema::Ospf, found: &mut Findings) -> Redistribut
         configured: false,
         kernel: false,
         default: false,
+        within: prefixes(section.redistribute_within.take(), found),
+        except: prefixes(section.redistribute_except.take(), found),
         metric: metric.unwrap_or(METRIC_DEFAULT),
         is_type2: kind.is_none_or(|kind: u8| kind == 2),
     };

@@ -184,7 +184,7 @@ impl Gateway {
     fn external_routes(&mut self) -> BTreeMap<Ipv4Net, ExternalRoute> {
         let mut all = BTreeMap::new();
         let Some(configured) = &self.config.ospf else { return all };
-        let told = configured.redistribute;
+        let told = configured.redistribute.clone();
         let route = ExternalRoute {
             metric: told.metric,
             is_type2: told.is_type2,
@@ -199,17 +199,18 @@ impl Gateway {
                 OspfPlace::Tunnel(_) => None,
             })
             .collect();
+        if told.default {
+            all.insert(Ipv4Net::default(), route);
+        }
         let mut add = |net: &IpNet| {
             if let IpNet::V4(net) = net
                 && !net.network().is_multicast()
                 && !(net.prefix_len() == 32 && net.addr().is_loopback())
+                && told.passes(net)
             {
                 all.insert(net.trunc(), route);
             }
         };
-        if told.default {
-            add(&IpNet::V4(Ipv4Net::default()));
-        }
         if told.configured {
             let is_route = |target: &RouteTarget| !matches!(target, RouteTarget::Port(_));
             let routes = self.config.routes.iter().filter(|route| is_route(&route.target));
