@@ -80,6 +80,11 @@ impl Ike {
                     self.negotiate(now, wall, &peer, child, None, None);
                 }
             }
+            Input::PathFailed { child } => {
+                let Some((peer, _)) = self.shared.peers.child(child) else { return };
+                self.v1.ask_whether_alive(&mut self.shared, now, &peer.name);
+                self.v2.ask_whether_alive(&mut self.shared, now, wall, &peer.name);
+            }
             Input::LocalAddresses(addresses) => {
                 self.shared.local_addresses.clone_from(addresses);
                 self.v2.handle_input(&mut self.shared, now, wall, &input);

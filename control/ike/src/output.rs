@@ -204,6 +204,12 @@ pub enum Input {
     PeerAlive(ChildSaId),
     /// An authentic ESP packet came from elsewhere than before.
     PeerMoved(ChildSaId, SocketAddr),
+    /// What watches the path of a child says that it has failed: the peer is asked at once whether
+    /// it lives, where dead peer detection is on.
+    PathFailed {
+        /// The configured child.
+        child: Box<str>,
+    },
     /// A soft limit in packets or bytes is reached.
     SoftLimit(ChildSaId),
     /// A hard limit in packets or bytes is reached.

@@ -157,7 +157,7 @@ impl Gateway {
         }
     }
 
-    pub(super) fn tell_ike(&mut self, input: Input) {
+    pub(crate) fn tell_ike(&mut self, input: Input) {
         if let Some(ike) = &mut self.negotiator {
             ike.tell(input);
         }

@@ -242,11 +242,27 @@ impl Gateway {
         router.read(&tables, &self.rings);
         router.on_timeout();
         let outcome = router.act(&tables, &self.rings);
+        let failed = router.take_failed();
         if outcome.routes {
             self.bridge.learn(router.learned());
             self.rebuild_or_tell();
         }
+        for (name, address) in failed {
+            self.suspect(&name, address);
+        }
         outcome.sent || outcome.routes
+    }
+
+    /// Has IKE find out whether a peer lives, whose path has failed.
+    fn suspect(&mut self, tunnel: &str, address: Ipv4Addr) {
+        let mut all = self.config.tunnels.iter();
+        let Some(tunnel) = all.find(|known| known.name == tunnel) else { return };
+        let is_it = |peer: &&config::Peer| {
+            peer.address.as_ref().is_some_and(|known| *known.get_ref() == IpAddr::V4(address))
+        };
+        let child = tunnel.peers.iter().find(is_it).map_or(&tunnel.name, |peer| &peer.name);
+        let child = child.as_str().into();
+        self.tell_ike(ike::output::Input::PathFailed { child });
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Router {
     /// What the engine has of other protocols.
     externals: BTreeMap<Ipv4Net, ExternalRoute>,
     learned: BTreeMap<Ipv4Net, ospf::routes::Route>,
+    /// Paths that BFD has found to have failed, since they were taken.
+    failed: Vec<bfd::Path>,
     /// What it was is being taken up after a restart.
     resumes: bool,
 }
@@ -92,6 +94,7 @@ impl Router {
             open: BTreeMap::new(),
             externals: BTreeMap::new(),
             learned: BTreeMap::new(),
+            failed: Vec::new(),
             resumes: false,
         })
     }
@@ -324,6 +327,15 @@ impl Router {
         outcome
     }
 
+    /// The paths that have failed since this was asked last: the interface's name, and the
+    /// neighbour's address there.
+    pub fn take_failed(&mut self) -> Vec<(Box<str>, Ipv4Addr)> {
+        let failed = std::mem::take(&mut self.failed).into_iter();
+        let name = |id| self.ids.iter().find(|(_, known)| **known == id);
+        let named = failed.filter_map(|(id, address)| Some((name(id)?.0.clone(), address)));
+        named.collect()
+    }
+
     /// Does what a session wants. True when workers have packets to send.
     fn act_for_bfd(&mut self, tables: &Tables, rings: &[Rings], action: Action) -> bool {
         match action {
@@ -347,6 +359,7 @@ impl Router {
             Action::Failed((interface, address)) => {
                 let (now, wall) = self.now();
                 self.engine.path_failed(now, wall, interface, address);
+                self.failed.push((interface, address));
             }
             Action::Release(source_port) => self.bfd_sockets.release(source_port),
         }

@@ -226,26 +226,19 @@ impl Engine {
         payloads: &[Payload1],
     ) {
         let Some(sa) = self.sas.get_mut(&ike) else { return };
-        let cookies = sa.cookies;
         let remote = sa.path.remote;
         let peer = sa.peer().cloned();
         for payload in payloads {
             let Payload1::Notify(_, notify) = payload else { continue };
             let name = notify_v1::name(notify.kind).unwrap_or("an unknown notification");
             match &mut sa.state {
-                State::Up(up)
+                State::Up(_)
                     if matches!(
                         notify.kind,
                         notify_v1::INVALID_COOKIE | notify_v1::INVALID_SPI
                     ) =>
                 {
-                    let settings = peer.as_ref().and_then(|peer| peer.dpd);
-                    let Some(settings) = settings.filter(|_| sa.vendors.dpd) else { continue };
-                    if let Verdict::Ask(sequence) = up.dpd.ask(now, &settings) {
-                        let question = dpd::notify(cookies, notify_v1::R_U_THERE, sequence);
-                        self.touch(Timer::Sa(ike));
-                        return self.inform(shared, ike, alloc::vec![question]);
-                    }
+                    return self.ask(shared, now, ike);
                 }
                 State::Calling(_) if !sa.complained => {
                     sa.complained = true;
@@ -255,6 +248,30 @@ impl Engine {
                 }
                 _ => {}
             }
+        }
+    }
+}
+
+impl Engine {
+    /// Asks the peers of this name now whether they live, unless they owe us an answer in any case.
+    pub fn ask_whether_alive(&mut self, shared: &mut Shared, now: Instant, peer: &str) {
+        let of_it = self.sas.values().filter(|sa| sa.peer().is_some_and(|it| &*it.name == peer));
+        for id in of_it.map(|sa| sa.id).collect::<Vec<_>>() {
+            self.ask(shared, now, id);
+        }
+        self.rearm(shared);
+    }
+
+    /// Asks a peer now whether it lives (RFC 3706 section 5.4).
+    fn ask(&mut self, shared: &mut Shared, now: Instant, ike: IkeSaId) {
+        let Some(sa) = self.sas.get_mut(&ike) else { return };
+        let cookies = sa.cookies;
+        let settings = sa.peer().and_then(|peer| peer.dpd).filter(|_| sa.vendors.dpd);
+        let (State::Up(up), Some(settings)) = (&mut sa.state, settings) else { return };
+        if let Verdict::Ask(sequence) = up.dpd.ask(now, &settings) {
+            let question = dpd::notify(cookies, notify_v1::R_U_THERE, sequence);
+            self.touch(Timer::Sa(ike));
+            self.inform(shared, ike, alloc::vec![question]);
         }
     }
 }

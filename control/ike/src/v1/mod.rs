@@ -149,8 +149,8 @@ impl Engine {
         self.rearm(shared);
     }
 
-    /// Anything but `Acquire`, `Initiate` and `LocalAddresses`, which the endpoint resolves; what
-    /// is about an SA or a peer of the other version is for the other engine.
+    /// Anything but `Acquire`, `Initiate`, `PathFailed` and `LocalAddresses`, which the endpoint
+    /// resolves; what is about an SA or a peer of the other version is for the other engine.
     pub fn handle_input(&mut self, shared: &mut Shared, now: Instant, input: &Input) {
         match input {
             Input::InboundUsed(id) => {
@@ -172,6 +172,7 @@ impl Engine {
             Input::Acquire { .. }
             | Input::WorkerAcquire(..)
             | Input::Initiate { .. }
+            | Input::PathFailed { .. }
             | Input::LocalAddresses(_) => {}
         }
         self.rearm(shared);

@@ -13,7 +13,7 @@ use crate::output::{ChildSaId, IkeSaId, Input};
 use crate::shared::Shared;
 
 impl Engine {
-    /// Anything but `Acquire` and `Initiate`, which the endpoint resolves.
+    /// Anything but `Acquire`, `Initiate` and `PathFailed`, which the endpoint resolves.
     pub fn handle_input(
         &mut self,
         shared: &mut Shared,
@@ -22,7 +22,7 @@ impl Engine {
         input: &Input,
     ) {
         match input {
-            Input::Acquire { .. } | Input::Initiate { .. } => {}
+            Input::Acquire { .. } | Input::Initiate { .. } | Input::PathFailed { .. } => {}
             Input::WorkerAcquire(id, worker) => {
                 let worker = *worker;
                 self.of_child(shared, now, wall, *id, |sa, cx, id| {
@@ -74,6 +74,24 @@ impl Engine {
                     self.with(shared, now, wall, id, |sa, cx| sa.terminate(cx));
                 }
             }
+        }
+    }
+
+    /// Asks the peers of this name now whether they live, unless they owe us an answer in any case.
+    pub fn ask_whether_alive(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        wall: UnixTime,
+        peer: &str,
+    ) {
+        for id in self.of_peer(peer) {
+            self.with(shared, now, wall, id, |sa, _| {
+                let may = sa.peer.dpd.is_some() && sa.is_established();
+                if may && !sa.window.is_busy() && sa.tasks.is_empty() {
+                    sa.tasks.push_back(Task::Liveness);
+                }
+            });
         }
     }
 

@@ -84,6 +84,20 @@ fn a_gateway_that_has_forgotten_everything_is_replaced_within_the_dpd_time() {
 }
 
 #[test]
+fn a_peer_whose_path_is_said_to_have_failed_is_asked_at_once_and_once() {
+    let mut net = pair_with(75, Weather::FINE, |_| {});
+    initiate(&mut net, 0);
+    net.run(seconds(5));
+    let sent = net.sent.len();
+    for child in [CHILD, CHILD, "another"] {
+        net.input(0, Input::PathFailed { child: child.into() });
+    }
+    net.run(seconds(1));
+    assert_eq!(net.sent.len(), sent + 2, "a question and an answer");
+    assert_one(&net);
+}
+
+#[test]
 fn an_identity_that_connects_from_elsewhere_replaces_its_older_connection() {
     let mut net = roaming(72, Uniqueness::Replace);
     assert!(net.passes(0, 1, CHILD), "{:#?}", logs(&net));

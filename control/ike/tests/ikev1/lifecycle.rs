@@ -168,6 +168,20 @@ fn a_dead_peer_is_noticed_in_time() {
 }
 
 #[test]
+fn a_peer_whose_path_is_said_to_have_failed_is_asked_at_once_and_once() {
+    let mut net = gre(|_, _, _| {});
+    up(&mut net);
+    let sent = |net: &Net| [net.nodes[0].sent.len(), net.nodes[1].sent.len()];
+    let before = sent(&net);
+    for child in ["gre", "gre", "another"] {
+        net.input(0, Input::PathFailed { child: child.into() });
+    }
+    net.run(SECOND);
+    assert_eq!(sent(&net), before.map(|count| count + 1), "a question and an answer");
+    net.assert_pairs(1);
+}
+
+#[test]
 fn a_silent_peer_that_answers_keeps_its_sas() {
     let mut net = gre(|_, _, _| {});
     up(&mut net);
