@@ -19,7 +19,7 @@ use tests::{
 use crate::lab::{End, Lab};
 
 /// Longest time in which sites find each other, or again.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 const IKE: &str = "ike = \"other\"\n";
 
