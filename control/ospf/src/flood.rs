@@ -202,7 +202,8 @@ impl Ospf {
             let due = if is_own { REFRESH.min(left) } else { left };
             self.timers.set(Timer::Age(scope, key), now + due);
         }
-        if !is_same {
+        // Grace that is asked for in the same words is asked for anew.
+        if !is_same || key.kind == LsaType::OPAQUE_LINK {
             self.content_changes(scope, &key);
         }
     }

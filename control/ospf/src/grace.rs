@@ -95,12 +95,15 @@ impl Ospf {
         Some(NeighborId { interface, key: *key })
     }
 
-    /// RFC 3623 section 3.1.
+    /// RFC 3623 section 3.1: not who restarts itself, nor where the neighbour does not know of a
+    /// change yet.
     fn help(&mut self, id: NeighborId, left: Duration) {
-        let now = self.now;
+        let (now, is_resuming) = (self.now, self.is_resuming());
         let Some(neighbor) = self.neighbor_mut(id) else { return };
-        let is_full = neighbor.state == NeighborState::Full || neighbor.helped_until.is_some();
-        if !is_full || left.is_zero() {
+        let mut owed = neighbor.retransmit.keys();
+        let is_up_to_date = owed.all(|(_, key)| key.kind.is_opaque());
+        let may_begin = neighbor.state == NeighborState::Full && is_up_to_date && !is_resuming;
+        if left.is_zero() || !may_begin && neighbor.helped_until.is_none() {
             return;
         }
         neighbor.helped_until = Some(now + left);

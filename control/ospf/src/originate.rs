@@ -111,7 +111,7 @@ impl Ospf {
     }
 
     /// Puts a successor in the place of an LSA.
-    fn succeed(&mut self, scope: Scope, key: LsaKey, options: Options, body: LsaBody) {
+    pub(crate) fn succeed(&mut self, scope: Scope, key: LsaKey, options: Options, body: LsaBody) {
         let now = self.now;
         let known = self.lsdb(scope).and_then(|lsdb| lsdb.find(&key));
         let before = known

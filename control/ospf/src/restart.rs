@@ -57,6 +57,9 @@ impl Ospf {
     /// Asks the neighbours for grace while this router restarts, which takes `period` at most.
     pub fn announce_restart(&mut self, now: Instant, wall: UnixTime, period: Duration) {
         self.tick(now, wall);
+        if self.is_resuming() {
+            self.end_restart("the next restart comes first");
+        }
         self.restart = Restart::Announced;
         self.timers.set(Timer::Restart, self.now + period);
         let has_neighbors = |interface: &&Interface| interface.full().next().is_some();
@@ -66,10 +69,11 @@ impl Ospf {
             let Some((interface, area)) = self.area_of(id) else { continue };
             let is_one_of_many = interface.settings.network != NetworkType::PointToPoint;
             let address = is_one_of_many.then(|| interface.address());
-            let said = (area.options(), LsaBody::Opaque(grace::body(period, address)));
-            let own = (Scope::Link(id), self.own_key(LsaType::OPAQUE_LINK, grace::ID));
-            self.told.insert(own, said);
-            self.to_originate.insert(own);
+            let (options, body) = (area.options(), LsaBody::Opaque(grace::body(period, address)));
+            let (scope, key) = (Scope::Link(id), self.own_key(LsaType::OPAQUE_LINK, grace::ID));
+            self.told.insert((scope, key), (options, body.clone()));
+            // Also if it says what it has said before: the period begins anew.
+            self.succeed(scope, key, options, body);
         }
         self.settle();
     }
@@ -203,7 +207,8 @@ impl Ospf {
             let is_young = self.now.since(self.began) <= interface.settings.dead_interval;
             let is_active =
                 interface.state != InterfaceState::Down && !interface.settings.is_passive;
-            is_active && (is_young || !interface.neighbors.is_empty())
+            let mut all = interface.neighbors.values();
+            is_active && (is_young || all.any(|other| other.state >= NeighborState::Init))
         };
         self.of_area(area).any(may_hear)
     }

@@ -218,6 +218,32 @@ fn who_asks_for_grace_and_stays_takes_it_back() {
 }
 
 #[test]
+fn who_asks_for_grace_again_gets_it_from_then_on() {
+    let mut net = busy();
+    announces(&mut net, 1);
+    net.run(MINUTE + Duration::from_secs(30));
+    announces(&mut net, 1);
+    restarts_unnoticed(&mut net, 1, Duration::from_secs(70));
+}
+
+#[test]
+fn who_does_not_know_of_a_change_is_not_helped() {
+    let mut net = busy();
+    // What 0 tells of its network does not come through to 1.
+    net.segments[0].loss = 100;
+    let end = net.segments[5].ends[0];
+    net.change(end, |settings| settings.cost = 6);
+    net.run(Duration::from_secs(1));
+    let [to, from] = [net.segments[0].ends[0], net.segments[0].ends[1]];
+    let packet = grace(from.address, 0).encode(&Authentication::None, 0, net.wall());
+    net.with(0, |ospf, now, wall| {
+        let source = from.address;
+        ospf.handle_packet(now, wall, to.interface, source, ALL_SPF_ROUTERS, &packet);
+    });
+    assert!(net.nodes[0].ospf.neighbors().iter().all(|neighbor| !neighbor.is_helped));
+}
+
+#[test]
 fn who_comes_back_to_neighbours_that_have_not_waited_speaks_at_once() {
     let mut net = Net::new(5);
     for n in 0..3 {
