@@ -273,6 +273,7 @@ Keys:
 
 Files:
   /run/fastgw/NAME.sock   The control socket, unless `control_socket` says otherwise; mode 0600.
+  /run/fastgw/NAME.restart   What `fastgw ospf prepare-restart` leaves for the next process.
   --latency-report FILE   What `fastgw show latency` shows, and HdrHistogram's percentile tables
                           (.hgrm); *.json: what `fastgw show latency --json` shows. A file that is
                           there is replaced once the new one is whole.
@@ -344,8 +345,10 @@ const AFTER_OSPF: &str = "\
 prepare-restart asks every neighbour to go on as if the gateway were there (graceful restart,
 RFC 3623), and returns when all have acknowledged it. Who then stops the gateway and starts it again
 in time, with another version or configuration perhaps, leaves the routes of all other routers as
-they are. Packets are carried again as soon as it is up. Neighbours must allow it: in FRR
-`graceful-restart helper enable`, in IOS it is the default.
+they are. What they send here is lost until the new gateway has heard from them, a second or two; on
+ports the kernel carries it meanwhile, where `kernel_routes` is set and it forwards. Neighbours must
+allow it: in FRR `graceful-restart helper enable`, in IOS it is the default. cancel-restart takes it
+back.
 
 Examples:
   sudo fastgw ospf prepare-restart && sudo systemctl restart fastgw

@@ -363,11 +363,18 @@ impl Gateway {
         }
         let forgotten = self.path_mtus.forget_old(now);
         // A socket that the kernel refused may be had by now.
-        let retries = self.router.as_ref().is_some_and(Router::is_deaf);
-        if forgotten || retries {
+        if self.router.as_ref().is_some_and(Router::is_deaf) {
+            self.follow_ospf();
+        }
+        if forgotten {
             self.rebuild_or_tell();
         }
-        forgotten || retries
+        forgotten
+    }
+
+    /// Whether workers have taken all packets that control has for them.
+    pub fn has_handed_over(&self) -> bool {
+        self.rings.iter().all(|own| own.injected.is_empty())
     }
 
     pub(crate) fn rebuild_or_tell(&mut self) {

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use config::{Config, Crypto};
@@ -31,6 +32,9 @@ const WORKERS: Token = Token(2);
 const SHOW: Token = Token(3);
 /// Clients of the control socket have this token and those above it.
 const SHOW_CLIENTS: usize = 16;
+
+/// How long workers may take to send what is said last.
+const GOODBYES: Duration = Duration::from_millis(200);
 
 /// Runs the gateway that `file` describes until SIGINT or SIGTERM; SIGHUP reads the file again.
 /// When it stops, how long packets took is written to `latency_report`.
@@ -76,6 +80,8 @@ pub fn run(
     }
     tracing::info!("{} is up with {} worker(s)", gateway.config.gateway.name, threads.len());
     let outcome = control.turn_until_stopped(file, &mut gateway, &threads);
+    gateway.leave_ospf();
+    wait_for_goodbyes(&gateway, &threads);
     gateway.take_leave();
     gateway.detach();
     for thread in threads {
@@ -84,6 +90,15 @@ pub fn run(
     let reported = report.map_or(Ok(()), |report| write(&report, &gateway));
     tracing::info!("stopped");
     outcome.and(reported)
+}
+
+/// What is said to neighbours behind tunnels needs the SAs that end next.
+fn wait_for_goodbyes(gateway: &Gateway, threads: &[WorkerThread]) {
+    let end = Instant::now() + GOODBYES;
+    while !gateway.has_handed_over() && Instant::now() < end {
+        threads.iter().for_each(WorkerThread::wake);
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn write(report: &LatencyReport, gateway: &Gateway) -> Result<(), Box<dyn Error>> {

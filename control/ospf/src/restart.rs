@@ -86,6 +86,15 @@ impl Ospf {
         self.restart == Restart::Announced && told.all(|entry| entry.unacknowledged == 0)
     }
 
+    /// Needs no grace after all: neighbours need not wait.
+    pub fn cancel_restart(&mut self, now: Instant, wall: UnixTime) {
+        self.tick(now, wall);
+        if self.restart == Restart::Announced {
+            self.end_restart("it does not restart");
+        }
+        self.settle();
+    }
+
     /// Takes up what a router of the same ID was, whose neighbours wait for that as long as
     /// `left`. To be called before there are interfaces.
     pub fn resume(&mut self, now: Instant, wall: UnixTime, left: Duration) {

@@ -187,7 +187,7 @@ impl Secrets {
         if self.refused {
             return None;
         }
-        let title = format!("there is no {key} for {}", shown(name.get_ref()));
+        let title = format!("there is no {field} for {}", shown(name.get_ref()));
         let error = found.error(name.span(), title);
         let error = match &self.file {
             Some(at) => {

@@ -29,8 +29,12 @@ pub use self::sockets::{Place, Sockets};
 pub const BFD: Token = Token(7);
 /// No router on the way can make it (RFC 5881 section 5).
 const TTL: u8 = 255;
-/// The first port that packets may come from (RFC 5881 section 4).
-const SOURCE_PORT_FIRST: u16 = 49152;
+/// The first port that packets come from: of those that they may (RFC 5881 section 4: 49152 and
+/// above), the ones that Linux gives to nobody by itself.
+const SOURCE_PORT_FIRST: u16 = 61_000;
+/// How often a neighbour is told that it is no longer watched: one packet may be lost, and it
+/// would take the path for failed (RFC 5880 section 6.8.16).
+const LAST_WORDS: usize = 3;
 /// Most sessions: each has a source port of its own, and all are worked by one thread.
 const SESSIONS_MAX: usize = 4096;
 
@@ -60,7 +64,7 @@ struct Watched {
 }
 
 /// What sessions want done, in this order.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Action {
     /// Send a packet.
     Send {
@@ -188,6 +192,9 @@ impl Sessions {
             watched.is_up = false;
             watched.session.set_admin_down(true, now, &mut self.random);
             self.settle(now, path);
+            if let Some(said @ Action::Send { .. }) = self.actions.back().copied() {
+                self.actions.extend([said; LAST_WORDS - 1]);
+            }
         }
         let Some(watched) = self.sessions.remove(&path) else { return };
         self.by_discriminator.remove(&watched.session.discriminator().get());

@@ -63,8 +63,8 @@ impl Sockets {
     /// Sends a packet to a neighbour on a port's network.
     ///
     /// # Errors
-    /// What the kernel refused, or that nothing is heard there; to the session that is a loss on
-    /// the way.
+    /// What the kernel refused, or that nothing was ever heard there; to the session that is a
+    /// loss on the way.
     pub fn send(
         &mut self,
         port: PortId,
@@ -72,14 +72,17 @@ impl Sockets {
         destination: Ipv4Addr,
         packet: &[u8],
     ) -> io::Result<()> {
-        let (place, _) = self.hearing.get(&port).ok_or(io::ErrorKind::NotConnected)?;
-        let is_it = |known: &(PortId, Place, _)| known.0 == port && known.1 == *place;
-        if !self.speaking.get(&source_port).is_some_and(is_it) {
-            self.speaking.remove(&source_port);
-            let socket = speak(place, source_port)?;
-            self.speaking.insert(source_port, (port, place.clone(), socket));
+        // The last words of a session may come after the port is heard.
+        if let Some((place, _)) = self.hearing.get(&port) {
+            let is_it = |known: &(PortId, Place, _)| known.0 == port && known.1 == *place;
+            if !self.speaking.get(&source_port).is_some_and(is_it) {
+                self.speaking.remove(&source_port);
+                let socket = speak(place, source_port)?;
+                self.speaking.insert(source_port, (port, place.clone(), socket));
+            }
         }
-        let (.., socket) = self.speaking.get(&source_port).ok_or(io::ErrorKind::NotConnected)?;
+        let spoken = self.speaking.get(&source_port).filter(|(of, ..)| *of == port);
+        let (.., socket) = spoken.ok_or(io::ErrorKind::NotConnected)?;
         socket.send_to(packet, SocketAddr::from((destination, BFD_PORT))).map(|_| ())
     }
 

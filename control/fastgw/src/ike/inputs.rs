@@ -33,10 +33,8 @@ impl Gateway {
         Ok(())
     }
 
-    /// Tells every peer that its SAs are over, and OSPF's neighbours that we go, who may be behind
-    /// those.
+    /// Tells every peer that its SAs are over.
     pub fn take_leave(&mut self) {
-        self.leave_ospf();
         if let Some(ike) = &mut self.negotiator {
             ike.forget_all();
         }

@@ -19,8 +19,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use super::Kernel;
 use super::route::{Route, RouteHop, RouteTarget};
 
-/// The metric of our routes, so that what administrators and DHCP write goes before them. It is
-/// OSPF's usual distance, and not the metric that other OSPF daemons give their routes.
+/// The metric of our routes: OSPF's usual distance, and not what other OSPF daemons give theirs.
 const METRIC: u32 = 110;
 
 /// Routes for the main table: by which links and routers each prefix is reached.
@@ -35,9 +34,15 @@ impl Route {
 
 impl Kernel {
     /// Has the main table hold these routes as ours, and no others of ours but with
-    /// `keeps_others`. What the kernel refused, in words: that is tried again each time.
-    pub fn install(&mut self, wanted: &Learned, keeps_others: bool) -> Vec<String> {
+    /// `keeps_others`; none where there is one of somebody else, whatever its metric. What the
+    /// kernel refused, in words: that is tried again each time.
+    pub fn install(&mut self, mut wanted: Learned, keeps_others: bool) -> Vec<String> {
         self.has_installed = keeps_others || !wanted.is_empty();
+        for route in self.state.routes().filter(|route| !route.is_ours()) {
+            if let IpNet::V4(prefix) = route.prefix {
+                wanted.remove(&prefix);
+            }
+        }
         let ours: BTreeMap<IpNet, &Route> =
             self.state.routes().filter(|it| it.is_ours()).map(|it| (it.prefix, it)).collect();
         let gone: BTreeSet<IpNet> = ours
@@ -49,7 +54,7 @@ impl Kernel {
         for prefix in gone.into_iter().filter(|_| !keeps_others) {
             orders.push((0, RouteNetlinkMessage::DelRoute(message(prefix, &[]))));
         }
-        for (prefix, hops) in wanted {
+        for (prefix, hops) in &wanted {
             let flags = match ours.get(&IpNet::V4(*prefix)) {
                 Some(known) if leads_by(known, hops) => continue,
                 Some(_) => NLM_F_CREATE | NLM_F_REPLACE,

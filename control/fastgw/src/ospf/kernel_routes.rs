@@ -29,14 +29,14 @@ impl Gateway {
         };
         // RFC 3623 2: who restarts forwards as before until it knows again what there is.
         let keeps_others = self.restart() == Restart::Resuming;
-        self.kernel.install(&routes, keeps_others)
+        self.kernel.install(routes, keeps_others)
     }
 
     /// Takes back what the kernel was taught, unless neighbours wait for a restart and go on
     /// sending here.
     pub(crate) fn withdraw_from_kernel(&mut self) {
         if self.kernel.has_installed() && self.restart() != Restart::Announced {
-            for problem in self.kernel.install(&kernel::Learned::new(), false) {
+            for problem in self.kernel.install(kernel::Learned::new(), false) {
                 tracing::warn!("{problem}");
             }
         }

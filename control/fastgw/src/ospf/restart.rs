@@ -16,6 +16,8 @@ use crate::show::{OspfAction, OspfCommand};
 /// Longest grace that may be asked for (RFC 3623 section 2.1).
 pub const GRACE_MAX: Duration = Duration::from_secs(1800);
 
+const NO_OSPF: &str = "OSPF is not configured: see [ospf]";
+
 /// What the next process must know.
 #[derive(Serialize, Deserialize)]
 struct Left {
@@ -30,8 +32,22 @@ impl Gateway {
     /// # Errors
     /// Why that cannot be, in words.
     pub fn obey_ospf(&mut self, command: OspfCommand) -> Result<(), String> {
-        let OspfCommand { action: OspfAction::PrepareRestart, within } = command;
-        self.prepare_restart(Duration::from_secs(within))
+        match command.action {
+            OspfAction::PrepareRestart => self.prepare_restart(Duration::from_secs(command.within)),
+            OspfAction::CancelRestart => self.cancel_restart(),
+        }
+    }
+
+    fn cancel_restart(&mut self) -> Result<(), String> {
+        let file = self.restart_file();
+        let router = self.router.as_mut().ok_or(NO_OSPF)?;
+        router.cancel_restart();
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(format!("{}: {error}", file.display()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Asks the neighbours of OSPF to wait for the next process as long as `within`.
@@ -40,7 +56,7 @@ impl Gateway {
             return Err(format!("a restart takes 1 to {} seconds", GRACE_MAX.as_secs()));
         }
         let file = self.restart_file();
-        let router = self.router.as_mut().ok_or("OSPF is not configured: see [ospf]")?;
+        let router = self.router.as_mut().ok_or(NO_OSPF)?;
         let left = Left {
             router_id: router.engine().settings().router_id,
             until: crate::ike::wall().0 + within.as_secs(),

@@ -38,6 +38,8 @@ pub struct Router {
     ids: BTreeMap<Box<str>, InterfaceId>,
     /// Where each of those is that there are.
     places: BTreeMap<InterfaceId, Interface>,
+    /// The same the other way.
+    by_place: BTreeMap<Interface, InterfaceId>,
     is_deaf: bool,
     /// The sockets that are open: device, index and address.
     open: BTreeMap<PortId, Place>,
@@ -90,6 +92,7 @@ impl Router {
             start: Instant::now(),
             ids: BTreeMap::new(),
             places: BTreeMap::new(),
+            by_place: BTreeMap::new(),
             is_deaf: false,
             open: BTreeMap::new(),
             externals: BTreeMap::new(),
@@ -117,10 +120,12 @@ impl Router {
     /// Where the interfaces are from now on, by their names, and which tunnels hand packets over.
     pub fn place(&mut self, places: BTreeMap<Box<str>, Interface>, entrances: &[Entrance]) {
         self.places.clear();
+        self.by_place.clear();
         for (name, place) in places {
             let next = InterfaceId(self.ids.len() as u32);
             let id = *self.ids.entry(name).or_insert(next);
             self.places.insert(id, place);
+            self.by_place.insert(place, id);
         }
         self.io.run_on(entrances);
     }
@@ -179,6 +184,12 @@ impl Router {
     pub fn announce_restart(&mut self, within: Duration) {
         let (now, wall) = self.now();
         self.engine.announce_restart(now, wall, within);
+    }
+
+    /// Takes that back.
+    pub fn cancel_restart(&mut self) {
+        let (now, wall) = self.now();
+        self.engine.cancel_restart(now, wall);
     }
 
     /// Takes up what the process before was; to be called before there are interfaces.
@@ -261,15 +272,14 @@ impl Router {
     /// Reads what has come.
     pub fn read(&mut self, tables: &Tables, rings: &[Rings]) {
         let (now, wall) = self.now();
-        let (engine, sessions, places) = (&mut self.engine, &mut self.sessions, &self.places);
-        let id_of = |interface| places.iter().find(|(_, place)| **place == interface);
+        let (engine, sessions, by_place) = (&mut self.engine, &mut self.sessions, &self.by_place);
         let to_ospf = |interface, source, destination, packet: &[u8]| {
-            if let Some((id, _)) = id_of(interface) {
+            if let Some(id) = by_place.get(&interface) {
                 engine.handle_packet(now, wall, *id, source, destination, packet);
             }
         };
         let mut to_bfd = |interface, source, payload: &[u8]| {
-            if let Some((id, _)) = id_of(interface) {
+            if let Some(id) = by_place.get(&interface) {
                 sessions.handle_packet(now, *id, source, payload);
             }
         };

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::{
     ospf::{ANNOUNCED, OspfStatus},
-    protocol::{IkeCommand, OspfCommand, Request, Section},
+    protocol::{IkeCommand, OspfAction, OspfCommand, Request, Section},
     status::Status,
     text::text,
 };
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long OSPF's neighbours may take to acknowledge something.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(15);
 /// How often a gateway is asked whether they have.
-const ASKED_EVERY: Duration = Duration::from_millis(100);
+const ASKED_EVERY: Duration = Duration::from_millis(500);
 
 /// Longest reply, bytes: a hundred thousand of everything have a tenth of it.
 const REPLY_LEN_MAX: u64 = 1 << 30;
@@ -84,7 +84,8 @@ pub fn order_ospf(order: &OspfOrder) -> Result<(), Box<dyn Error>> {
     loop {
         let status = Status::deserialize(ask(&socket, Section::Summary, PATIENCE)?)?;
         let ospf = status.ospf.ok_or("OSPF is not configured any more")?;
-        if ospf.restart.as_deref() == Some(ANNOUNCED) {
+        let is_done = order.action == OspfAction::CancelRestart;
+        if is_done || ospf.restart.as_deref() == Some(ANNOUNCED) {
             return Ok(());
         }
         if began.elapsed() > ACKNOWLEDGED_WITHIN {
@@ -93,8 +94,10 @@ pub fn order_ospf(order: &OspfOrder) -> Result<(), Box<dyn Error>> {
                 .filter(|neighbor| neighbor.unacknowledged > 0)
                 .map(|neighbor| format!("{} on {}", neighbor.router_id, neighbor.interface))
                 .collect();
+            let command = OspfCommand { action: OspfAction::CancelRestart, ..command };
+            call(&socket, &Request::ospf(&command), PATIENCE)?;
             return Err(format!(
-                "not acknowledged by {}: it will take a restart for what it is",
+                "not acknowledged by {}: neighbours that have acknowledged it wait no longer",
                 missing.join(", ")
             )
             .into());

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::status::Status;
 
 /// The method that gives a [`Status`]. Its one parameter, `section`, is a [`Section`]; without it
-/// everything is given.
+/// the summary is given.
 pub const SHOW: &str = "org.fastgw.Show";
 
 /// The method that has IKE do something with the peer `peer`: `action` is an [`IkeAction`], and
@@ -51,6 +51,8 @@ pub const OSPF: &str = "org.fastgw.Ospf";
 pub enum OspfAction {
     /// Ask the neighbours to keep their routes while the gateway restarts
     PrepareRestart,
+    /// Take that back: they need not wait
+    CancelRestart,
 }
 
 /// The parameters of [`OSPF`].
@@ -69,7 +71,7 @@ pub const REQUEST_LEN_MAX: usize = 64 << 10;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Section {
-    /// Everything
+    /// Everything but OSPF's database and routes
     #[default]
     Summary,
     /// Interfaces: how they are attached, their traffic

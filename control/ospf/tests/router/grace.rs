@@ -209,8 +209,16 @@ fn it_restarts_unnoticed_after_the_dead_interval_too_and_twice() {
 fn who_asks_for_grace_and_stays_takes_it_back() {
     let mut net = busy();
     let before: Vec<_> = (0..5).map(|n| net.costs(n)).collect();
-    announces(&mut net, 1);
-    assert!(net.nodes[0].ospf.neighbors().iter().any(|neighbor| neighbor.is_helped));
+    for cancels in [true, false] {
+        announces(&mut net, 1);
+        assert!(net.nodes[0].ospf.neighbors().iter().any(|neighbor| neighbor.is_helped));
+        if cancels {
+            net.with(1, |ospf, now, wall| ospf.cancel_restart(now, wall));
+            // Too soon after the first word it is not taken, and said again.
+            net.run(Duration::from_secs(12));
+            assert!(net.nodes[0].ospf.neighbors().iter().all(|neighbor| !neighbor.is_helped));
+        }
+    }
     net.run(3 * MINUTE);
     assert_eq!(net.nodes[1].ospf.restart(), Restart::No);
     assert!(net.nodes[0].ospf.neighbors().iter().all(|neighbor| !neighbor.is_helped));
